@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Settings of a connection: what sysctls and socket options say, as plain values.
+
+use super::time::Duration;
+
+/// What the user set for a connection. Defaults are Linux's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// SYN retransmissions before giving up (`tcp_syn_retries`).
+    pub syn_retries: u8,
+    /// SYN-ACK retransmissions before giving up (`tcp_synack_retries`).
+    pub synack_retries: u8,
+    /// Retransmissions of text before giving up (`tcp_retries2`, RFC 9293 3.8.3 R2).
+    pub retries: u8,
+    /// The same once the user has closed (`tcp_orphan_retries`).
+    pub orphan_retries: u8,
+    /// How long an orphan stays in FIN-WAIT-2 (`tcp_fin_timeout`).
+    pub fin_timeout: Duration,
+    /// How long TIME-WAIT lasts: 2 MSL.
+    pub time_wait: Duration,
+    /// `SO_KEEPALIVE`.
+    pub keepalive: bool,
+    /// Idle time before the first keepalive probe.
+    pub keepalive_time: Duration,
+    /// Time between probes.
+    pub keepalive_interval: Duration,
+    /// Unanswered probes before giving up.
+    pub keepalive_probes: u8,
+    /// Give up when text stays unacknowledged for so long (`TCP_USER_TIMEOUT`, RFC 5482); zero for
+    /// no such limit.
+    pub user_timeout: Duration,
+    /// Least retransmission timeout.
+    pub rto_min: Duration,
+    /// Largest retransmission timeout.
+    pub rto_max: Duration,
+    /// No Nagle algorithm (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// Offer and accept window scaling.
+    pub window_scaling: bool,
+    /// Offer and accept timestamps.
+    pub timestamps: bool,
+    /// Offer and accept selective acknowledgments.
+    pub sack: bool,
+    /// Our window scale, 0 to 14.
+    pub window_scale: u8,
+    /// MSS that we announce, bytes.
+    pub mss: u16,
+    /// Receive space at the start, bytes: the window of the SYN.
+    pub initial_window: u32,
+    /// Restart from the initial window after idling (`tcp_slow_start_after_idle`).
+    pub slow_start_after_idle: bool,
+    /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
+    pub rfc1337: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            syn_retries: 6,
+            synack_retries: 5,
+            retries: 15,
+            orphan_retries: 8,
+            fin_timeout: Duration::from_secs(60),
+            time_wait: Duration::from_secs(60),
+            keepalive: false,
+            keepalive_time: Duration::from_secs(7200),
+            keepalive_interval: Duration::from_secs(75),
+            keepalive_probes: 9,
+            user_timeout: Duration::ZERO,
+            rto_min: Duration::from_ms(200),
+            rto_max: Duration::from_secs(120),
+            nodelay: false,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            window_scale: 7,
+            mss: 1460,
+            initial_window: 65535,
+            slow_start_after_idle: true,
+            rfc1337: false,
+        }
+    }
+}
+
+/// What a connection starts from and nobody else may guess.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Initial send sequence number (RFC 6528).
+    pub iss: super::seq::SeqNumber,
+    /// Added to the clock in our timestamps (RFC 7323 5.4), ms.
+    pub ts_offset: u32,
+}
+
+/// The initial sequence number of RFC 6528: a clock that ticks every 4 µs plus `hash`, a keyed
+/// hash of the connection's ends.
+pub fn initial_sequence(hash: u32, now: super::time::Instant) -> super::seq::SeqNumber {
+    super::seq::SeqNumber(hash.wrapping_add((now.us() >> 2) as u32))
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! SEGMENT ARRIVES (RFC 9293 3.10.7), step by step in its order.
+
+use super::config::Config;
+use super::events::{Drop, Error, Events};
+use super::receive::ReceiveQueue;
+use super::segment::{Segment, Transmit};
+use super::seq::SeqNumber;
+use super::state::State;
+use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb, DEFAULT_MSS, PAWS_IDLE};
+use super::time::{Duration, Instant};
+use super::time_wait::{Last, TimeWait};
+
+/// Challenge ACKs for each connection and second (RFC 5961 7). The count is the connection's own:
+/// one that is shared tells an attacker of others' connections (CVE-2016-5696).
+const CHALLENGES_PER_SECOND: u8 = 10;
+
+/// Whether processing of a segment goes on.
+pub(super) enum Step {
+    Next,
+    Done,
+}
+
+impl Tcb {
+    /// A segment arrived. `rx` is the receive buffer, with the text of this segment.
+    pub fn on_segment<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        rx: &mut R,
+        now: Instant,
+    ) -> Events {
+        let mut events = Events::default();
+        match self.state {
+            State::Closed | State::Listen => events.reply = Transmit::reset_for(seg),
+            // The connection lives on in its `TimeWait`.
+            State::TimeWait => events.dropped = Some(Drop::Closed),
+            State::SynSent => self.in_syn_sent(config, seg, rx, now, &mut events),
+            _ => self.in_other_states(config, seg, rx, now, &mut events),
+        }
+        events
+    }
+
+    /// RFC 9293 3.10.7.3.
+    fn in_syn_sent<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        let acks_syn =
+            seg.has_ack() && seg.ack.after(self.iss) && seg.ack.at_or_before(self.snd_nxt);
+        if seg.has_ack() && !acks_syn {
+            events.reply = Transmit::reset_for(seg);
+            events.dropped = Some(Drop::BadAck);
+            return;
+        }
+        if seg.has_rst() {
+            if acks_syn {
+                self.end(Some(Error::Refused), events);
+            } else {
+                events.dropped = Some(Drop::Challenge);
+            }
+            return;
+        }
+        if !seg.has_syn() {
+            events.dropped = Some(Drop::BadFlags);
+            return;
+        }
+
+        self.last_heard = now;
+        self.learn_syn(config, seg, now);
+        if acks_syn {
+            self.establish(config, seg, now, events);
+            self.ack_due = AckDue::Now;
+            self.text(config, seg, rx, now, events);
+            self.fin(config, now, events);
+        } else {
+            // Simultaneous open (RFC 9293 3.5).
+            self.state = State::SynReceived;
+            self.control = Control::Syn;
+        }
+    }
+
+    /// Takes over what the peer's SYN says.
+    pub(super) fn learn_syn(&mut self, config: &Config, seg: &Segment, now: Instant) {
+        let options = &seg.options;
+        self.rcv_nxt = seg.seq + 1;
+        self.last_ack_sent = self.rcv_nxt;
+        self.rcv_adv = self.rcv_nxt + config.initial_window.min(65535);
+        self.scaling = self.scaling && options.window_scale.is_some();
+        if self.scaling {
+            self.snd_scale = options.window_scale.unwrap_or(0);
+        } else {
+            self.rcv_scale = 0;
+        }
+        self.sack = self.sack && options.sack_permitted;
+        self.timestamps = self.timestamps && options.timestamps.is_some();
+        if let Some(ts) = options.timestamps {
+            self.ts_recent = ts.val;
+            self.ts_recent_at = now;
+        }
+        self.peer_mss = options.mss.unwrap_or(DEFAULT_MSS);
+        self.set_mss(config.mss);
+    }
+
+    /// To ESTABLISHED: `seg` acknowledges our SYN.
+    pub(super) fn establish(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        if let Some(timing) = self.timing.take() {
+            self.rtt.sample(now.since(timing.sent));
+        }
+        self.start_congestion();
+        self.snd_una = seg.ack;
+        self.snd_wnd = self.window_of(seg);
+        self.max_snd_wnd = self.snd_wnd;
+        self.snd_wl1 = seg.seq;
+        self.snd_wl2 = seg.ack;
+        self.snd_sml = seg.ack;
+        self.rtx_next = seg.ack;
+        self.backoff = 0;
+        self.retransmit_timer = RetransmitTimer::Off;
+        self.stalled_since = now;
+        if config.keepalive {
+            self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
+        }
+        self.state = if self.fin_queued {
+            State::FinWait1
+        } else {
+            State::Established
+        };
+        events.connected = true;
+    }
+
+    /// SEG.WND in bytes: the window of a SYN is never scaled (RFC 7323 2.2).
+    pub(super) fn window_of(&self, seg: &Segment) -> u32 {
+        let scale = if seg.has_syn() { 0 } else { self.snd_scale };
+        u32::from(seg.wnd) << scale
+    }
+
+    /// RFC 9293 3.10.7.4.
+    fn in_other_states<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        let checks = [
+            Self::check_paws,
+            Self::check_sequence,
+            Self::check_rst,
+            Self::check_syn,
+        ];
+        for check in checks {
+            if let Step::Done = check(self, seg, now, events) {
+                return;
+            }
+        }
+        if !seg.has_ack() {
+            events.dropped = Some(Drop::BadFlags);
+            return;
+        }
+        self.last_heard = now;
+        self.probes = 0;
+        if let Step::Done = self.check_ack(config, seg, now, events) {
+            return;
+        }
+        self.note_timestamp(seg, now);
+        self.acknowledge(config, seg, now, events);
+        if matches!(self.state, State::Closed | State::TimeWait) {
+            return;
+        }
+        self.text(config, seg, rx, now, events);
+        self.fin(config, now, events);
+    }
+
+    /// Protection against wrapped sequence numbers (RFC 7323 5.3 R1).
+    fn check_paws(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
+        let Some(ts) = seg
+            .options
+            .timestamps
+            .filter(|_| self.timestamps && !seg.has_rst())
+        else {
+            return Step::Next;
+        };
+        let old = SeqNumber(ts.val).before(SeqNumber(self.ts_recent));
+        if !old || now.since(self.ts_recent_at) >= PAWS_IDLE {
+            return Step::Next;
+        }
+        self.owe_ack(seg, now, events);
+        events.dropped = Some(Drop::Paws);
+        Step::Done
+    }
+
+    /// First, the sequence number (RFC 9293 3.10.7.4). As in Linux what ends between the last
+    /// acknowledgment sent and RCV.NXT is let pass for the sake of its acknowledgment.
+    fn check_sequence(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
+        let after = seg.seq_end().at_or_after(self.last_ack_sent);
+        let before = seg.seq.at_or_before(self.rcv_nxt + self.rcv_wnd());
+        if after && before {
+            return Step::Next;
+        }
+        if !seg.has_rst() {
+            self.owe_ack(seg, now, events);
+        }
+        events.dropped = Some(Drop::OutOfWindow);
+        Step::Done
+    }
+
+    /// Second, RST: only an exact one resets, another in the window is challenged (RFC 5961 3.2).
+    fn check_rst(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
+        if !seg.has_rst() {
+            return Step::Next;
+        }
+        if seg.seq != self.rcv_nxt {
+            if seg
+                .seq
+                .in_range(self.rcv_nxt, self.rcv_nxt + self.rcv_wnd())
+            {
+                events.reply = self.challenge(now);
+            }
+            events.dropped = Some(Drop::Challenge);
+            return Step::Done;
+        }
+        let error = match self.state {
+            State::SynReceived => Error::Refused,
+            State::CloseWait => Error::BrokenPipe,
+            _ => Error::Reset,
+        };
+        self.end(Some(error), events);
+        Step::Done
+    }
+
+    /// Fourth, SYN: challenged (RFC 5961 4.2), but for the two that belong to a simultaneous open.
+    fn check_syn(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
+        if !seg.has_syn() {
+            return Step::Next;
+        }
+        if self.state == State::SynReceived && seg.seq + 1 == self.rcv_nxt {
+            if seg.has_ack() {
+                return Step::Next;
+            }
+            self.control = Control::Syn;
+            return Step::Done;
+        }
+        events.reply = self.challenge(now);
+        events.dropped = Some(Drop::Challenge);
+        Step::Done
+    }
+
+    /// Fifth, ACK: what is acknowledged must have been sent, and not too long ago (RFC 5961 5.2).
+    fn check_ack(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        now: Instant,
+        events: &mut Events,
+    ) -> Step {
+        if self.state == State::SynReceived {
+            if seg.ack.after(self.snd_una) && seg.ack.at_or_before(self.snd_nxt) {
+                self.establish(config, seg, now, events);
+                return Step::Next;
+            }
+            events.reply = Transmit::reset_for(seg);
+            events.dropped = Some(Drop::BadAck);
+            return Step::Done;
+        }
+        let oldest = self.snd_una - self.max_snd_wnd;
+        if seg.ack.after(self.snd_nxt) || seg.ack.before(oldest) {
+            events.reply = self.challenge(now);
+            events.dropped = Some(Drop::BadAck);
+            return Step::Done;
+        }
+        Step::Next
+    }
+
+    /// TS.Recent (RFC 7323 4.3): only from a segment that begins at or before what was last
+    /// acknowledged.
+    fn note_timestamp(&mut self, seg: &Segment, now: Instant) {
+        let Some(ts) = seg.options.timestamps.filter(|_| self.timestamps) else {
+            return;
+        };
+        let newer = SeqNumber(ts.val).at_or_after(SeqNumber(self.ts_recent));
+        let stale = now.since(self.ts_recent_at) >= PAWS_IDLE;
+        if (newer || stale) && seg.seq.at_or_before(self.last_ack_sent) {
+            self.ts_recent = ts.val;
+            self.ts_recent_at = now;
+        }
+    }
+
+    /// An unacceptable segment is answered with an acknowledgment: at once when it has text, else
+    /// within the limit, so that two confused ends do not answer each other for ever.
+    fn owe_ack(&mut self, seg: &Segment, now: Instant, events: &mut Events) {
+        if seg.len > 0 && !seg.has_syn() {
+            self.ack_due = AckDue::Now;
+        } else {
+            events.reply = self.challenge(now);
+        }
+    }
+
+    /// A challenge ACK, if the limit allows one.
+    fn challenge(&mut self, now: Instant) -> Option<Transmit> {
+        if now.since(self.challenge_since) >= Duration::from_secs(1) {
+            self.challenge_since = now;
+            self.challenges = 0;
+        }
+        if self.challenges >= CHALLENGES_PER_SECOND {
+            return None;
+        }
+        self.challenges += 1;
+        Some(self.bare_ack(now))
+    }
+
+    /// To CLOSED.
+    pub(super) fn end(&mut self, error: Option<Error>, events: &mut Events) {
+        self.state = State::Closed;
+        self.retransmit_timer = RetransmitTimer::Off;
+        self.idle_timer = IdleTimer::Off;
+        self.ack_due = AckDue::No;
+        self.control = Control::None;
+        events.error = error;
+        events.closed = true;
+    }
+
+    /// To TIME-WAIT.
+    pub(super) fn enter_time_wait(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        let wnd = self.rcv_wnd() >> self.rcv_scale;
+        let last = Last {
+            snd_nxt: self.snd_nxt,
+            rcv_nxt: self.rcv_nxt,
+            wnd: u16::try_from(wnd).unwrap_or(u16::MAX),
+            ts_recent: self.timestamps.then_some(self.ts_recent),
+            ts_offset: self.ts_offset,
+        };
+        self.state = State::TimeWait;
+        self.retransmit_timer = RetransmitTimer::Off;
+        self.idle_timer = IdleTimer::Off;
+        self.ack_due = AckDue::No;
+        self.control = Control::None;
+        events.time_wait = Some(TimeWait::new(last, config.time_wait, now));
+    }
+}

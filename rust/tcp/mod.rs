@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The protocol: TCP (RFC 9293) as a pure state machine.
+//!
+//! Nothing here does input or output, allocates, knows a clock or a kernel type. A [`tcb::Tcb`] is
+//! told of events (a segment, a call of the user, the passing of time), changes, and says in
+//! [`events::Events`] what that means to others. What it wants to send is fetched from
+//! [`tcb::Tcb::poll_transmit`] until there is no more, and [`tcb::Tcb::deadline`] says when it
+//! wants to be called for its timers. Text stays with the caller: sent text is named by its
+//! sequence numbers, and received text goes through the [`ReceiveQueue`] that the caller lends.
+//!
+//! Arithmetic is modular or saturating by type, work for a segment is bounded, and nothing panics:
+//! a segment is an attacker's.
+
+#![forbid(unsafe_code)]
+
+mod ack;
+pub mod config;
+pub mod congestion;
+pub mod events;
+mod input;
+pub mod options;
+mod output;
+pub mod receive;
+pub mod rtt;
+pub mod scoreboard;
+pub mod segment;
+pub mod seq;
+pub mod state;
+pub mod syn_received;
+pub mod tcb;
+mod text;
+pub mod time;
+pub mod time_wait;
+mod timer;
+mod user;
+
+pub use receive::{NoRoom, ReceiveQueue};
+pub use tcb::Tcb;

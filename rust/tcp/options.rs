@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP options (RFC 9293 3.1, 7323, 2018): parsed once, totally, into a value, and written in the
+//! order and with the padding that Linux uses.
+
+use super::seq::SeqNumber;
+
+const END: u8 = 0;
+const NOP: u8 = 1;
+const MSS: u8 = 2;
+const WINDOW_SCALE: u8 = 3;
+const SACK_PERMITTED: u8 = 4;
+const SACK: u8 = 5;
+const TIMESTAMPS: u8 = 8;
+
+/// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
+pub const MAX_WINDOW_SCALE: u8 = 14;
+
+/// The timestamps option (RFC 7323 3.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timestamps {
+    /// TSval: the sender's clock.
+    pub val: u32,
+    /// TSecr: what it has of the receiver's clock.
+    pub ecr: u32,
+}
+
+/// A range of sequence numbers `[start, end)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SeqRange {
+    /// First number.
+    pub start: SeqNumber,
+    /// The number behind the last.
+    pub end: SeqNumber,
+}
+
+/// Up to four SACK blocks (RFC 2018).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SackBlocks {
+    blocks: [SeqRange; 4],
+    count: u8,
+}
+
+impl SackBlocks {
+    /// No block.
+    pub const NONE: Self = Self {
+        blocks: [SeqRange {
+            start: SeqNumber(0),
+            end: SeqNumber(0),
+        }; 4],
+        count: 0,
+    };
+
+    /// Adds a block; a fifth is ignored.
+    pub fn push(&mut self, block: SeqRange) {
+        if let Some(slot) = self.blocks.get_mut(usize::from(self.count)) {
+            *slot = block;
+            self.count += 1;
+        }
+    }
+
+    /// The blocks, in their order.
+    pub fn as_slice(&self) -> &[SeqRange] {
+        self.blocks.get(..usize::from(self.count)).unwrap_or(&[])
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The first `n` blocks.
+    pub fn truncated(mut self, n: u8) -> Self {
+        self.count = self.count.min(n);
+        self
+    }
+}
+
+/// The options of a segment that we know; others are passed over (RFC 9293 3.1, MUST-6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Options {
+    /// Maximum segment size, bytes; only meaningful in a SYN.
+    pub mss: Option<u16>,
+    /// Window scale, 0 to 14; only meaningful in a SYN.
+    pub window_scale: Option<u8>,
+    /// SACK is permitted; only meaningful in a SYN.
+    pub sack_permitted: bool,
+    /// Timestamps.
+    pub timestamps: Option<Timestamps>,
+    /// Selective acknowledgments.
+    pub sack: SackBlocks,
+}
+
+/// A writer over the option space of a header: what does not fit is left out.
+struct Writer<'a> {
+    buf: &'a mut [u8],
+    at: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.at.saturating_add(bytes.len());
+        if let Some(space) = self.buf.get_mut(self.at..end) {
+            space.copy_from_slice(bytes);
+            self.at = end;
+        }
+    }
+
+    fn timestamps(&mut self, ts: Timestamps) {
+        self.put(&[TIMESTAMPS, 10]);
+        self.put(&ts.val.to_be_bytes());
+        self.put(&ts.ecr.to_be_bytes());
+    }
+}
+
+impl Options {
+    /// Reads the option space of a header. Total: what is malformed ends the reading, and what was
+    /// read before it counts, as in Linux.
+    pub fn parse(mut bytes: &[u8]) -> Self {
+        let mut options = Self::default();
+        while let Some((&kind, rest)) = bytes.split_first() {
+            match kind {
+                END => break,
+                NOP => {
+                    bytes = rest;
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(&len) = rest.first() else { break };
+            let Some(body) = bytes.get(2..usize::from(len)) else {
+                break;
+            };
+            options.read(kind, body);
+            let Some(next) = bytes.get(usize::from(len)..) else {
+                break;
+            };
+            bytes = next;
+        }
+        options
+    }
+
+    fn read(&mut self, kind: u8, body: &[u8]) {
+        match (kind, body) {
+            (MSS, &[a, b]) => {
+                let mss = u16::from_be_bytes([a, b]);
+                self.mss = (mss != 0).then_some(mss);
+            }
+            (WINDOW_SCALE, &[scale]) => self.window_scale = Some(scale.min(MAX_WINDOW_SCALE)),
+            (SACK_PERMITTED, &[]) => self.sack_permitted = true,
+            (TIMESTAMPS, &[a, b, c, d, e, f, g, h]) => {
+                self.timestamps = Some(Timestamps {
+                    val: u32::from_be_bytes([a, b, c, d]),
+                    ecr: u32::from_be_bytes([e, f, g, h]),
+                });
+            }
+            (SACK, blocks) if blocks.len() % 8 == 0 => {
+                for block in blocks.chunks_exact(8) {
+                    if let &[a, b, c, d, e, f, g, h] = block {
+                        self.sack.push(SeqRange {
+                            start: SeqNumber(u32::from_be_bytes([a, b, c, d])),
+                            end: SeqNumber(u32::from_be_bytes([e, f, g, h])),
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes the options into `buf`; returns the bytes used, a multiple of four. Four SACK blocks,
+    /// or three beside timestamps, are what fits.
+    pub fn write(&self, buf: &mut [u8]) -> usize {
+        let mut w = Writer { buf, at: 0 };
+        if let Some(mss) = self.mss {
+            let [a, b] = mss.to_be_bytes();
+            w.put(&[MSS, 4, a, b]);
+        }
+        match (self.timestamps, self.sack_permitted) {
+            (Some(ts), true) => {
+                w.put(&[SACK_PERMITTED, 2]);
+                w.timestamps(ts);
+            }
+            (Some(ts), false) => {
+                w.put(&[NOP, NOP]);
+                w.timestamps(ts);
+            }
+            (None, true) => w.put(&[NOP, NOP, SACK_PERMITTED, 2]),
+            (None, false) => {}
+        }
+        if let Some(scale) = self.window_scale {
+            w.put(&[NOP, WINDOW_SCALE, 3, scale]);
+        }
+        let room = w.buf.len().saturating_sub(w.at).saturating_sub(4) / 8;
+        let blocks = self.sack.truncated(room.min(4) as u8);
+        if !blocks.is_empty() {
+            w.put(&[NOP, NOP, SACK, 2 + 8 * blocks.count]);
+            for block in blocks.as_slice() {
+                w.put(&block.start.0.to_be_bytes());
+                w.put(&block.end.0.to_be_bytes());
+            }
+        }
+        w.at
+    }
+}
+
+#[cfg_attr(MODULE, kernel::prelude::kunit_tests(oxtcp_options))]
+#[cfg_attr(not(MODULE), cfg(test))]
+mod tests {
+    use super::*;
+
+    fn round_trip(options: Options) {
+        let mut buf = [0; 40];
+        let len = options.write(&mut buf);
+        assert!(len % 4 == 0);
+        assert!(Options::parse(&buf[..len]) == options);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let timestamps = Some(Timestamps {
+            val: 1,
+            ecr: 0xffff_fffe,
+        });
+        for ts in [None, timestamps] {
+            for sack_permitted in [false, true] {
+                for window_scale in [None, Some(0), Some(14)] {
+                    round_trip(Options {
+                        mss: Some(1460),
+                        window_scale,
+                        sack_permitted,
+                        timestamps: ts,
+                        sack: SackBlocks::NONE,
+                    });
+                }
+            }
+        }
+        let mut sack = SackBlocks::NONE;
+        for i in 0..3 {
+            sack.push(SeqRange {
+                start: SeqNumber(i * 10),
+                end: SeqNumber(i * 10 + 5),
+            });
+        }
+        round_trip(Options {
+            timestamps,
+            sack,
+            ..Options::default()
+        });
+    }
+
+    #[test]
+    fn a_syn_looks_as_linux_writes_it() {
+        let mut buf = [0; 40];
+        let options = Options {
+            mss: Some(1460),
+            window_scale: Some(7),
+            sack_permitted: true,
+            timestamps: Some(Timestamps {
+                val: 0x0102_0304,
+                ecr: 0,
+            }),
+            sack: SackBlocks::NONE,
+        };
+        let len = options.write(&mut buf);
+        let linux = [
+            2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7,
+        ];
+        assert!(buf[..len] == linux);
+    }
+
+    #[test]
+    fn three_blocks_fit_beside_timestamps_and_four_without() {
+        let mut sack = SackBlocks::NONE;
+        for i in 0..5 {
+            sack.push(SeqRange {
+                start: SeqNumber(i),
+                end: SeqNumber(i + 1),
+            });
+        }
+        let ts = Some(Timestamps { val: 1, ecr: 2 });
+        let mut buf = [0; 40];
+        assert!(
+            Options {
+                sack,
+                ..Options::default()
+            }
+            .write(&mut buf)
+                == 36
+        );
+        assert!(
+            Options {
+                sack,
+                timestamps: ts,
+                ..Options::default()
+            }
+            .write(&mut buf)
+                == 40
+        );
+    }
+
+    #[test]
+    fn malformed_options_end_the_reading() {
+        let cases: &[(&[u8], Option<u16>)] = &[
+            (&[], None),
+            (&[MSS], None),
+            (&[MSS, 0], None),
+            (&[MSS, 1], None),
+            (&[MSS, 4, 5], None),
+            (&[MSS, 4, 0, 0], None),
+            (&[MSS, 3, 5], None),
+            (&[NOP, NOP, MSS, 4, 5, 180], Some(1460)),
+            (&[END, MSS, 4, 5, 180], None),
+            (&[99, 3, 0, MSS, 4, 5, 180], Some(1460)),
+            (&[99, 0, 0, MSS, 4, 5, 180], None),
+            (&[MSS, 4, 5, 180, 99, 200, 1], Some(1460)),
+        ];
+        for (bytes, mss) in cases {
+            assert!(Options::parse(bytes).mss == *mss);
+        }
+    }
+
+    #[test]
+    fn a_window_scale_above_14_is_taken_for_14() {
+        assert!(Options::parse(&[WINDOW_SCALE, 3, 255]).window_scale == Some(14));
+    }
+}

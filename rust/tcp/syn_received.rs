@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A passive open: from the SYN at a listener to the ACK that makes a connection. Until then it is
+//! a small entry in the listener's SYN queue, not a control block.
+
+use super::config::{Config, Identity};
+use super::events::Events;
+use super::options::Options;
+use super::rtt::INITIAL_RTO;
+use super::segment::{Flags, Segment, Transmit};
+use super::seq::SeqNumber;
+use super::state::State;
+use super::tcb::{Tcb, Timing, DEFAULT_MSS};
+use super::time::Instant;
+
+/// What a listener does with a segment that belongs to no connection (RFC 9293 3.10.7.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListenVerdict {
+    /// Drop it.
+    Ignore,
+    /// Answer with this RST.
+    Reset(Transmit),
+    /// A SYN: a connection may be begun by [`SynReceived::new`].
+    Open,
+}
+
+/// Judges a segment at a listener.
+pub fn on_listen(seg: &Segment) -> ListenVerdict {
+    if seg.has_rst() {
+        return ListenVerdict::Ignore;
+    }
+    if seg.has_ack() {
+        return Transmit::reset_for(seg).map_or(ListenVerdict::Ignore, ListenVerdict::Reset);
+    }
+    if seg.has_syn() && !seg.has_fin() {
+        ListenVerdict::Open
+    } else {
+        ListenVerdict::Ignore
+    }
+}
+
+/// A connection in SYN-RECEIVED that a listener began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SynReceived {
+    /// When the SYN-ACK is to be sent again.
+    deadline: Instant,
+    iss: SeqNumber,
+    irs: SeqNumber,
+    ts_recent: u32,
+    ts_offset: u32,
+    peer_mss: u16,
+    /// MSS that we announced: the path's.
+    mss: u16,
+    peer_scale: Option<u8>,
+    timestamps: bool,
+    sack: bool,
+    /// SYN-ACKs sent again.
+    retries: u8,
+}
+
+/// What to do with a segment for an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Drop it.
+    Ignore,
+    /// The SYN came again: so does the SYN-ACK.
+    SynAck,
+    /// Send this acknowledgment or RST; the entry stays.
+    Reply(Transmit),
+    /// The peer gave up: remove the entry.
+    Remove,
+    /// The handshake is complete: [`SynReceived::into_tcb`].
+    Complete,
+}
+
+/// What the passing of time means to an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimerVerdict {
+    /// It is not time yet.
+    NotYet,
+    /// Send the SYN-ACK again.
+    SynAck,
+    /// Nobody answers: remove the entry.
+    GiveUp,
+}
+
+impl SynReceived {
+    /// Begins a connection by a SYN; `config.mss` is what we announce on this path.
+    pub fn new(config: &Config, syn: &Segment, ids: Identity, now: Instant) -> Self {
+        let options = &syn.options;
+        let timestamps = options.timestamps.filter(|_| config.timestamps);
+        Self {
+            deadline: now + INITIAL_RTO,
+            iss: ids.iss,
+            irs: syn.seq,
+            ts_recent: timestamps.map_or(0, |ts| ts.val),
+            ts_offset: ids.ts_offset,
+            peer_mss: options.mss.unwrap_or(DEFAULT_MSS),
+            mss: config.mss,
+            peer_scale: options.window_scale.filter(|_| config.window_scaling),
+            timestamps: timestamps.is_some(),
+            sack: options.sack_permitted && config.sack,
+            retries: 0,
+        }
+    }
+
+    /// When [`SynReceived::on_timer`] wants to be called.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// SYN-ACKs sent again so far.
+    pub fn retries(&self) -> u8 {
+        self.retries
+    }
+
+    /// MSS that we announced, bytes.
+    pub fn mss(&self) -> u16 {
+        self.mss
+    }
+
+    fn window(config: &Config) -> u16 {
+        config.initial_window.min(65535) as u16
+    }
+
+    /// The SYN-ACK.
+    pub fn syn_ack(&self, config: &Config, now: Instant) -> Transmit {
+        let flags = Flags::SYN | Flags::ACK;
+        let mut out = Transmit::bare(self.iss, self.irs + 1, flags, Self::window(config));
+        out.options = Options {
+            mss: Some(self.mss),
+            window_scale: self.peer_scale.map(|_| config.window_scale),
+            sack_permitted: self.sack,
+            timestamps: self.timestamp(now),
+            ..Options::default()
+        };
+        out.retransmission = self.retries > 0;
+        out
+    }
+
+    fn timestamp(&self, now: Instant) -> Option<super::options::Timestamps> {
+        self.timestamps.then(|| super::options::Timestamps {
+            val: now.ms_wrapped().wrapping_add(self.ts_offset),
+            ecr: self.ts_recent,
+        })
+    }
+
+    fn ack(&self, config: &Config, now: Instant) -> Transmit {
+        let wnd = Self::window(config);
+        let mut ack = Transmit::bare(self.iss + 1, self.irs + 1, Flags::ACK, wnd);
+        ack.options.timestamps = self.timestamp(now);
+        ack
+    }
+
+    /// A segment between the ends of the entry (RFC 9293 3.10.7.4 in SYN-RECEIVED).
+    pub fn on_segment(&self, config: &Config, seg: &Segment, now: Instant) -> Verdict {
+        let rcv_nxt = self.irs + 1;
+        if seg.has_syn() && !seg.has_ack() && !seg.has_rst() && seg.seq == self.irs {
+            return Verdict::SynAck;
+        }
+        let old = seg
+            .options
+            .timestamps
+            .filter(|_| self.timestamps && !seg.has_rst());
+        let paws = old.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        let edge = rcv_nxt + config.initial_window.min(65535);
+        let acceptable = seg.seq.at_or_before(edge) && seg.seq_end().at_or_after(rcv_nxt);
+        if paws || !acceptable {
+            return if seg.has_rst() {
+                Verdict::Ignore
+            } else {
+                Verdict::Reply(self.ack(config, now))
+            };
+        }
+        if seg.has_rst() {
+            return if seg.seq == rcv_nxt {
+                Verdict::Remove
+            } else {
+                Verdict::Ignore
+            };
+        }
+        if seg.has_syn() {
+            return Verdict::Reply(self.ack(config, now));
+        }
+        if !seg.has_ack() {
+            return Verdict::Ignore;
+        }
+        if seg.ack != self.iss + 1 {
+            return Transmit::reset_for(seg).map_or(Verdict::Ignore, Verdict::Reply);
+        }
+        Verdict::Complete
+    }
+
+    /// Time has passed; the SYN-ACK goes out at most `config.synack_retries` times again.
+    pub fn on_timer(&mut self, config: &Config, now: Instant) -> TimerVerdict {
+        if now < self.deadline {
+            return TimerVerdict::NotYet;
+        }
+        if self.retries >= config.synack_retries {
+            return TimerVerdict::GiveUp;
+        }
+        self.retries += 1;
+        self.deadline = now + INITIAL_RTO.backed_off(self.retries, config.rto_max);
+        TimerVerdict::SynAck
+    }
+
+    /// The control block of the connection that `seg` completes, in ESTABLISHED. The segment is
+    /// then to be given to [`Tcb::on_segment`] for its text and FIN.
+    pub fn into_tcb(self, config: &Config, seg: &Segment, now: Instant) -> Tcb {
+        let ids = Identity {
+            iss: self.iss,
+            ts_offset: self.ts_offset,
+        };
+        let mut tcb = Tcb::new(State::SynReceived, config, ids, now);
+        let syn = Segment {
+            seq: self.irs,
+            flags: Flags::SYN,
+            options: Options {
+                mss: Some(self.peer_mss),
+                window_scale: self.peer_scale,
+                sack_permitted: self.sack,
+                timestamps: self.timestamps.then_some(super::options::Timestamps {
+                    val: self.ts_recent,
+                    ecr: 0,
+                }),
+                ..Options::default()
+            },
+            ..Segment::default()
+        };
+        tcb.learn_syn(config, &syn, now);
+        tcb.snd_nxt = self.iss + 1;
+        if self.retries == 0 {
+            // The SYN-ACK was sent once: one RTO before the deadline.
+            let sent = self.deadline - INITIAL_RTO;
+            tcb.timing = Some(Timing {
+                end: tcb.snd_nxt,
+                sent,
+            });
+        } else {
+            tcb.backoff = self.retries;
+        }
+        let mut events = Events::default();
+        tcb.establish(config, seg, now, &mut events);
+        tcb
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(core::mem::size_of::<SynReceived>() <= 48);
+    }
+}

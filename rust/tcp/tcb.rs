@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The transmission control block (RFC 9293 3.3.1).
+
+use super::config::{Config, Identity};
+use super::congestion::NewReno;
+use super::options::{Options, Timestamps};
+use super::rtt::RttEstimator;
+use super::scoreboard::Scoreboard;
+use super::segment::{Flags, Transmit};
+use super::seq::SeqNumber;
+use super::state::State;
+use super::time::{Duration, Instant};
+
+/// MSS of a peer that names none (RFC 9293 3.7.1, MUST-15).
+pub const DEFAULT_MSS: u16 = 536;
+
+/// Timestamps older than this say nothing (RFC 7323 5.5).
+pub(super) const PAWS_IDLE: Duration = Duration::from_secs(24 * 24 * 3600);
+
+/// What of the path the sender has to respect, at this moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxLimits {
+    /// Path MTU less the fixed headers of IPv4 and TCP, bytes.
+    pub mss: u16,
+    /// Most bytes of text in one [`Transmit`].
+    pub max_run: u32,
+}
+
+/// Why text is being sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Recovery {
+    /// It is not.
+    Open,
+    /// Fast recovery (RFC 6582, 6675): until `recover` is acknowledged.
+    Fast { recover: SeqNumber },
+    /// The retransmission timer expired: all before `recover` is taken for lost.
+    Loss { recover: SeqNumber },
+}
+
+/// Whether a segment with an acknowledgment is owed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum AckDue {
+    /// Nothing to acknowledge.
+    No,
+    /// By then, unless something is sent anyway (RFC 9293 3.8.6.3).
+    By(Instant),
+    /// At once.
+    Now,
+}
+
+/// What the retransmission timer waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RetransmitTimer {
+    /// It does not run.
+    Off,
+    /// An acknowledgment of what is in flight (RFC 6298).
+    Rto(Instant),
+    /// A window to send into (RFC 9293 3.8.6.1).
+    Persist(Instant),
+}
+
+/// What the idle timer waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum IdleTimer {
+    /// It does not run.
+    Off,
+    /// Any sign of life from the peer (RFC 9293 3.8.4).
+    Keepalive(Instant),
+    /// The peer's FIN, for an orphan in FIN-WAIT-2.
+    FinWait2(Instant),
+}
+
+/// A round-trip measurement under way (Karn: of text sent once).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Timing {
+    /// Acknowledging this number ends the measurement.
+    pub(super) end: SeqNumber,
+    pub(super) sent: Instant,
+}
+
+/// A control that has to go out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Control {
+    None,
+    /// The SYN, or the SYN-ACK of a simultaneous open.
+    Syn,
+    /// A probe of a closed window or of an idle peer.
+    Probe,
+}
+
+/// A connection, from SYN-SENT or ESTABLISHED on.
+///
+/// Sequence numbers of what we send: text not acknowledged begins at `snd_una`, text queued ends
+/// before `write_seq`, and our FIN, once the user has closed, is `write_seq` itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Tcb {
+    pub(super) state: State,
+    pub(super) recovery: Recovery,
+    pub(super) ack_due: AckDue,
+    pub(super) control: Control,
+
+    /// Oldest number not acknowledged.
+    pub(super) snd_una: SeqNumber,
+    /// Next number never sent.
+    pub(super) snd_nxt: SeqNumber,
+    /// The number behind the last byte queued.
+    pub(super) write_seq: SeqNumber,
+    /// Peer's window, bytes from SND.UNA.
+    pub(super) snd_wnd: u32,
+    /// Largest window the peer ever offered, bytes.
+    pub(super) max_snd_wnd: u32,
+    /// SEG.SEQ and SEG.ACK of the last window update.
+    pub(super) snd_wl1: SeqNumber,
+    pub(super) snd_wl2: SeqNumber,
+    /// End of the last segment sent that was not full (Minshall's rule).
+    pub(super) snd_sml: SeqNumber,
+    /// Where retransmission goes on, while recovering.
+    pub(super) rtx_next: SeqNumber,
+    pub(super) iss: SeqNumber,
+    /// Peer's MSS, bytes.
+    pub(super) peer_mss: u16,
+    /// Text bytes in a full segment at present, options taken off.
+    pub(super) eff_mss: u16,
+
+    /// Next number expected.
+    pub(super) rcv_nxt: SeqNumber,
+    /// The right edge of the window that was offered: never moves left.
+    pub(super) rcv_adv: SeqNumber,
+    /// The number of the peer's FIN, once it was seen ahead of its turn.
+    pub(super) peer_fin: Option<SeqNumber>,
+    /// RCV.NXT as last acknowledged.
+    pub(super) last_ack_sent: SeqNumber,
+    /// Largest segment received: an estimate of the peer's MSS for delayed acknowledgments.
+    pub(super) rcv_mss: u16,
+    pub(super) quick_acks: u8,
+
+    pub(super) snd_scale: u8,
+    pub(super) rcv_scale: u8,
+    pub(super) timestamps: bool,
+    pub(super) sack: bool,
+    /// Both ends scale their windows.
+    pub(super) scaling: bool,
+    pub(super) fin_queued: bool,
+    /// A segment may go out although the peer's window is smaller than it should be for that.
+    pub(super) override_sws: bool,
+    /// The user has closed: nobody reads any more.
+    pub(super) orphan: bool,
+
+    pub(super) ts_recent: u32,
+    pub(super) ts_recent_at: Instant,
+    pub(super) ts_offset: u32,
+
+    pub(super) retransmit_timer: RetransmitTimer,
+    pub(super) idle_timer: IdleTimer,
+    /// Expiries of the retransmission timer, or probes, since the peer last answered.
+    pub(super) backoff: u8,
+    /// Keepalive probes since the peer last answered.
+    pub(super) probes: u8,
+    /// Duplicate acknowledgments in a row, without SACK.
+    pub(super) dup_acks: u16,
+    /// Challenge ACKs sent in the second that began at `challenge_since` (RFC 5961 7).
+    pub(super) challenges: u8,
+    pub(super) challenge_since: Instant,
+    /// When we last heard of the peer.
+    pub(super) last_heard: Instant,
+    /// When we last sent text.
+    pub(super) last_sent: Instant,
+    /// When what is in flight was first sent without progress since.
+    pub(super) stalled_since: Instant,
+    pub(super) timing: Option<Timing>,
+    pub(super) rtt: RttEstimator,
+    pub(super) congestion: NewReno,
+    pub(super) scoreboard: Scoreboard,
+    /// Retransmitted segments in all.
+    pub(super) total_retransmits: u32,
+}
+
+impl Tcb {
+    /// Active open (RFC 9293 3.10.1): SYN-SENT; the SYN is there to be fetched.
+    pub fn connect(config: &Config, ids: Identity, now: Instant) -> Self {
+        let mut tcb = Self::new(State::SynSent, config, ids, now);
+        tcb.control = Control::Syn;
+        tcb
+    }
+
+    pub(super) fn new(state: State, config: &Config, ids: Identity, now: Instant) -> Self {
+        let iss = ids.iss;
+        Self {
+            state,
+            recovery: Recovery::Open,
+            ack_due: AckDue::No,
+            control: Control::None,
+            snd_una: iss,
+            snd_nxt: iss,
+            write_seq: iss + 1,
+            snd_wnd: 0,
+            max_snd_wnd: 0,
+            snd_wl1: iss,
+            snd_wl2: iss,
+            snd_sml: iss,
+            rtx_next: iss,
+            iss,
+            peer_mss: DEFAULT_MSS,
+            eff_mss: DEFAULT_MSS,
+            rcv_nxt: SeqNumber(0),
+            rcv_adv: SeqNumber(0),
+            peer_fin: None,
+            last_ack_sent: SeqNumber(0),
+            rcv_mss: DEFAULT_MSS,
+            quick_acks: 16,
+            snd_scale: 0,
+            rcv_scale: if config.window_scaling {
+                config.window_scale
+            } else {
+                0
+            },
+            timestamps: config.timestamps,
+            sack: config.sack,
+            scaling: config.window_scaling,
+            fin_queued: false,
+            override_sws: false,
+            orphan: false,
+            ts_recent: 0,
+            ts_recent_at: now,
+            ts_offset: ids.ts_offset,
+            retransmit_timer: RetransmitTimer::Off,
+            idle_timer: IdleTimer::Off,
+            backoff: 0,
+            probes: 0,
+            dup_acks: 0,
+            challenges: 0,
+            challenge_since: now,
+            last_heard: now,
+            last_sent: now,
+            stalled_since: now,
+            timing: None,
+            rtt: RttEstimator::default(),
+            congestion: NewReno::new(u32::from(DEFAULT_MSS)),
+            scoreboard: Scoreboard::default(),
+            total_retransmits: 0,
+        }
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// SND.UNA.
+    pub fn snd_una(&self) -> SeqNumber {
+        self.snd_una
+    }
+
+    /// SND.NXT.
+    pub fn snd_nxt(&self) -> SeqNumber {
+        self.snd_nxt
+    }
+
+    /// RCV.NXT.
+    pub fn rcv_nxt(&self) -> SeqNumber {
+        self.rcv_nxt
+    }
+
+    /// RCV.WND: what remains of the window offered, bytes.
+    pub fn rcv_wnd(&self) -> u32 {
+        self.rcv_adv.since(self.rcv_nxt)
+    }
+
+    /// SND.WND, bytes.
+    pub fn snd_wnd(&self) -> u32 {
+        self.snd_wnd
+    }
+
+    /// Bytes sent and not acknowledged, our SYN and FIN included.
+    pub fn flight(&self) -> u32 {
+        self.snd_nxt.since(self.snd_una)
+    }
+
+    /// Bytes of text queued and not acknowledged (`SIOCOUTQ`).
+    pub fn unacked(&self) -> u32 {
+        self.write_seq.since(self.snd_una.max(self.iss + 1))
+    }
+
+    /// Bytes of text never sent (`SIOCOUTQNSD`).
+    pub fn unsent(&self) -> u32 {
+        self.write_seq.since(self.snd_nxt.max(self.iss + 1))
+    }
+
+    /// The round-trip estimator.
+    pub fn rtt(&self) -> &RttEstimator {
+        &self.rtt
+    }
+
+    /// Congestion control.
+    pub fn congestion(&self) -> &NewReno {
+        &self.congestion
+    }
+
+    /// Retransmitted segments in all.
+    pub fn total_retransmits(&self) -> u32 {
+        self.total_retransmits
+    }
+
+    /// Retransmissions, or probes, that the peer has not answered.
+    pub fn retransmits(&self) -> u8 {
+        self.backoff
+    }
+
+    /// Keepalive probes that the peer has not answered.
+    pub fn probes(&self) -> u8 {
+        self.probes
+    }
+
+    /// Text bytes in a full segment, options taken off.
+    pub fn mss(&self) -> u16 {
+        self.eff_mss
+    }
+
+    /// Estimate of the peer's segment size, bytes.
+    pub fn rcv_mss(&self) -> u16 {
+        self.rcv_mss
+    }
+
+    /// Whether timestamps, SACK and window scaling are in use.
+    pub fn features(&self) -> (bool, bool, bool) {
+        (
+            self.timestamps,
+            self.sack,
+            self.snd_scale != 0 || self.rcv_scale != 0,
+        )
+    }
+
+    /// Window scales: the peer's and ours.
+    pub fn scales(&self) -> (u8, u8) {
+        (self.snd_scale, self.rcv_scale)
+    }
+
+    /// Bytes selectively acknowledged.
+    pub fn sacked(&self) -> u32 {
+        self.scoreboard.sacked()
+    }
+
+    /// When we last heard of the peer, and last sent text.
+    pub fn last_times(&self) -> (Instant, Instant) {
+        (self.last_heard, self.last_sent)
+    }
+
+    /// Retransmission timeout with its backoff.
+    pub fn rto(&self, config: &Config) -> Duration {
+        let rto = self.rtt.rto(config.rto_min, config.rto_max);
+        rto.backed_off(self.backoff, config.rto_max)
+    }
+
+    /// Our FIN's number, once the user has closed.
+    pub(super) fn fin_seq(&self) -> Option<SeqNumber> {
+        self.fin_queued.then_some(self.write_seq)
+    }
+
+    pub(super) fn mss32(&self) -> u32 {
+        u32::from(self.eff_mss).max(1)
+    }
+
+    pub(super) fn timestamp(&self, now: Instant) -> Option<Timestamps> {
+        self.timestamps.then(|| Timestamps {
+            val: now.ms_wrapped().wrapping_add(self.ts_offset),
+            ecr: self.ts_recent,
+        })
+    }
+
+    /// An acknowledgment outside of the stream, with the window last offered.
+    pub(super) fn bare_ack(&self, now: Instant) -> Transmit {
+        let wnd = self.rcv_wnd() >> self.rcv_scale;
+        let wnd = u16::try_from(wnd).unwrap_or(u16::MAX);
+        let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
+        ack.options = Options {
+            timestamps: self.timestamp(now),
+            ..Options::default()
+        };
+        ack
+    }
+
+    /// The RST that ends the connection from our side.
+    pub(super) fn reset(&self, now: Instant) -> Transmit {
+        let mut reset = self.bare_ack(now);
+        reset.flags = Flags::RST | Flags::ACK;
+        reset.wnd = 0;
+        reset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_small() {
+        assert!(
+            core::mem::size_of::<Tcb>() <= 448,
+            "{}",
+            core::mem::size_of::<Tcb>()
+        );
+    }
+}

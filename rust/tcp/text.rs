@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Text and FIN of an arriving segment (RFC 9293 3.10.7.4, seventh and eighth), and when they are
+//! acknowledged (RFC 9293 3.8.6.3, RFC 5681 4.2).
+
+use super::config::Config;
+use super::events::{Drop, Events};
+use super::receive::ReceiveQueue;
+use super::segment::Segment;
+use super::state::State;
+use super::tcb::{AckDue, Tcb};
+use super::time::{Duration, Instant};
+
+/// How long an acknowledgment may wait for company (`TCP_DELACK_MIN`).
+pub(super) const DELAYED_ACK: Duration = Duration::from_ms(40);
+
+impl Tcb {
+    /// Seventh, the text: what is new and within the window goes to the receive buffer.
+    pub(super) fn text<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        if !self.state.may_receive() {
+            return;
+        }
+        let start = seg.text_start();
+        let end = start + seg.len;
+        if seg.has_fin() && end.at_or_before(self.rcv_adv) && end.at_or_after(self.rcv_nxt) {
+            self.peer_fin = Some(end);
+        }
+        if seg.len == 0 {
+            return;
+        }
+        if self.orphan && end.after(self.rcv_nxt) {
+            // Nobody will ever read it: the peer must know (RFC 9293 3.6.1, RFC 2525 2.17).
+            events.reply = Some(self.reset(now));
+            events.dropped = Some(Drop::Closed);
+            self.end(None, events);
+            return;
+        }
+
+        let first = start.max(self.rcv_nxt);
+        let len = end.min(self.rcv_adv).since(first);
+        if len == 0 {
+            let old = end.at_or_before(self.rcv_nxt);
+            events.dropped = Some(if old {
+                Drop::OldText
+            } else {
+                Drop::OutOfWindow
+            });
+            self.ack_due = AckDue::Now;
+            return;
+        }
+        match rx.store(self.rcv_nxt, first, first.since(start), len) {
+            Err(_) => events.dropped = Some(Drop::NoRoom),
+            Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
+            Ok(nxt) => {
+                let filled_gap = nxt != first + len;
+                self.rcv_nxt = nxt;
+                self.rcv_adv = self.rcv_adv.max(nxt);
+                events.readable = true;
+                self.schedule_ack(config, seg.len, filled_gap, now);
+            }
+        }
+    }
+
+    fn schedule_ack(&mut self, config: &Config, len: u32, filled_gap: bool, now: Instant) {
+        let len = u16::try_from(len).unwrap_or(u16::MAX).min(config.mss);
+        self.rcv_mss = self.rcv_mss.max(len);
+        let unacked = self.rcv_nxt.since(self.last_ack_sent);
+        if filled_gap || unacked > u32::from(self.rcv_mss) || self.quick_acks > 0 {
+            self.quick_acks = self.quick_acks.saturating_sub(1);
+            self.ack_due = AckDue::Now;
+        } else if self.ack_due == AckDue::No {
+            self.ack_due = AckDue::By(now + DELAYED_ACK);
+        }
+    }
+
+    /// Eighth, the peer's FIN, once all text before it is here.
+    pub(super) fn fin(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        if self.peer_fin != Some(self.rcv_nxt) {
+            return;
+        }
+        let next = match self.state {
+            State::Established => State::CloseWait,
+            State::FinWait1 => State::Closing,
+            State::FinWait2 => State::TimeWait,
+            _ => return,
+        };
+        self.rcv_nxt += 1;
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
+        self.ack_due = AckDue::Now;
+        events.peer_closed = true;
+        if next == State::TimeWait {
+            events.reply = Some(self.bare_ack(now));
+            self.enter_time_wait(config, now, events);
+        } else {
+            self.state = next;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Deadlines: retransmission (RFC 6298), zero-window probes, delayed acknowledgments, keepalive,
+//! FIN-WAIT-2.
+
+use super::config::Config;
+use super::congestion::CongestionControl;
+use super::events::{Error, Events};
+use super::state::State;
+use super::tcb::{AckDue, Control, IdleTimer, Recovery, RetransmitTimer, Tcb};
+use super::time::{Duration, Instant};
+
+/// The timer that a table of sockets shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TimerKind {
+    /// Retransmission.
+    Retransmit,
+    /// Zero-window probe.
+    Persist,
+    /// Keepalive or FIN-WAIT-2.
+    Idle,
+}
+
+impl Tcb {
+    /// When [`Tcb::on_timer`] wants to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        let ack = match self.ack_due {
+            AckDue::By(at) => Some(at),
+            AckDue::No | AckDue::Now => None,
+        };
+        let timer = self.timer().map(|(_, at)| at);
+        let idle = self.idle_deadline();
+        [ack, timer, idle].into_iter().flatten().min()
+    }
+
+    /// The timer that runs for the connection, as a table of sockets shows it.
+    pub fn timer(&self) -> Option<(TimerKind, Instant)> {
+        match self.retransmit_timer {
+            RetransmitTimer::Rto(at) => Some((TimerKind::Retransmit, at)),
+            RetransmitTimer::Persist(at) => Some((TimerKind::Persist, at)),
+            RetransmitTimer::Off => self.idle_deadline().map(|at| (TimerKind::Idle, at)),
+        }
+    }
+
+    fn idle_deadline(&self) -> Option<Instant> {
+        match self.idle_timer {
+            IdleTimer::Keepalive(at) | IdleTimer::FinWait2(at) => Some(at),
+            IdleTimer::Off => None,
+        }
+    }
+
+    /// Time has passed. Whatever is due is done; an early call does nothing.
+    pub fn on_timer(&mut self, config: &Config, now: Instant) -> Events {
+        let mut events = Events::default();
+        if matches!(self.state, State::Closed | State::Listen | State::TimeWait) {
+            return events;
+        }
+        if matches!(self.ack_due, AckDue::By(at) if at <= now) {
+            self.ack_due = AckDue::Now;
+        }
+        match self.retransmit_timer {
+            RetransmitTimer::Rto(at) if at <= now => self.on_rto(config, now, &mut events),
+            RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
+            _ => {}
+        }
+        match self.idle_timer {
+            IdleTimer::FinWait2(at) if at <= now && !events.closed => self.end(None, &mut events),
+            IdleTimer::Keepalive(at) if at <= now && !events.closed => {
+                self.on_keepalive(config, now, &mut events)
+            }
+            _ => {}
+        }
+        events
+    }
+
+    /// RFC 6298 5.4 to 5.7, and the limits of RFC 9293 3.8.3.
+    fn on_rto(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        let limit = match self.state {
+            State::SynSent => config.syn_retries,
+            State::SynReceived => config.synack_retries,
+            _ if self.orphan => config.orphan_retries,
+            _ => config.retries,
+        };
+        if self.backoff >= limit || self.is_over_user_timeout(config, now) {
+            self.end(Some(Error::TimedOut), events);
+            return;
+        }
+        events.timed_out = true;
+        if matches!(self.state, State::SynSent | State::SynReceived) {
+            self.backoff += 1;
+            self.control = Control::Syn;
+            return;
+        }
+        let first = !matches!(self.recovery, Recovery::Loss { .. });
+        self.congestion
+            .on_timeout(self.flight(), self.mss32(), first);
+        self.recovery = Recovery::Loss {
+            recover: self.snd_nxt,
+        };
+        self.rtx_next = self.snd_una;
+        // The peer may have dropped what it selectively acknowledged (RFC 2018 8).
+        self.scoreboard.clear();
+        self.dup_acks = 0;
+        self.timing = None;
+        self.backoff = self.backoff.saturating_add(1);
+        self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+    }
+
+    /// The window stays closed, or too small: probe it, less and less often, for as long as the
+    /// peer answers (RFC 9293 3.8.6.1, RFC 6429).
+    fn on_persist(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        let limit = if self.orphan {
+            config.orphan_retries
+        } else {
+            config.retries
+        };
+        if self.probes >= limit || self.is_over_user_timeout(config, now) {
+            self.end(Some(Error::TimedOut), events);
+            return;
+        }
+        self.backoff = self.backoff.saturating_add(1);
+        self.retransmit_timer = RetransmitTimer::Persist(now + self.rto(config));
+        if self.snd_wnd > 0 {
+            self.override_sws = true;
+        } else {
+            self.probes = self.probes.saturating_add(1);
+            self.control = Control::Probe;
+        }
+    }
+
+    fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
+        config.user_timeout != Duration::ZERO
+            && now.since(self.stalled_since) >= config.user_timeout
+    }
+
+    /// RFC 9293 3.8.4: only when nothing is under way that would find out by itself.
+    fn on_keepalive(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        if !config.keepalive || !self.state.is_synchronized() {
+            self.idle_timer = IdleTimer::Off;
+            return;
+        }
+        let due = self.last_heard + config.keepalive_time;
+        if due > now || self.retransmit_timer != RetransmitTimer::Off {
+            self.idle_timer = IdleTimer::Keepalive(due.max(now + config.keepalive_interval));
+            return;
+        }
+        if self.probes >= config.keepalive_probes {
+            events.reply = Some(self.reset(now));
+            self.end(Some(Error::TimedOut), events);
+            return;
+        }
+        self.probes += 1;
+        self.control = Control::Probe;
+        self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_interval);
+    }
+
+    /// `SO_KEEPALIVE` or its times were set.
+    pub fn set_keepalive(&mut self, config: &Config, now: Instant) {
+        if matches!(self.idle_timer, IdleTimer::FinWait2(_)) || !self.state.is_synchronized() {
+            return;
+        }
+        self.idle_timer = if config.keepalive {
+            IdleTimer::Keepalive((self.last_heard + config.keepalive_time).max(now))
+        } else {
+            IdleTimer::Off
+        };
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The user's calls (RFC 9293 3.9.1) at a connection: SEND, RECEIVE, CLOSE, ABORT.
+
+use super::config::Config;
+use super::events::{Error, Events};
+use super::receive::ReceiveQueue;
+use super::state::State;
+use super::tcb::{AckDue, IdleTimer, Tcb};
+use super::time::Instant;
+
+/// An ICMP error, as RFC 5927 and RFC 9293 3.9.2.2 sort them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Icmp {
+    /// Port or protocol unreachable: ends a connection that is being opened.
+    Hard,
+    /// Net or host unreachable and the like: remembered, at most.
+    Soft,
+}
+
+/// What an ICMP error means to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IcmpVerdict {
+    /// It does not speak of anything in flight: an attack, or too late.
+    Ignore,
+    /// Remember it, should the connection fail.
+    Remember,
+    /// The opening has failed.
+    Abort,
+}
+
+impl Tcb {
+    /// SEND: `bytes` of text were appended to the send buffer.
+    pub fn on_send(&mut self, bytes: u32) {
+        self.write_seq += bytes;
+    }
+
+    /// RECEIVE: the user took text; a window update may be due.
+    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) {
+        if self.state.may_receive() && self.window_update_due(config, rx) {
+            self.ack_due = AckDue::Now;
+        }
+    }
+
+    /// CLOSE of the sending side: a FIN after all that is queued (RFC 9293 3.10.4).
+    pub fn shutdown_write(&mut self) -> Events {
+        let mut events = Events::default();
+        match self.state {
+            State::SynSent => self.end(None, &mut events),
+            State::SynReceived => self.fin_queued = true,
+            State::Established => self.queue_fin(State::FinWait1),
+            State::CloseWait => self.queue_fin(State::LastAck),
+            _ => {}
+        }
+        events
+    }
+
+    fn queue_fin(&mut self, next: State) {
+        self.fin_queued = true;
+        self.state = next;
+    }
+
+    /// CLOSE of both sides: nobody will read any more. With text unread it is a RST, so that the
+    /// peer knows of the loss (RFC 2525 2.17).
+    pub fn close(&mut self, config: &Config, unread: bool, now: Instant) -> Events {
+        if unread && self.state.is_synchronized() {
+            return self.abort(now);
+        }
+        let events = self.shutdown_write();
+        self.orphan(config, now);
+        events
+    }
+
+    /// The user is gone: FIN-WAIT-2 must not last, and text that still comes is refused.
+    pub fn orphan(&mut self, config: &Config, now: Instant) {
+        self.orphan = true;
+        self.idle_timer = match self.state {
+            State::FinWait2 => IdleTimer::FinWait2(now + config.fin_timeout),
+            _ => IdleTimer::Off,
+        };
+    }
+
+    /// ABORT (RFC 9293 3.10.5): a RST where the peer knows of the connection.
+    pub fn abort(&mut self, now: Instant) -> Events {
+        let mut events = Events::default();
+        let known = matches!(
+            self.state,
+            State::SynReceived
+                | State::Established
+                | State::FinWait1
+                | State::FinWait2
+                | State::CloseWait
+        );
+        if known {
+            events.reply = Some(self.reset(now));
+        }
+        self.end(None, &mut events);
+        events
+    }
+
+    /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it
+    /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened (5.2).
+    pub fn on_icmp(&mut self, kind: Icmp, seq: super::seq::SeqNumber) -> (IcmpVerdict, Events) {
+        let mut events = Events::default();
+        let in_flight = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);
+        if !in_flight || self.state == State::Closed {
+            return (IcmpVerdict::Ignore, events);
+        }
+        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        if opening && kind == Icmp::Hard {
+            self.end(Some(Error::Refused), &mut events);
+            return (IcmpVerdict::Abort, events);
+        }
+        (IcmpVerdict::Remember, events)
+    }
+}
