@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's wrapper of the protocol core: `crate::tcp` here and in the kernel module are the
-//! same files.
+//! The protocol core of oxtcp, built for the host: the same files that the kernel module has.
 
 #![cfg_attr(not(test), no_std)]
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::arithmetic_side_effects,
-        clippy::indexing_slicing,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic
-    )
-)]
+#![warn(missing_docs)]
 
 pub mod tcp;
