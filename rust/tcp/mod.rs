@@ -32,8 +32,8 @@ pub mod tcb;
 mod text;
 pub mod time;
 pub mod time_wait;
-mod timer;
-mod user;
+pub mod timer;
+pub mod user;
 
 pub use receive::{NoRoom, ReceiveQueue};
 pub use tcb::Tcb;

@@ -15,6 +15,10 @@ use super::time::{Duration, Instant};
 /// MSS of a peer that names none (RFC 9293 3.7.1, MUST-15).
 pub const DEFAULT_MSS: u16 = 536;
 
+/// Segments that are acknowledged at once when a connection begins, so that the peer's window opens
+/// quickly (Linux's `TCP_MAX_QUICKACKS`).
+pub(super) const QUICK_ACKS: u8 = 16;
+
 /// Timestamps older than this say nothing (RFC 7323 5.5).
 pub(super) const PAWS_IDLE: Duration = Duration::from_secs(24 * 24 * 3600);
 
@@ -208,7 +212,7 @@ impl Tcb {
             peer_fin: None,
             last_ack_sent: SeqNumber(0),
             rcv_mss: DEFAULT_MSS,
-            quick_acks: 16,
+            quick_acks: QUICK_ACKS,
             snd_scale: 0,
             rcv_scale: if config.window_scaling {
                 config.window_scale

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
 use super::state::State;
-use super::tcb::{AckDue, IdleTimer, Tcb};
+use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
 use super::time::Instant;
 
 /// An ICMP error, as RFC 5927 and RFC 9293 3.9.2.2 sort them.
@@ -96,6 +96,19 @@ impl Tcb {
         }
         self.end(None, &mut events);
         events
+    }
+
+    /// `TCP_QUICKACK`: acknowledge at once for a while (and what is owed now), or not.
+    pub fn set_quick_ack(&mut self, on: bool) {
+        self.quick_acks = if on { QUICK_ACKS } else { 0 };
+        if on && matches!(self.ack_due, AckDue::By(_)) {
+            self.ack_due = AckDue::Now;
+        }
+    }
+
+    /// Whether acknowledgments are not delayed at present.
+    pub fn is_quick_ack(&self) -> bool {
+        self.quick_acks > 0
     }
 
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it

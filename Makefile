@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+# What a person calls. The kernel's build system reads Kbuild, not this.
+
+# A kernel build tree of one's own; none: the one of the cache, built when needed.
+KDIR ?=
+# 1: the debug kernel and its module
+DEBUG ?=
+# More words for the demo, such as --fast
+DEMO ?=
+
+vm := tools/vm
+module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
+test-args := $(if $(DEBUG),--debug)
+cargo-build := cargo build --release --locked --quiet
+export LLVM
+
+all: module tools selftests ## (default) the module, the tools, the test programs
+
+setup: ## what building needs and this machine lacks
+	@$(vm)/setup
+
+kernel: ## the kernel for the VM, into the cache (DEBUG=1: the slow one that finds errors)
+	@$(vm)/kernel $(test-args)
+
+module: ## oxtcp.ko (KDIR=DIR: for that kernel; DEBUG=1: build/debug/oxtcp.ko)
+	@$(vm)/module $(module-args)
+
+tools: setup ## the oxtcp command, the preload library, the client library
+	@$(cargo-build) --manifest-path tools/Cargo.toml
+
+selftests: setup ## the programs that run in the VM
+	@$(MAKE) --no-print-directory -C selftests
+
+demo: module tools ## watch a connection, from socket() to CLOSED
+	@color=; if [ -t 1 ]; then color=--color; fi; \
+	$(vm)/run -- tools/demo/run $$color $(DEMO)
+
+# The parts of `make test`, each for itself too. With DEBUG=1, those in the VM
+# on the debug kernel.
+test: all ## every test (DEBUG=1: those in the VM, on the debug kernel)
+	@$(vm)/test $(test-args) $(if $(DEBUG),,host) kunit vm
+test-host: setup ## tests on this machine
+	@$(vm)/test host
+test-kunit: module ## the module's tests of itself
+	@$(vm)/test $(test-args) kunit
+test-vm: all ## the socket tests in the VM
+	@$(vm)/test $(test-args) vm
+
+bench: ## oxtcp beside AF_INET
+	@echo 'bench: there is no benchmark yet' >&2; exit 2
+
+check: ## format and lints
+	@$(vm)/check
+
+rust-project.json compile_commands.json: FORCE ## for editors (rust-analyzer, clangd)
+	@$(vm)/module $(if $(KDIR),--kdir '$(KDIR)') $(if $(filter rust%,$@),rust-analyzer,$@)
+	@cp build/$(if $(KDIR),own,plain)/$@ $@
+
+clean: ## all that was built here; the cache stays
+	rm -rf build oxtcp.ko rust-project.json compile_commands.json
+	rm -rf rust/target tools/target
+	@$(MAKE) --no-print-directory -C selftests clean
+
+help: ## this
+	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+	@echo
+	@echo '  The cache is $$OXTCP_CACHE, by default ~/.cache/oxtcp.'
+
+FORCE:
+.PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
+	bench check clean help FORCE

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What bindgen reads. */
+#include <linux/proc_fs.h>
+#include <linux/sock_diag.h>
+#include <linux/sysctl.h>
+#include <linux/icmp.h>
+#include <linux/tcp.h>
+#include <net/net_namespace.h>
+#include <net/rtnetlink.h>
+
+#include "helpers.h"
+
+/* bindgen sees no macro that casts. */
+const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
+const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
+const slab_flags_t RUST_CONST_HELPER_SLAB_TYPESAFE_BY_RCU = SLAB_TYPESAFE_BY_RCU;
+const size_t RUST_CONST_HELPER_OX_FREEPTR_OFFSET = offsetof(struct sock, sk_freeptr);
+const size_t RUST_CONST_HELPER_OX_MAX_SKB_FRAGS = MAX_SKB_FRAGS;
+const size_t RUST_CONST_HELPER_OX_SIZE_SOCK = sizeof(struct sock);
+const size_t RUST_CONST_HELPER_OX_SIZE_INET_SOCK = sizeof(struct inet_sock);

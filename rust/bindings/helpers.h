@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Plain functions around the kernel's static inlines and macros, which bindgen
+ * cannot see, and around fields whose place depends on the configuration.
+ */
+#ifndef OXTCP_HELPERS_H
+#define OXTCP_HELPERS_H
+
+#include <linux/skbuff.h>
+#include <linux/netfilter.h>
+#include <linux/seq_file.h>
+#include <linux/siphash.h>
+#include <linux/sock_diag.h>
+#include <linux/inet_diag.h>
+#include <linux/tcp.h>
+#include <net/inet_sock.h>
+#include <net/ip.h>
+#include <net/netns/generic.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+/* The note on an skb that holds text, in skb->cb. */
+struct ox_text_cb {
+	u32 seq;	/* of the first byte kept */
+	u32 off;	/* where it is in the skb */
+	u32 len;	/* how many bytes are kept */
+};
+
+/* Settings of net.ipv4 as they are now. */
+struct ox_ipv4_sysctls {
+	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
+	int fin_timeout_ms;
+	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
+	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
+	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
+	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
+	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
+	int rto_min_us, rto_max_ms;
+	int rmem[3], wmem[3];
+	int somaxconn, port_lo, port_hi, unprivileged_port_start;
+	int default_ttl, nonlocal_bind;
+};
+
+/* Where an IPv4 segment goes that has no socket. */
+struct ox_path {
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+	int oif;
+	u32 mark;
+	u8 tos;
+};
+
+/* The ends of a connection as the wire has them; sport is ours. */
+struct ox_tuple {
+	__be32 saddr, daddr;
+	__be16 sport, dport;
+};
+
+struct ox_port_reservation;
+
+/* spin locks */
+void ox_spin_lock_init(spinlock_t *lock);
+void ox_spin_lock_bh(spinlock_t *lock);
+bool ox_spin_trylock_bh(spinlock_t *lock);
+void ox_spin_unlock_bh(spinlock_t *lock);
+void ox_assert_spin_locked(spinlock_t *lock);
+
+/* sock */
+void ox_sock_hold(struct sock *sk);
+void ox_sock_put(struct sock *sk);
+void ox_lock_sock(struct sock *sk);
+void ox_release_sock(struct sock *sk);
+void ox_bh_lock_sock(struct sock *sk);
+void ox_bh_lock_sock_nested(struct sock *sk);
+void ox_bh_unlock_sock(struct sock *sk);
+bool ox_sock_owned_by_user(const struct sock *sk);
+int ox_sk_add_backlog(struct sock *sk, struct sk_buff *skb);
+bool ox_sock_flag(const struct sock *sk, enum sock_flags flag);
+void ox_sock_set_flag(struct sock *sk, enum sock_flags flag);
+void ox_sock_orphan(struct sock *sk);
+void ox_sock_graft(struct sock *sk, struct socket *sock);
+void ox_sock_accept_flags(struct socket *sock);
+void ox_sock_init_inet(struct sock *sk);
+void ox_sock_inherit(struct sock *sk, const struct sock *from);
+void ox_sock_account(struct sock *sk, int n);
+void ox_sock_net_downgrade(struct sock *sk);
+void ox_sock_destruct(struct sock *sk);
+struct net *ox_sock_net(const struct sock *sk);
+u8 ox_sk_state(const struct sock *sk);
+u64 ox_sk_cookie(struct sock *sk);
+u64 ox_sk_ino(struct sock *sk);
+u32 ox_sk_uid(const struct sock *sk);
+int ox_sk_bound_dev_if(const struct sock *sk);
+bool ox_sk_reuse(const struct sock *sk);
+bool ox_sk_reuseport(const struct sock *sk);
+void ox_sk_set_reuseport(struct sock *sk, bool on);
+int ox_sk_err(const struct sock *sk);
+int ox_sock_error(struct sock *sk);
+int ox_sk_shutdown(const struct sock *sk);
+void ox_sk_set_shutdown(struct sock *sk, int bits);
+bool ox_sk_has_error_queue(const struct sock *sk);
+bool ox_sk_stream_is_writeable(const struct sock *sk);
+void ox_sk_set_nospace(struct sock *sk);
+void ox_sk_stream_write_space(struct sock *sk);
+void ox_sk_wake_async(struct sock *sk, int how, int band);
+void ox_sk_set_socket_state(struct sock *sk, int state);
+int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write);
+long ox_sock_rcvtimeo(const struct sock *sk, bool noblock);
+long ox_sock_sndtimeo(const struct sock *sk, bool noblock);
+int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len);
+bool ox_sk_may_bind(const struct sock *sk, u16 port);
+int ox_sk_filter(struct sock *sk, struct sk_buff *skb, u32 header);
+
+/* inet_sock */
+__be32 ox_inet_rcv_saddr(const struct sock *sk);
+__be32 ox_inet_daddr(const struct sock *sk);
+u16 ox_inet_num(const struct sock *sk);
+u16 ox_inet_dport(const struct sock *sk);
+void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
+void ox_inet_set_saddr(struct sock *sk, __be32 addr);
+void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
+bool ox_inet_nonlocal_ok(const struct sock *sk);
+int ox_inet_getsockopt(const struct sock *sk, int name, int *value);
+
+/* timer */
+bool ox_timer_pending(const struct timer_list *timer);
+void ox_timer_setup(struct timer_list *timer, void (*fn)(struct timer_list *));
+void ox_sk_timer_setup(struct sock *sk, void (*fn)(struct timer_list *));
+void ox_sk_timer_reset(struct sock *sk, u64 usecs);
+void ox_sk_timer_stop(struct sock *sk);
+bool ox_sk_timer_pending(const struct sock *sk);
+struct sock *ox_sk_of_timer(struct timer_list *timer);
+void ox_timer_reduce(struct timer_list *timer, u64 usecs);
+unsigned long ox_usecs_to_jiffies(u64 usecs);
+
+/* sk_buff */
+u32 ox_skb_headlen(const struct sk_buff *skb);
+bool ox_pskb_may_pull(struct sk_buff *skb, unsigned int len);
+const struct iphdr *ox_ip_hdr(const struct sk_buff *skb);
+void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
+void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl);
+void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
+int ox_skb_segs(const struct sk_buff *skb);
+int ox_skb_iif(const struct sk_buff *skb);
+bool ox_skb_to_host(const struct sk_buff *skb);
+bool ox_skb_is_host(const struct sk_buff *skb);
+bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
+void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
+int ox_skb_orphan_frags_rx(struct sk_buff *skb);
+bool ox_skb_tcp_csum_bad(struct sk_buff *skb);
+int ox_skb_ct_confirm(struct sk_buff *skb);
+void ox_skb_detach(struct sk_buff *skb);
+struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
+u32 ox_skb_mark(const struct sk_buff *skb);
+void ox_skb_carry_sock(struct sk_buff *skb, struct sock *sk);
+bool ox_skb_is_routed(const struct sk_buff *skb);
+bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk);
+void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
+void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
+struct ox_text_cb *ox_text_cb(struct sk_buff *skb);
+struct sk_buff *ox_skb_peek(const struct sk_buff_head *list);
+struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list);
+struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
+				 const struct sk_buff_head *list);
+void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
+void ox_skb_unlink(struct sk_buff *skb, struct sk_buff_head *list);
+struct sk_buff *ox_rb_to_skb(struct rb_node *node);
+struct rb_node *ox_skb_rbnode(struct sk_buff *skb);
+struct rb_node *ox_rb_first(const struct rb_root *root);
+void ox_rb_link(struct rb_node *node, struct rb_node *parent,
+		struct rb_node **link);
+void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root);
+
+/* receive memory */
+int ox_sk_rmem_alloc(const struct sock *sk);
+u32 ox_sk_backlog_len(const struct sock *sk);
+bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size);
+void ox_skb_set_owner_r(struct sk_buff *skb, struct sock *sk);
+void ox_sk_rmem_charge(struct sock *sk, int delta);
+void ox_sk_mem_reclaim(struct sock *sk);
+
+/* send memory and segments */
+struct sk_buff *ox_alloc_text_skb(struct sock *sk);
+void ox_free_text_skb(struct sock *sk, struct sk_buff *skb);
+int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
+		   int max);
+int ox_text_splice(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
+		   int max, bool shared);
+u32 ox_skb_nr_frags(const struct sk_buff *skb);
+u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
+struct sk_buff *ox_alloc_segment(gfp_t gfp);
+bool ox_segment_add_frag(struct sk_buff *seg, const struct sk_buff *from, u32 i,
+			 u32 off, u32 len);
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
+void ox_segment_set_gso(struct sk_buff *seg, u32 mss);
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg);
+int ox_segment_reply(struct net *net, struct sk_buff *seg,
+		     const struct ox_path *path);
+bool ox_sk_memory_free(const struct sock *sk);
+int ox_sk_wspace(const struct sock *sk);
+u32 ox_sk_gso_max(const struct sock *sk);
+
+/* routes */
+int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
+		     __be16 sport, __be16 dport, struct dst_entry **dst);
+void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
+u32 ox_sk_path_mtu(struct sock *sk);
+u32 ox_sk_advmss(struct sock *sk);
+void ox_sk_route_suspect(struct sock *sk);
+u32 ox_dst_mtu(const struct dst_entry *dst);
+u32 ox_dst_advmss(const struct dst_entry *dst);
+int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark);
+
+/* namespaces */
+void *ox_net_generic(const struct net *net, unsigned int id);
+u32 ox_net_ino(const struct net *net);
+bool ox_net_dying(const struct net *net);
+struct net *ox_seq_net(const struct seq_file *m);
+struct proc_dir_entry *ox_net_proc(const struct net *net);
+void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
+
+/* icmp */
+int ox_icmp_errno(u8 type, u8 code, bool *fatal);
+void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
+			 u32 mtu);
+
+/* established table */
+u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
+void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
+bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
+void ox_ehash_init(struct hlist_nulls_head *head, u32 i);
+void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
+bool ox_ehash_del(struct sock *sk);
+bool ox_sk_hashed(const struct sock *sk);
+u32 ox_sk_hash(const struct sock *sk);
+struct sock *ox_ehash_lookup(struct hlist_nulls_head *head, u32 slot,
+			     const struct ox_tuple *t);
+bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
+u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
+		     u32 max);
+
+/* msg and sockopt */
+size_t ox_msg_left(const struct msghdr *msg);
+int ox_copy_from_sockptr(void *to, sockptr_t from, size_t len);
+int ox_broken_pipe(bool nosignal);
+void ox_sock_poll_wait(struct file *file, struct socket *sock,
+		       struct poll_table_struct *wait);
+int ox_put_user_int(int value, unsigned long arg);
+int ox_sk_set_zerocopy(struct sock *sk, int value);
+
+/* memory_allocated and its like */
+int ox_memory_init(void);
+void ox_memory_exit(void);
+void ox_memory_fill(struct proto *prot);
+
+/* reserved ports */
+int ox_reserve_init(void);
+void ox_reserve_exit(void);
+void ox_reserve_flush(void);
+struct ox_port_reservation *ox_reserve(struct net *net, __be32 addr, u16 port,
+				       bool reuse, int dev);
+void ox_unreserve(struct ox_port_reservation *r);
+
+/* netlink */
+int ox_netlink_dump_start(struct sk_buff *skb, const struct nlmsghdr *nlh,
+			  int (*dump)(struct sk_buff *, struct netlink_callback *));
+struct net *ox_skb_net(const struct sk_buff *skb);
+void *ox_nlmsg_data(const struct nlmsghdr *nlh);
+int ox_nlmsg_len(const struct nlmsghdr *nlh);
+void ox_nlmsg_end(struct sk_buff *skb, struct nlmsghdr *nlh);
+void ox_nlmsg_cancel(struct sk_buff *skb, struct nlmsghdr *nlh);
+struct nlmsghdr *ox_diag_put(struct sk_buff *skb, struct netlink_callback *cb);
+int ox_diag_sk_attrs(struct sk_buff *skb, struct nlmsghdr *nlh,
+		     struct netlink_callback *cb, struct sock *sk, int ext);
+
+/* tracepoints */
+void ox_trace_set_state(u32 ns, const struct ox_tuple *t, int oldstate,
+			int newstate);
+void ox_trace_retransmit(u32 ns, const struct ox_tuple *t, int state, u32 seq,
+			 u32 len);
+void ox_trace_drop(u32 ns, const struct ox_tuple *t, const char *reason);
+bool ox_trace_drop_enabled(void);
+
+#endif

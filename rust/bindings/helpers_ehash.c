@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The established table: nulls lists under RCU, objects typesafe by RCU. */
+#include <net/sock.h>
+#include <linux/once.h>
+#include <linux/rculist_nulls.h>
+#include <linux/siphash.h>
+
+#include "helpers.h"
+
+static siphash_aligned_key_t ox_hash_key;
+
+u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
+{
+	net_get_random_once(&ox_hash_key, sizeof(ox_hash_key));
+	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
+			    (__force u32)t->sport << 16 | (__force u32)t->dport,
+			    salt, &ox_hash_key);
+}
+
+void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
+{
+	t->saddr = sk->sk_rcv_saddr;
+	t->daddr = sk->sk_daddr;
+	t->sport = htons(sk->sk_num);
+	t->dport = sk->sk_dport;
+}
+
+bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t)
+{
+	return READ_ONCE(sk->sk_daddr) == t->daddr &&
+	       READ_ONCE(sk->sk_rcv_saddr) == t->saddr &&
+	       READ_ONCE(sk->sk_dport) == t->dport &&
+	       READ_ONCE(sk->sk_num) == ntohs(t->sport);
+}
+
+void ox_ehash_init(struct hlist_nulls_head *head, u32 i)
+{
+	INIT_HLIST_NULLS_HEAD(head, i);
+}
+
+/* Under the bucket's lock. */
+void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash)
+{
+	sk->sk_hash = hash;
+	sock_hold(sk);
+	__sk_nulls_add_node_rcu(sk, head);
+}
+
+/* Under the bucket's lock; the reference of the table is the caller's then. */
+bool ox_ehash_del(struct sock *sk)
+{
+	return __sk_nulls_del_node_init_rcu(sk);
+}
+
+bool ox_sk_hashed(const struct sock *sk)
+{
+	return sk_hashed(sk);
+}
+
+u32 ox_sk_hash(const struct sock *sk)
+{
+	return sk->sk_hash;
+}
+
+/* Under RCU. The object may be another one by the time it is counted. */
+struct sock *ox_ehash_lookup(struct hlist_nulls_head *head, u32 slot,
+			     const struct ox_tuple *t)
+{
+	struct hlist_nulls_node *node;
+	struct sock *sk;
+
+begin:
+	sk_nulls_for_each_rcu(sk, node, head) {
+		if (!ox_sk_tuple_is(sk, t))
+			continue;
+		if (unlikely(!refcount_inc_not_zero(&sk->sk_refcnt)))
+			return NULL;
+		if (likely(ox_sk_tuple_is(sk, t)))
+			return sk;
+		sock_put(sk);
+		goto begin;
+	}
+	/* The walk may have strayed into another bucket's list. */
+	if (get_nulls_value(node) != slot)
+		goto begin;
+	return NULL;
+}
+
+/* Under the bucket's lock. */
+bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t)
+{
+	struct hlist_nulls_node *node;
+	struct sock *sk;
+
+	sk_nulls_for_each(sk, node, head)
+		if (ox_sk_tuple_is(sk, t))
+			return true;
+	return false;
+}
+
+/* Under the bucket's lock: references of up to max sockets behind the first skip. */
+u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
+		     u32 max)
+{
+	struct hlist_nulls_node *node;
+	struct sock *sk;
+	u32 n = 0;
+
+	sk_nulls_for_each(sk, node, head) {
+		if (skip) {
+			skip--;
+			continue;
+		}
+		if (n == max)
+			break;
+		sock_hold(sk);
+		out[n++] = sk;
+	}
+	return n;
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0
+/* IPv4: sending, routes, ICMP and settings. */
+#include <linux/icmp.h>
+#include <linux/seq_file_net.h>
+#include <net/icmp.h>
+#include <net/inet_common.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "helpers.h"
+
+/* The socket's route, looked up when there is none that holds. */
+static struct dst_entry *ox_sk_dst(struct sock *sk)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	struct flowi4 *fl4 = &inet->cork.fl.u.ip4;
+	struct dst_entry *dst = __sk_dst_check(sk, 0);
+	struct rtable *rt;
+
+	if (dst || !inet->inet_daddr)
+		return dst;
+	inet_sk_init_flowi4(inet, fl4);
+	rt = ip_route_output_flow(sock_net(sk), fl4, sk);
+	if (IS_ERR(rt))
+		return NULL;
+	sk_setup_caps(sk, &rt->dst);
+	return &rt->dst;
+}
+
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	int err;
+
+	skb_set_owner_w(seg, sk);
+	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
+	err = ip_queue_xmit(sk, seg, &inet->cork.fl);
+	return err > 0 ? net_xmit_errno(err) : err;
+}
+
+int ox_segment_reply(struct net *net, struct sk_buff *seg,
+		     const struct ox_path *path)
+{
+	struct rtable *rt;
+	struct flowi4 fl4;
+	struct iphdr *iph;
+	int err;
+
+	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
+			   RT_SCOPE_UNIVERSE, IPPROTO_TCP, FLOWI_FLAG_ANYSRC,
+			   path->daddr, path->saddr, path->dport, path->sport,
+			   sock_net_uid(net, NULL));
+	rt = ip_route_output_flow(net, &fl4, NULL);
+	if (IS_ERR(rt)) {
+		kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
+		return PTR_ERR(rt);
+	}
+	skb_dst_set(seg, &rt->dst);
+	seg->protocol = htons(ETH_P_IP);
+	seg->mark = path->mark;
+	__tcp_v4_send_check(seg, path->saddr, path->daddr);
+
+	iph = skb_push(seg, sizeof(*iph));
+	skb_reset_network_header(seg);
+	iph->version = 4;
+	iph->ihl = 5;
+	iph->tos = path->tos;
+	iph->id = 0;
+	iph->frag_off = htons(IP_DF);
+	iph->ttl = ip4_dst_hoplimit(&rt->dst);
+	iph->protocol = IPPROTO_TCP;
+	iph->saddr = path->saddr;
+	iph->daddr = path->daddr;
+	err = ip_local_out(net, NULL, seg);
+	return err > 0 ? net_xmit_errno(err) : err;
+}
+
+u32 ox_sk_gso_max(const struct sock *sk)
+{
+	if (!sk_can_gso(sk))
+		return 0;
+	return min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
+	       (MAX_TCP_HEADER + 1);
+}
+
+/*
+ * The route of a connection to *daddr. What IP chose comes back in *saddr and
+ * *daddr; the flow stays in the socket for those who send by the route.
+ */
+int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
+		     __be16 sport, __be16 dport, struct dst_entry **dst)
+{
+	struct flowi4 *fl4 = &inet_sk(sk)->cork.fl.u.ip4;
+	struct rtable *rt;
+
+	rt = ip_route_connect(fl4, *daddr, *saddr,
+			      READ_ONCE(sk->sk_bound_dev_if), IPPROTO_TCP,
+			      sport, dport, sk);
+	if (IS_ERR(rt)) {
+		if (PTR_ERR(rt) == -ENETUNREACH)
+			IP_INC_STATS(sock_net(sk), IPSTATS_MIB_OUTNOROUTES);
+		return PTR_ERR(rt);
+	}
+	if (rt->rt_flags & (RTCF_MULTICAST | RTCF_BROADCAST)) {
+		ip_rt_put(rt);
+		return -ENETUNREACH;
+	}
+	*saddr = fl4->saddr;
+	*daddr = fl4->daddr;
+	*dst = &rt->dst;
+	return 0;
+}
+
+/* Takes over the reference of dst; ports and addresses are those of the socket. */
+void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
+{
+	struct inet_sock *inet = inet_sk(sk);
+
+	inet_sk_init_flowi4(inet, &inet->cork.fl.u.ip4);
+	sk_set_txhash(sk);
+	sk_setup_caps(sk, dst);
+}
+
+u32 ox_sk_path_mtu(struct sock *sk)
+{
+	const struct ip_options_rcu *opt;
+	struct dst_entry *dst;
+	u32 mtu = ETH_DATA_LEN;
+
+	rcu_read_lock();
+	dst = ox_sk_dst(sk);
+	if (dst)
+		mtu = ip_sk_use_pmtu(sk) ? dst_mtu(dst) :
+					   READ_ONCE(dst_dev_rcu(dst)->mtu);
+	/* IP options take their place from the text. */
+	opt = rcu_dereference(inet_sk(sk)->inet_opt);
+	if (opt)
+		mtu -= opt->opt.optlen;
+	rcu_read_unlock();
+	return mtu;
+}
+
+u32 ox_sk_advmss(struct sock *sk)
+{
+	struct dst_entry *dst;
+	u32 mss = TCP_MSS_DEFAULT;
+
+	rcu_read_lock();
+	dst = ox_sk_dst(sk);
+	if (dst)
+		mss = dst_metric_advmss(dst);
+	rcu_read_unlock();
+	return mss;
+}
+
+void ox_sk_route_suspect(struct sock *sk)
+{
+	dst_negative_advice(sk);
+}
+
+u32 ox_dst_mtu(const struct dst_entry *dst)
+{
+	return dst_mtu(dst);
+}
+
+u32 ox_dst_advmss(const struct dst_entry *dst)
+{
+	return dst_metric_advmss(dst);
+}
+
+int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	struct flowi4 fl4;
+	struct rtable *rt;
+	int mss;
+
+	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
+			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
+			   sock_net_uid(net, NULL));
+	rt = ip_route_output_flow(net, &fl4, NULL);
+	if (IS_ERR(rt))
+		return PTR_ERR(rt);
+	mss = dst_metric_advmss(&rt->dst);
+	ip_rt_put(rt);
+	return mss;
+}
+
+/* The errno of an ICMP error, as tcp_v4_err() has it; 0 for none. */
+int ox_icmp_errno(u8 type, u8 code, bool *fatal)
+{
+	*fatal = false;
+	switch (type) {
+	case ICMP_PARAMETERPROB:
+		return -EPROTO;
+	case ICMP_TIME_EXCEEDED:
+		return -EHOSTUNREACH;
+	case ICMP_DEST_UNREACH:
+		if (code > NR_ICMP_UNREACH)
+			return 0;
+		if (code == ICMP_FRAG_NEEDED)
+			return -EMSGSIZE;
+		*fatal = icmp_err_convert[code].fatal;
+		return -icmp_err_convert[code].errno;
+	default:
+		return 0;
+	}
+}
+
+/* Teaches the route the MTU of a "fragmentation needed", pull bytes from data. */
+void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
+			 u32 mtu)
+{
+	struct sk_buff *inner = skb_clone(skb, GFP_ATOMIC);
+
+	if (!inner)
+		return;
+	if (skb_pull(inner, pull))
+		ipv4_update_pmtu(inner, net, mtu, 0, IPPROTO_TCP);
+	consume_skb(inner);
+}
+
+#define READ_IPV4(field, name) \
+	(out->field = READ_ONCE(net->ipv4.sysctl_##name))
+
+void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
+{
+	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
+	int i;
+
+	READ_IPV4(syn_retries, tcp_syn_retries);
+	READ_IPV4(synack_retries, tcp_synack_retries);
+	READ_IPV4(retries1, tcp_retries1);
+	READ_IPV4(retries2, tcp_retries2);
+	READ_IPV4(orphan_retries, tcp_orphan_retries);
+	READ_IPV4(keepalive_probes, tcp_keepalive_probes);
+	READ_IPV4(window_scaling, tcp_window_scaling);
+	READ_IPV4(timestamps, tcp_timestamps);
+	READ_IPV4(sack, tcp_sack);
+	READ_IPV4(syncookies, tcp_syncookies);
+	READ_IPV4(abort_on_overflow, tcp_abort_on_overflow);
+	READ_IPV4(rfc1337, tcp_rfc1337);
+	READ_IPV4(tw_reuse_mode, tcp_tw_reuse);
+	READ_IPV4(max_syn_backlog, max_syn_backlog);
+	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
+	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
+	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
+	READ_IPV4(challenge_ack_limit, tcp_challenge_ack_limit);
+	READ_IPV4(min_snd_mss, tcp_min_snd_mss);
+	READ_IPV4(base_mss, tcp_base_mss);
+	READ_IPV4(rto_min_us, tcp_rto_min_us);
+	READ_IPV4(rto_max_ms, tcp_rto_max_ms);
+	READ_IPV4(default_ttl, ip_default_ttl);
+	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
+	READ_IPV4(unprivileged_port_start, ip_prot_sock);
+	for (i = 0; i < 3; i++) {
+		READ_IPV4(rmem[i], tcp_rmem[i]);
+		READ_IPV4(wmem[i], tcp_wmem[i]);
+	}
+	out->fin_timeout_ms =
+		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_fin_timeout));
+	out->keepalive_time_ms =
+		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_keepalive_time));
+	out->keepalive_intvl_ms =
+		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_keepalive_intvl));
+	out->invalid_ratelimit_ms =
+		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_invalid_ratelimit));
+	out->max_tw_buckets =
+		READ_ONCE(net->ipv4.tcp_death_row.sysctl_max_tw_buckets);
+	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
+	out->port_lo = range & 0xffff;
+	out->port_hi = range >> 16;
+}
+
+struct net *ox_seq_net(const struct seq_file *m)
+{
+	return seq_file_single_net((struct seq_file *)m);
+}
+
+struct proc_dir_entry *ox_net_proc(const struct net *net)
+{
+	return net->proc_net;
+}
+
+void *ox_net_generic(const struct net *net, unsigned int id)
+{
+	return net_generic(net, id);
+}
+
+u32 ox_net_ino(const struct net *net)
+{
+	return net->ns.inum;
+}
+
+bool ox_net_dying(const struct net *net)
+{
+	return !check_net(net);
+}

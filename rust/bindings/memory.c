@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The protocol's memory accounting: how much all sockets together may hold.
+ * TCP's own variables are not exported, so the family has its own, of the same
+ * size.
+ */
+#include <linux/mm.h>
+#include <linux/percpu_counter.h>
+#include <linux/swap.h>
+#include <net/sock.h>
+
+#include "helpers.h"
+
+static DEFINE_PER_CPU(int, ox_fw_alloc);
+static atomic_long_t ox_allocated;
+static struct percpu_counter ox_sockets;
+static unsigned long ox_pressure;
+static long ox_mem[3];
+
+static void ox_enter_pressure(struct sock *sk)
+{
+	if (!READ_ONCE(ox_pressure))
+		WRITE_ONCE(ox_pressure, max(1UL, jiffies));
+}
+
+static void ox_leave_pressure(struct sock *sk)
+{
+	if (READ_ONCE(ox_pressure))
+		WRITE_ONCE(ox_pressure, 0);
+}
+
+/* The limits are tcp_mem's at boot, in pages. */
+int ox_memory_init(void)
+{
+	unsigned long limit = max(nr_free_buffer_pages() / 16, 128UL);
+
+	ox_mem[0] = limit / 4 * 3;
+	ox_mem[1] = limit;
+	ox_mem[2] = ox_mem[0] * 2;
+	return percpu_counter_init(&ox_sockets, 0, GFP_KERNEL);
+}
+
+void ox_memory_exit(void)
+{
+	percpu_counter_destroy(&ox_sockets);
+}
+
+void ox_memory_fill(struct proto *prot)
+{
+	prot->enter_memory_pressure = ox_enter_pressure;
+	prot->leave_memory_pressure = ox_leave_pressure;
+	prot->memory_allocated = &ox_allocated;
+	prot->per_cpu_fw_alloc = &ox_fw_alloc;
+	prot->sockets_allocated = &ox_sockets;
+	prot->memory_pressure = &ox_pressure;
+	prot->sysctl_mem = ox_mem;
+	prot->sysctl_wmem_offset = offsetof(struct net, ipv4.sysctl_tcp_wmem);
+	prot->sysctl_rmem_offset = offsetof(struct net, ipv4.sysctl_tcp_rmem);
+	prot->max_header = MAX_TCP_HEADER;
+	prot->no_autobind = true;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The established table: connections by 4-tuple, looked up under RCU without a lock.
+
+use super::bindings as b;
+use super::*;
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use kernel::alloc::KVVec;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+use kernel::sync::rcu;
+
+const BUCKETS: u32 = 4096;
+const LOCKS: u32 = 64;
+/// How many sockets are taken out under the lock at a time to be shown or ended.
+const BATCH: usize = 16;
+
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+
+/// The connections of a namespace. Each bucket is a nulls list; a lock serves many buckets.
+pub struct Ehash<F: Family> {
+    heads: KVVec<Slot<b::hlist_nulls_head>>,
+    locks: KVVec<Slot<b::spinlock_t>>,
+    _family: PhantomData<fn() -> F>,
+}
+
+// SAFETY: Lists are changed under their lock only, and read under RCU.
+unsafe impl<F: Family> Send for Ehash<F> {}
+// SAFETY: As above.
+unsafe impl<F: Family> Sync for Ehash<F> {}
+
+/// A bucket's lock, held.
+struct Bucket {
+    lock: *mut b::spinlock_t,
+    head: *mut b::hlist_nulls_head,
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        // SAFETY: Taken by `Ehash::bucket`.
+        unsafe { b::ox_spin_unlock_bh(self.lock) }
+    }
+}
+
+impl<F: Family> Ehash<F> {
+    pub(super) fn new() -> Result<Self> {
+        let mut heads = KVVec::with_capacity(BUCKETS as usize, GFP_KERNEL)?;
+        for i in 0..BUCKETS {
+            heads.push(Slot::new(MaybeUninit::zeroed()), GFP_KERNEL)?;
+            // SAFETY: Just pushed; the vector does not grow, so it stays where it is.
+            unsafe { b::ox_ehash_init(heads[i as usize].get().cast(), i) };
+        }
+        let mut locks = KVVec::with_capacity(LOCKS as usize, GFP_KERNEL)?;
+        for i in 0..LOCKS {
+            locks.push(Slot::new(MaybeUninit::zeroed()), GFP_KERNEL)?;
+            // SAFETY: As above.
+            unsafe { b::ox_spin_lock_init(locks[i as usize].get().cast()) };
+        }
+        Ok(Self {
+            heads,
+            locks,
+            _family: PhantomData,
+        })
+    }
+
+    /// Number of buckets.
+    pub fn buckets(&self) -> usize {
+        self.heads.len()
+    }
+
+    fn head(&self, hash: u32) -> *mut b::hlist_nulls_head {
+        self.heads[(hash % BUCKETS) as usize].get().cast()
+    }
+
+    fn bucket(&self, hash: u32) -> Bucket {
+        let lock = self.locks[(hash % LOCKS) as usize].get().cast();
+        // SAFETY: Initialised by `new`.
+        unsafe { b::ox_spin_lock_bh(lock) };
+        Bucket {
+            lock,
+            head: self.head(hash),
+        }
+    }
+
+    fn hash(tuple: &b::ox_tuple) -> u32 {
+        // SAFETY: The tuple is valid.
+        unsafe { b::ox_tuple_siphash(tuple, 0) as u32 }
+    }
+
+    /// Puts the socket in under its present 4-tuple, with a reference.
+    ///
+    /// Errors: `EADDRNOTAVAIL` when another socket has this 4-tuple; `EALREADY` when it is in.
+    pub fn insert(&self, sock: &Locked<'_, F>) -> Result {
+        let sk = sock.sock().sk();
+        let mut tuple = b::ox_tuple::default();
+        // SAFETY: The socket is locked.
+        unsafe { b::ox_sk_tuple(sk, &mut tuple) };
+        let hash = Self::hash(&tuple);
+        let bucket = self.bucket(hash);
+        // SAFETY: We hold the bucket's lock and the socket's.
+        unsafe {
+            if b::ox_sk_hashed(sk) {
+                return Err(EALREADY);
+            }
+            if b::ox_ehash_find(bucket.head, &tuple) {
+                return Err(EADDRNOTAVAIL);
+            }
+            b::ox_ehash_add(sk, bucket.head, hash);
+        }
+        Ok(())
+    }
+
+    /// Takes the socket out and drops the table's reference; false when it was not in.
+    pub fn remove(&self, sock: &Locked<'_, F>) -> bool {
+        let sk = sock.sock().sk();
+        // SAFETY: The socket is locked; only a hashed one has a meaningful hash.
+        unsafe {
+            if !b::ox_sk_hashed(sk) {
+                return false;
+            }
+            let bucket = self.bucket(b::ox_sk_hash(sk));
+            let was_in = b::ox_ehash_del(sk);
+            drop(bucket);
+            if was_in {
+                // Not the last: the lock's holder has one.
+                b::ox_sock_put(sk);
+            }
+            was_in
+        }
+    }
+
+    pub(super) fn lookup_wire(&self, tuple: &b::ox_tuple) -> Option<ARef<Sock<F>>> {
+        let hash = Self::hash(tuple);
+        let _rcu = rcu::read_lock();
+        // SAFETY: We are under RCU; the reference found is ours.
+        unsafe { Sock::from_sk_owned(b::ox_ehash_lookup(self.head(hash), hash % BUCKETS, tuple)) }
+    }
+
+    /// The connection of a 4-tuple.
+    pub fn lookup(&self, tuple: &FourTuple) -> Option<ARef<Sock<F>>> {
+        self.lookup_wire(&tuple.wire())
+    }
+
+    /// Whether some connection has this 4-tuple: cheaper than a look-up when choosing a port.
+    pub fn contains(&self, tuple: &FourTuple) -> bool {
+        let wire = tuple.wire();
+        let bucket = self.bucket(Self::hash(&wire));
+        // SAFETY: We hold the bucket's lock.
+        unsafe { b::ox_ehash_find(bucket.head, &wire) }
+    }
+
+    /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`.
+    fn collect(&self, bucket: u32, skip: usize) -> [Option<ARef<Sock<F>>>; BATCH] {
+        let mut raw = [core::ptr::null_mut(); BATCH];
+        {
+            let bucket = self.bucket(bucket);
+            // SAFETY: We hold the bucket's lock; there is room for as many as we say.
+            unsafe {
+                b::ox_ehash_collect(bucket.head, skip as u32, raw.as_mut_ptr(), BATCH as u32)
+            };
+        }
+        // SAFETY: Each is null or comes with a reference.
+        raw.map(|sk| unsafe { Sock::from_sk_owned(sk) })
+    }
+
+    /// Calls `f(sock, index)` for each socket of bucket `bucket` from the `skip`-th on, until it
+    /// returns false; returns whether all were shown. No lock is held during the call: it may lock
+    /// the socket, or sleep in process context. A concurrent change may hide or repeat a socket.
+    pub fn for_each_in(
+        &self,
+        bucket: usize,
+        skip: usize,
+        f: &mut dyn FnMut(&Sock<F>, usize) -> bool,
+    ) -> bool {
+        let mut index = skip;
+        loop {
+            let batch = self.collect(bucket as u32 % BUCKETS, index);
+            let before = index;
+            for sock in batch.iter().flatten() {
+                if !f(sock, index) {
+                    return false;
+                }
+                index += 1;
+            }
+            if index - before < BATCH {
+                return true;
+            }
+        }
+    }
+
+    /// Ends every connection: its namespace dies.
+    pub(super) fn abort_all(&self) {
+        for bucket in 0..BUCKETS {
+            loop {
+                let batch = self.collect(bucket, 0);
+                if batch[0].is_none() {
+                    break;
+                }
+                for sock in batch.iter().flatten() {
+                    let mut locked = sock.lock();
+                    F::abort(&mut locked, ENETDOWN);
+                    self.remove(&locked);
+                    locked.set_deadline(None);
+                    locked.set_state(b::TCP_CLOSE as u8);
+                }
+            }
+        }
+    }
+}

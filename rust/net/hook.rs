@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where segments come in: netfilter's LOCAL_IN, behind the firewall, and PRE_ROUTING for the early
+//! demux.
+//!
+//! All other packets of the machine pass here too, so the first test is one bit for the port.
+
+use super::bindings as b;
+use super::*;
+use core::marker::PhantomData;
+use kernel::alloc::KBox;
+use kernel::error::to_result;
+use kernel::ffi::{c_uint, c_void};
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// Behind everything, next to conntrack's confirm, behind which there is no place.
+const LOCAL_IN_PRIORITY: i32 = i32::MAX;
+/// Behind conntrack (-200) and destination NAT (-100).
+const PRE_ROUTING_PRIORITY: i32 = -50;
+
+const MIN_TCP_HEADER: usize = 20;
+/// The bits of `frag_off` that say fragment: more fragments, or an offset.
+const FRAGMENT: u16 = 0x3fff;
+
+/// The hooks of a namespace; dropping it takes them away, without waiting for packets under way.
+pub(super) struct Hooks<F: Family> {
+    ops: KBox<[b::nf_hook_ops; 2]>,
+    net: *mut b::net,
+    // The hooks have a pointer to it.
+    _netns: Arc<NetNs<F>>,
+    _family: PhantomData<F>,
+}
+
+impl<F: Family> Hooks<F> {
+    pub(super) fn register(net: *mut b::net, netns: &Arc<NetNs<F>>) -> Result<Self> {
+        let pointer = (&raw const **netns).cast_mut().cast::<c_void>();
+        let hook = |hook: b::nf_hookfn, hooknum, priority| b::nf_hook_ops {
+            hook,
+            priv_: pointer,
+            pf: b::NFPROTO_IPV4 as u8,
+            hooknum,
+            priority,
+            ..pin_init::zeroed()
+        };
+        let ops = KBox::new(
+            [
+                hook(
+                    Some(local_in::<F>),
+                    b::nf_inet_hooks_NF_INET_LOCAL_IN,
+                    LOCAL_IN_PRIORITY,
+                ),
+                hook(
+                    Some(pre_routing::<F>),
+                    b::nf_inet_hooks_NF_INET_PRE_ROUTING,
+                    PRE_ROUTING_PRIORITY,
+                ),
+            ],
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The table lives until the hooks are unregistered.
+        to_result(unsafe { b::nf_register_net_hooks(net, ops.as_ptr(), ops.len() as u32) })?;
+        Ok(Self {
+            ops,
+            net,
+            _netns: netns.clone(),
+            _family: PhantomData,
+        })
+    }
+}
+
+impl<F: Family> Drop for Hooks<F> {
+    fn drop(&mut self) {
+        // SAFETY: Registered by `register`; the namespace's exit keeps what the hooks use until
+        // packets under way are through.
+        unsafe { b::nf_unregister_net_hooks(self.net, self.ops.as_ptr(), self.ops.len() as u32) }
+    }
+}
+
+/// The start of an IPv4 packet, as far as the tests need it.
+struct Packet {
+    skb: *mut b::sk_buff,
+    ihl: usize,
+}
+
+impl Packet {
+    /// # Safety
+    ///
+    /// `skb` is an IPv4 packet whose data begins with its header, whole in the linear part.
+    unsafe fn new(skb: *mut b::sk_buff) -> Self {
+        // SAFETY: By the function's contract.
+        let first = unsafe { *(*skb).data };
+        Self {
+            skb,
+            ihl: usize::from(first & 0xf) * 4,
+        }
+    }
+
+    /// A byte that is in the linear part.
+    fn byte(&self, at: usize) -> u8 {
+        debug_assert!(at < self.linear());
+        // SAFETY: The packet is valid, and our callers have looked at `linear`.
+        unsafe { *(*self.skb).data.add(at) }
+    }
+
+    fn linear(&self) -> usize {
+        // SAFETY: The packet is valid.
+        unsafe { (*self.skb).len as usize - (*self.skb).data_len as usize }
+    }
+
+    fn protocol(&self) -> u32 {
+        self.byte(9).into()
+    }
+
+    fn is_fragment(&self) -> bool {
+        u16::from_be_bytes([self.byte(6), self.byte(7)]) & FRAGMENT != 0
+    }
+
+    fn pull(&self, len: usize) -> bool {
+        // SAFETY: The packet is valid and may be changed.
+        len <= self.linear() || unsafe { b::ox_pskb_may_pull(self.skb, len as u32) }
+    }
+
+    /// Destination port, when there is room for a TCP header.
+    fn dport(&self) -> Option<u16> {
+        self.pull(self.ihl + MIN_TCP_HEADER)
+            .then(|| u16::from_be_bytes([self.byte(self.ihl + 2), self.byte(self.ihl + 3)]))
+    }
+
+    /// Length of the TCP header, once there is room for the least one.
+    fn tcp_header_len(&self) -> usize {
+        usize::from(self.byte(self.ihl + 12) >> 4) * 4
+    }
+}
+
+/// # Safety
+///
+/// Called by netfilter only, with the pointer that `register` gave, under RCU.
+unsafe extern "C" fn local_in<F: Family>(
+    private: *mut c_void,
+    skb: *mut b::sk_buff,
+    _state: *const b::nf_hook_state,
+) -> c_uint {
+    // SAFETY: By the function's contract; IP has looked at its header.
+    let (net, packet) = unsafe { (&*private.cast::<NetNs<F>>(), Packet::new(skb)) };
+    match packet.protocol() {
+        b::IPPROTO_TCP => match packet.dport() {
+            Some(port) if net.ports().contains(port) => take(net, packet),
+            _ => b::NF_ACCEPT,
+        },
+        b::IPPROTO_ICMP => {
+            // SAFETY: The packet is ours to look at.
+            unsafe { icmp::receive(net, skb, packet.ihl) };
+            b::NF_ACCEPT
+        }
+        _ => b::NF_ACCEPT,
+    }
+}
+
+/// A packet to one of our ports: makes sure that it is what it says, and gives it to the family.
+fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
+    let skb = packet.skb;
+    let stolen = |reason: DropReason| {
+        net.count_drop(reason);
+        net.count(Counter::InErrs);
+        // SAFETY: The packet is ours, and gone after this.
+        unsafe { b::ox_kfree_skb_reason(skb, reason.kernel()) };
+        b::NF_STOLEN
+    };
+    // SAFETY: The packet is ours.
+    if !unsafe { b::ox_skb_is_host(skb) } {
+        return b::NF_ACCEPT;
+    }
+    net.count(Counter::InSegs);
+    let len = packet.tcp_header_len();
+    if len < MIN_TCP_HEADER || !packet.pull(packet.ihl + len) {
+        return stolen(DropReason::BadHeader);
+    }
+    // SAFETY: The packet is ours, and we are under RCU.
+    unsafe {
+        if b::ox_skb_orphan_frags_rx(skb) != 0 {
+            return stolen(DropReason::NoMemory);
+        }
+        if b::ox_skb_ct_confirm(skb) != b::NF_ACCEPT as i32 {
+            return stolen(DropReason::Netfilter);
+        }
+        b::ox_skb_set_tcp_header(skb, packet.ihl as u32);
+        if b::ox_skb_tcp_csum_bad(skb) {
+            net.count(Counter::InCsumErrors);
+            return stolen(DropReason::BadChecksum);
+        }
+    }
+    // SAFETY: The header is whole, as pulled above.
+    match F::segment(net, unsafe { RxSkb::from_raw(skb) }) {
+        Verdict::Taken => b::NF_STOLEN,
+        Verdict::Pass(skb) => {
+            // SAFETY: The same skb, back to where the next hook expects it.
+            unsafe { b::ox_skb_unset_tcp_header(skb.into_raw(), packet.ihl as u32) };
+            b::NF_ACCEPT
+        }
+    }
+}
+
+/// Gives a segment of a known connection the route of the last one, so that IP does not look it up,
+/// and the socket.
+///
+/// # Safety
+///
+/// As [`local_in`].
+unsafe extern "C" fn pre_routing<F: Family>(
+    private: *mut c_void,
+    skb: *mut b::sk_buff,
+    _state: *const b::nf_hook_state,
+) -> c_uint {
+    // SAFETY: By the function's contract; IP has looked at its header.
+    let (net, packet) = unsafe { (&*private.cast::<NetNs<F>>(), Packet::new(skb)) };
+    if packet.protocol() != b::IPPROTO_TCP || packet.is_fragment() {
+        return b::NF_ACCEPT;
+    }
+    match packet.dport() {
+        Some(port) if net.ports().contains(port) => (),
+        _ => return b::NF_ACCEPT,
+    }
+    // SAFETY: The packet is ours, and we are under RCU.
+    unsafe {
+        if b::ox_skb_is_routed(skb) || !b::ox_skb_is_host(skb) {
+            return b::NF_ACCEPT;
+        }
+        let mut tuple = b::ox_tuple {
+            sport: u16::from_ne_bytes([packet.byte(packet.ihl + 2), packet.byte(packet.ihl + 3)]),
+            dport: u16::from_ne_bytes([packet.byte(packet.ihl), packet.byte(packet.ihl + 1)]),
+            ..Default::default()
+        };
+        b::ox_iph_addrs((*skb).data.cast(), &mut tuple.daddr, &mut tuple.saddr);
+        if let Some(sock) = net.ehash().lookup_wire(&tuple) {
+            if b::ox_skb_use_rx_dst(skb, sock.sk()) {
+                b::ox_skb_carry_sock(skb, sock.sk());
+                // The reference is the packet's now.
+                core::mem::forget(sock);
+                net.count(Counter::EarlyDemux);
+            }
+        }
+    }
+    b::NF_ACCEPT
+}

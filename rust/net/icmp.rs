@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! ICMP errors about our segments.
+
+use super::bindings as b;
+use super::*;
+use core::net::SocketAddrV4;
+use core::slice;
+
+/// An ICMP error with what it quotes of our segment.
+#[derive(Debug)]
+pub struct IcmpError {
+    /// The ends of the quoted segment: `local` is ours.
+    pub tuple: FourTuple,
+    /// Sequence number of the quoted segment: believe only what is in flight (RFC 5927 4.1).
+    pub seq: u32,
+    /// ICMP type: 3 unreachable, 11 time exceeded, 12 parameter problem, 4 source quench, 5
+    /// redirect.
+    pub icmp_type: u8,
+    /// ICMP code.
+    pub code: u8,
+    /// Next-hop MTU of "fragmentation needed" (3/4), bytes; else 0.
+    pub mtu: u32,
+    /// The errno that Linux's table gives (positive), 0 when it is no error.
+    pub errno: i32,
+    /// Whether the table calls it fatal.
+    pub fatal: bool,
+    skb: *mut b::sk_buff,
+    net: *mut b::net,
+    /// Where the quoted IP header begins in the skb.
+    inner: u32,
+}
+
+impl IcmpError {
+    /// Teaches the route to the peer the MTU of a "fragmentation needed" that is believed:
+    /// [`Locked::path_mtu`] has it then.
+    pub fn learn_mtu(&self) {
+        if self.mtu != 0 {
+            // SAFETY: The hook has the skb as long as anybody can have this; it lends it only.
+            unsafe { b::ox_icmp_update_pmtu(self.skb, self.net, self.inner, self.mtu) }
+        }
+    }
+}
+
+const ICMP_HEADER: usize = 8;
+const MIN_IP_HEADER: usize = 20;
+/// Ports and sequence number: all of a TCP header that must be quoted (RFC 792).
+const QUOTED: usize = 8;
+/// Unreachable, source quench, redirect, time exceeded, parameter problem.
+const ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
+
+/// An ICMP message arrived, `ihl` bytes behind the skb's data: tells the family if it is an error
+/// about a segment of one of our ports.
+///
+/// # Safety
+///
+/// `skb` is a packet at LOCAL_IN, ours to look at.
+pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ihl: usize) {
+    let inner = ihl + ICMP_HEADER;
+    // SAFETY: By the function's contract; the slice is as long as what was pulled, and nothing
+    // pulls while it lives.
+    let bytes = |len: usize| unsafe {
+        b::ox_pskb_may_pull(skb, len as u32)
+            .then(|| slice::from_raw_parts((*skb).data.cast_const(), len))
+    };
+    let Some(outer) = bytes(inner) else { return };
+    let (icmp_type, code) = (outer[ihl], outer[ihl + 1]);
+    if !ERRORS.contains(&icmp_type) {
+        return;
+    }
+    let mtu = u32::from(u16::from_be_bytes([outer[ihl + 6], outer[ihl + 7]]));
+    let Some(header) = bytes(inner + MIN_IP_HEADER) else {
+        return;
+    };
+    let ip = &header[inner..];
+    let inner_len = usize::from(ip[0] & 0xf) * 4;
+    let is_first = u16::from_be_bytes([ip[6], ip[7]]) & 0x1fff == 0;
+    if ip[0] >> 4 != 4 || inner_len < MIN_IP_HEADER || u32::from(ip[9]) != b::IPPROTO_TCP {
+        return;
+    }
+    if !is_first {
+        return;
+    }
+    let at = inner + inner_len;
+    let Some(all) = bytes(at + QUOTED) else {
+        return;
+    };
+    let ip = &all[inner..];
+    let tcp = &all[at..];
+    let local = SocketAddrV4::new(
+        [ip[12], ip[13], ip[14], ip[15]].into(),
+        u16::from_be_bytes([tcp[0], tcp[1]]),
+    );
+    if !net.ports().contains(local.port()) {
+        return;
+    }
+    let remote = SocketAddrV4::new(
+        [ip[16], ip[17], ip[18], ip[19]].into(),
+        u16::from_be_bytes([tcp[2], tcp[3]]),
+    );
+    let seq = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+    // SAFETY: By the function's contract.
+    if !unsafe { b::ox_skb_icmp_csum_ok(skb, ihl as u32) } {
+        return;
+    }
+    let mut fatal = false;
+    // SAFETY: The pointer is valid.
+    let errno = unsafe { b::ox_icmp_errno(icmp_type, code, &mut fatal) }.abs();
+    net.count(Counter::IcmpErrors);
+    F::icmp_error(
+        net,
+        &IcmpError {
+            tuple: FourTuple { local, remote },
+            seq,
+            icmp_type,
+            code,
+            mtu: if (icmp_type, code) == (3, 4) { mtu } else { 0 },
+            errno,
+            fatal,
+            skb,
+            net: net.raw(),
+            inner: inner as u32,
+        },
+    );
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket lock, as a guard: `&mut` to a socket's state exists only through it.
+
+use super::bindings as b;
+use super::*;
+use core::net::SocketAddrV4;
+use core::ops::{Deref, DerefMut};
+use kernel::error::to_result;
+use kernel::prelude::*;
+use kernel::types::NotThreadSafe;
+
+/// Directions of a connection that are closed on this side (`sk_shutdown`), and what shutdown(2)
+/// asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Shutdown {
+    /// Nothing more will be received (`RCV_SHUTDOWN`).
+    pub read: bool,
+    /// Nothing more will be sent (`SEND_SHUTDOWN`).
+    pub write: bool,
+}
+
+impl Shutdown {
+    /// Both directions.
+    pub const BOTH: Self = Self {
+        read: true,
+        write: true,
+    };
+
+    pub(super) fn from_bits(bits: i32) -> Self {
+        Self {
+            read: bits & 1 != 0,
+            write: bits & 2 != 0,
+        }
+    }
+
+    fn bits(self) -> i32 {
+        i32::from(self.read) | i32::from(self.write) << 1
+    }
+}
+
+/// What [`Sock::lock_bh`] gave.
+pub enum BhLock<'a, F: Family> {
+    /// The lock, and the segment back.
+    Free(Locked<'a, F>, RxSkb),
+    /// A process has the socket: the segment is on the backlog (or dropped, and counted).
+    Busy,
+}
+
+/// How the lock is held, and so how it is given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// `lock_sock`: may sleep.
+    Process,
+    /// The spin lock, BH off.
+    SoftIrq,
+    /// Somebody below us holds it and gives it back.
+    Below,
+}
+
+/// A locked socket. Derefs to the family's state; dropping it releases the lock.
+pub struct Locked<'a, F: Family> {
+    sock: &'a Sock<F>,
+    held: Held,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a, F: Family> Locked<'a, F> {
+    /// # Safety
+    ///
+    /// The caller has just taken the lock by `lock_sock`.
+    pub(super) unsafe fn take_process(sock: &'a Sock<F>) -> Self {
+        Self {
+            sock,
+            held: Held::Process,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller has just taken the spin lock, and may use what it protects until it drops this.
+    pub(super) unsafe fn take_bh(sock: &'a Sock<F>) -> Self {
+        Self {
+            sock,
+            held: Held::SoftIrq,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The lock is held by the caller's caller longer than this lives, and there is no other.
+    pub(super) unsafe fn borrow_held(sock: &'a Sock<F>) -> Self {
+        Self {
+            sock,
+            held: Held::Below,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    fn sk(&self) -> *mut b::sock {
+        self.sock.sk()
+    }
+
+    pub(super) fn timer_state(&mut self) -> &mut timer::State {
+        // SAFETY: We hold the lock, and `self` is borrowed for as long as the reference lives.
+        unsafe { &mut (*self.sock.raw()).timer }
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock<F> {
+        self.sock
+    }
+
+    /// The namespace.
+    pub fn net(&self) -> &'a NetNs<F> {
+        self.sock.net()
+    }
+
+    /// Lends the family's state and both buffers at once.
+    pub fn parts(&mut self) -> (&mut F::Sock, SendBuffer<'_, F>, RecvBuffer<'_, F>) {
+        self.split(None)
+    }
+
+    /// As [`Locked::parts`], with `skb` as the segment being processed, from which
+    /// [`RecvBuffer::store`] keeps text. What is left of it is freed with the [`RecvBuffer`].
+    pub fn parts_with(
+        &mut self,
+        skb: RxSkb,
+    ) -> (&mut F::Sock, SendBuffer<'_, F>, RecvBuffer<'_, F>) {
+        self.split(Some(skb))
+    }
+
+    fn split(
+        &mut self,
+        skb: Option<RxSkb>,
+    ) -> (&mut F::Sock, SendBuffer<'_, F>, RecvBuffer<'_, F>) {
+        let gfp = if self.is_process() {
+            b::GFP_KERNEL
+        } else {
+            b::GFP_ATOMIC
+        };
+        let raw = self.sock.raw();
+        // SAFETY: We hold the lock, `self` is borrowed for as long as the three live, and they
+        // touch disjoint parts of the object.
+        unsafe {
+            (
+                &mut (*raw).data,
+                SendBuffer::new(self.sk(), &raw mut (*raw).send, gfp),
+                RecvBuffer::new(self.sock, &raw mut (*raw).recv, skb),
+            )
+        }
+    }
+
+    /// The send buffer.
+    pub fn send_buffer(&mut self) -> SendBuffer<'_, F> {
+        self.split(None).1
+    }
+
+    /// The receive buffer.
+    pub fn recv_buffer(&mut self) -> RecvBuffer<'_, F> {
+        self.split(None).2
+    }
+
+    /// Whether this is process context (may sleep, `GFP_KERNEL`).
+    pub fn is_process(&self) -> bool {
+        self.held == Held::Process
+    }
+
+    /// Sets our address and port: `inet_rcv_saddr`, `inet_saddr`, `inet_num`, `inet_sport`.
+    /// A multicast or broadcast address is not taken as source.
+    pub fn set_local(&mut self, addr: SocketAddrV4) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_inet_set_local(self.sk(), addr::to_be32(*addr.ip()), addr.port()) }
+    }
+
+    /// Sets only the address segments are sent from (`inet_saddr`), as a multicast or unbound
+    /// socket has it.
+    pub fn set_source(&mut self, addr: core::net::Ipv4Addr) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_inet_set_saddr(self.sk(), addr::to_be32(addr)) }
+    }
+
+    /// Sets the peer's address and port: `inet_daddr`, `inet_dport`. [`addr::ANY`] dissolves.
+    pub fn set_remote(&mut self, addr: SocketAddrV4) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_inet_set_remote(self.sk(), addr::to_be32(*addr.ip()), addr.port()) }
+    }
+
+    /// Sets `sk_state` to Linux's `TCP_*` number, firing `sock:inet_sock_set_state`. In
+    /// `TCP_CLOSE` (7) no timer runs.
+    pub fn set_state(&mut self, state: u8) {
+        if state == self.sock.state() {
+            return;
+        }
+        // SAFETY: We hold the lock.
+        unsafe { b::inet_sk_set_state(self.sk(), state.into()) }
+        if u32::from(state) == b::TCP_CLOSE {
+            let sock = self.sock;
+            self.timer_state().stop(sock);
+        }
+    }
+
+    /// Sets the state of the file (`SS_CONNECTED` or `SS_UNCONNECTED`), which fdinfo shows.
+    pub fn set_connected(&mut self, connected: bool) {
+        let state = if connected {
+            b::socket_state_SS_CONNECTED
+        } else {
+            b::socket_state_SS_UNCONNECTED
+        };
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_set_socket_state(self.sk(), state as i32) }
+    }
+
+    /// Makes `error` pending (`sk_err`); [`Locked::wake_error`] tells who waits.
+    pub fn set_error(&mut self, error: Error) {
+        // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
+        unsafe { (&raw mut (*self.sk()).sk_err).write_volatile(-error.to_errno()) }
+    }
+
+    /// Remembers an error that is told only if the connection fails (`sk_err_soft`).
+    pub fn set_soft_error(&mut self, error: Option<Error>) {
+        let errno = error.map_or(0, |e| -e.to_errno());
+        // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
+        unsafe { (&raw mut (*self.sk()).sk_err_soft).write_volatile(errno) }
+    }
+
+    /// The remembered soft error.
+    pub fn soft_error(&self) -> Option<Error> {
+        // SAFETY: We hold the lock.
+        match unsafe { (*self.sk()).sk_err_soft } {
+            0 => None,
+            errno => Some(Error::from_errno(-errno)),
+        }
+    }
+
+    /// Takes the pending error: `Err` once, as `sock_error` does.
+    pub fn take_error(&mut self) -> Result {
+        // SAFETY: We hold the lock.
+        to_result(unsafe { b::ox_sock_error(self.sk()) })
+    }
+
+    /// Closes directions, in addition to those closed (`sk_shutdown |=`).
+    pub fn add_shutdown(&mut self, how: Shutdown) {
+        // SAFETY: We hold the lock.
+        unsafe {
+            let bits = b::ox_sk_shutdown(self.sk()) | how.bits();
+            b::ox_sk_set_shutdown(self.sk(), bits)
+        }
+    }
+
+    /// Reopens both directions (a disconnected socket can be used again).
+    pub fn clear_shutdown(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_set_shutdown(self.sk(), 0) }
+    }
+
+    /// Tells readers that there is something (`sk_data_ready`).
+    pub fn wake_readable(&self) {
+        // SAFETY: `sock_init_data` set the callback; the socket is alive.
+        unsafe {
+            if let Some(f) = (*self.sk()).sk_data_ready {
+                f(self.sk())
+            }
+        }
+    }
+
+    /// Tells writers that there is room, if there is enough (the stream `sk_write_space`).
+    pub fn wake_writable(&self) {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_stream_write_space(self.sk()) }
+    }
+
+    /// Tells everybody that the state changed (`sk_state_change`), and SIGIO takers with `POLL_OUT`
+    /// when `connected`.
+    pub fn wake_state_change(&self, connected: bool) {
+        // SAFETY: `sock_init_data` set the callback; the socket is alive.
+        unsafe {
+            if let Some(f) = (*self.sk()).sk_state_change {
+                f(self.sk())
+            }
+            if connected {
+                b::ox_sk_wake_async(self.sk(), b::SOCK_WAKE_IO as i32, b::POLL_OUT as i32);
+            }
+        }
+    }
+
+    /// Tells everybody of an error (`sk_error_report`).
+    pub fn wake_error(&self) {
+        // SAFETY: The socket is alive.
+        unsafe { b::sk_error_report(self.sk()) }
+    }
+
+    /// Sends `SIGIO` / `POLL_HUP` or `POLL_IN` to the file's owner as the peer's FIN does
+    /// (`sk_wake_async`), `hup` when both directions are closed.
+    pub fn wake_fin(&self, hup: bool) {
+        let band = if hup { b::POLL_HUP } else { b::POLL_IN };
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_wake_async(self.sk(), b::SOCK_WAKE_WAITD as i32, band as i32) }
+    }
+
+    fn flag(&self, flag: b::sock_flags) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sock_flag(self.sk(), flag) }
+    }
+
+    /// No file any more (`SOCK_DEAD`).
+    pub fn is_orphan(&self) -> bool {
+        self.flag(b::sock_flags_SOCK_DEAD)
+    }
+
+    /// Takes the file away from the socket (`sock_orphan`). From now on the socket holds only a
+    /// passive reference of its namespace, so that the namespace can die and end it.
+    pub fn orphan(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe {
+            b::ox_sock_orphan(self.sk());
+            b::ox_sock_net_downgrade(self.sk());
+        }
+    }
+
+    /// `SO_LINGER`: `Some(0)` means abort at close, `Some(t)` wait up to `t` jiffies.
+    pub fn linger(&self) -> Option<Timeout> {
+        if !self.flag(b::sock_flags_SOCK_LINGER) {
+            return None;
+        }
+        // SAFETY: We hold the lock.
+        let jiffies = unsafe { (*self.sk()).sk_lingertime };
+        Some(Timeout(jiffies.try_into().unwrap_or(Timeout::FOREVER.0)))
+    }
+
+    /// `SO_KEEPALIVE`.
+    pub fn keepopen(&self) -> bool {
+        self.flag(b::sock_flags_SOCK_KEEPOPEN)
+    }
+
+    /// `SO_OOBINLINE`.
+    pub fn urginline(&self) -> bool {
+        self.flag(b::sock_flags_SOCK_URGINLINE)
+    }
+
+    /// Time limit of a read or an accept (`SO_RCVTIMEO`; none at all when `nonblock`).
+    pub fn rcv_timeout(&self, nonblock: bool) -> Timeout {
+        // SAFETY: The socket is alive.
+        Timeout(unsafe { b::ox_sock_rcvtimeo(self.sk(), nonblock) })
+    }
+
+    /// Time limit of a write or a connect (`SO_SNDTIMEO`; none at all when `nonblock`).
+    pub fn snd_timeout(&self, nonblock: bool) -> Timeout {
+        // SAFETY: The socket is alive.
+        Timeout(unsafe { b::ox_sock_sndtimeo(self.sk(), nonblock) })
+    }
+
+    /// Bytes a read waits for: `min(SO_RCVLOWAT or len when waitall, len)`, at least 1.
+    pub fn rcv_target(&self, waitall: bool, len: usize) -> usize {
+        let len = i32::try_from(len).unwrap_or(i32::MAX);
+        // SAFETY: The socket is alive.
+        let target = unsafe { b::ox_sock_rcvlowat(self.sk(), waitall.into(), len) };
+        target.unsigned_abs() as usize
+    }
+
+    /// `SO_RCVBUF`, bytes of memory (`sk_rcvbuf`).
+    pub fn rcvbuf(&self) -> u32 {
+        // SAFETY: The socket is alive; setsockopt writes it under the lock.
+        unsafe { (*self.sk()).sk_rcvbuf }.unsigned_abs()
+    }
+
+    /// Sets `sk_rcvbuf` unless the user locked it (initial size, autotuning).
+    pub fn set_rcvbuf(&mut self, bytes: u32) {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
+        unsafe {
+            if u32::from((*self.sk()).sk_userlocks) & b::SOCK_RCVBUF_LOCK == 0 {
+                (&raw mut (*self.sk()).sk_rcvbuf).write_volatile(bytes)
+            }
+        }
+    }
+
+    /// `SO_SNDBUF`, bytes of memory (`sk_sndbuf`).
+    pub fn sndbuf(&self) -> u32 {
+        // SAFETY: The socket is alive; setsockopt writes it under the lock.
+        unsafe { (*self.sk()).sk_sndbuf }.unsigned_abs()
+    }
+
+    /// Sets `sk_sndbuf` unless the user locked it.
+    pub fn set_sndbuf(&mut self, bytes: u32) {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
+        unsafe {
+            if u32::from((*self.sk()).sk_userlocks) & b::SOCK_SNDBUF_LOCK == 0 {
+                (&raw mut (*self.sk()).sk_sndbuf).write_volatile(bytes)
+            }
+        }
+    }
+
+    /// Releases the lock, sleeps until something wakes the socket, `timeout` passes or a signal
+    /// comes, and takes the lock again. The caller then looks at its condition again. What wakes
+    /// between the release and the sleep is not lost. Process context.
+    ///
+    /// Errors: `EAGAIN` when `timeout` is used up (and outside process context); `ERESTARTSYS` or
+    /// `EINTR` on a signal, as `sock_intr_errno` decides.
+    pub fn wait(&mut self, timeout: &mut Timeout) -> Result {
+        self.sleep(timeout, false, false)
+    }
+
+    /// As [`Locked::wait`], but of several waiters only one is woken: for accept.
+    pub fn wait_exclusive(&mut self, timeout: &mut Timeout) -> Result {
+        self.sleep(timeout, true, false)
+    }
+
+    /// As [`Locked::wait`], woken also by room in the send buffer: sets `SOCK_NOSPACE` so that
+    /// [`Locked::wake_writable`] tells us.
+    pub fn wait_writable(&mut self, timeout: &mut Timeout) -> Result {
+        self.sleep(timeout, false, true)
+    }
+
+    fn sleep(&mut self, timeout: &mut Timeout, exclusive: bool, write: bool) -> Result {
+        if !self.is_process() {
+            return Err(EAGAIN);
+        }
+        // SAFETY: We hold the lock by `lock_sock`, and the caller's `&mut` says that nobody looks
+        // at what it protects meanwhile.
+        to_result(unsafe { b::ox_sk_wait(self.sk(), &mut timeout.0, exclusive, write) })
+    }
+
+    /// When [`Family::timer`] is to be called: µs of [`now`], `None` for never. Cheap to call after
+    /// every segment: the timer is moved only when the new deadline is earlier, and looks again
+    /// when it fires too early. A pending timer holds a reference on the socket; with `None` it
+    /// goes on until it fires, but not in `TCP_CLOSE`.
+    pub fn set_deadline(&mut self, at: Option<u64>) {
+        let sock = self.sock;
+        if u32::from(sock.state()) == b::TCP_CLOSE {
+            self.timer_state().stop(sock);
+        } else {
+            self.timer_state().set(sock, at);
+        }
+    }
+
+    /// Sends over `route` from now on. Call it when [`Locked::set_local`] and
+    /// [`Locked::set_remote`] have said what the ends are. A socket without a route (a fresh
+    /// child) finds its own at its first [`SendBuffer::transmit`].
+    pub fn route(&mut self, route: route::Route) {
+        // SAFETY: We hold the lock; the route's reference becomes the socket's.
+        unsafe { b::ox_sk_set_route(self.sk(), route.into_raw()) }
+    }
+
+    /// Path MTU to the peer, bytes, read afresh (routes learn it in place); 1500 without a route.
+    pub fn path_mtu(&self) -> u32 {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_path_mtu(self.sk()) }
+    }
+
+    /// Largest MSS to announce to the peer: the route's advmss, or the device's MTU less 40.
+    pub fn advmss(&self) -> u16 {
+        // SAFETY: We hold the lock.
+        u16::try_from(unsafe { b::ox_sk_advmss(self.sk()) }).unwrap_or(u16::MAX)
+    }
+
+    /// Takes note that a segment came in over this path: keeps its route for the early demux of
+    /// those that follow.
+    pub fn note_receive(&mut self, skb: &RxSkb) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_note_rx_dst(self.sk(), skb.raw()) }
+    }
+
+    /// The route may be bad (retransmissions go unanswered): look for a new one at the next send.
+    pub fn route_suspect(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_route_suspect(self.sk()) }
+    }
+
+    /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut
+    /// into segments below us.
+    pub fn max_gso_bytes(&self) -> u32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_gso_max(self.sk()) }
+    }
+
+    /// Whether the socket's filter (`SO_ATTACH_FILTER`) lets the segment in; it may shorten the
+    /// text.
+    pub fn filter(&self, skb: &mut RxSkb) -> bool {
+        // SAFETY: We hold the lock; the skb is ours.
+        unsafe { b::ox_sk_filter(self.sk(), skb.raw(), skb.header().len() as u32) == 0 }
+    }
+}
+
+impl<F: Family> Deref for Locked<'_, F> {
+    type Target = F::Sock;
+
+    fn deref(&self) -> &F::Sock {
+        // SAFETY: We hold the lock.
+        unsafe { &(*self.sock.raw()).data }
+    }
+}
+
+impl<F: Family> DerefMut for Locked<'_, F> {
+    fn deref_mut(&mut self) -> &mut F::Sock {
+        // SAFETY: We hold the lock, and `self` is borrowed as mutable.
+        unsafe { &mut (*self.sock.raw()).data }
+    }
+}
+
+impl<F: Family> Drop for Locked<'_, F> {
+    fn drop(&mut self) {
+        // SAFETY: Taken by whoever made the guard, in this way.
+        unsafe {
+            match self.held {
+                Held::Process => b::ox_release_sock(self.sk()),
+                Held::SoftIrq => b::ox_bh_unlock_sock(self.sk()),
+                Held::Below => (),
+            }
+        }
+    }
+}

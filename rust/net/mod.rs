@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe wrappers of kernel networking: the only home of `unsafe`.
+//!
+//! Everything here is generic over a [`Family`], which supplies what a socket of the family does.
+//! `net` knows no TCP beyond where ports and the data offset sit in a header; it owns the
+//! trampolines between the kernel's C tables and the family's safe functions.
+//!
+//! The way of a segment: [`hook`] takes it from netfilter and hands an [`RxSkb`] to
+//! [`Family::segment`]; that finds a [`Sock`] and locks it with [`Sock::lock_bh`], which gives a
+//! [`Locked`] or puts the segment on the backlog, from where it comes back through
+//! [`Family::backlog`]. [`Locked::parts`] lends the family's own state, the [`SendBuffer`] and the
+//! [`RecvBuffer`] at the same time, disjoint.
+//!
+//! Lock order: a listener's socket lock, then a child's ([`Sock::lock_child`]); a socket lock, then
+//! any [`BhSpinLock`] (tables), never the other way round; two [`BhSpinLock`]s only where one of
+//! them documents it.
+
+#[path = "../bindings/mod.rs"]
+mod bindings;
+
+pub mod addr;
+mod diag;
+pub mod drop_reason;
+pub mod dump;
+pub mod ehash;
+pub mod family;
+pub mod hook;
+pub mod icmp;
+pub mod lock;
+pub mod locked;
+pub mod msg;
+pub mod netns;
+mod ooo;
+mod ops;
+pub mod poll;
+pub mod ports;
+mod proc;
+pub mod random;
+pub mod recv_buffer;
+pub mod reply;
+pub mod reserve;
+pub mod route;
+pub mod rx_skb;
+pub mod send_buffer;
+pub mod sock;
+pub mod sockopt;
+pub mod stats;
+pub mod sysctl;
+#[cfg(CONFIG_KUNIT = "y")]
+mod testing;
+pub mod time;
+mod timer;
+pub mod trace;
+pub mod wait;
+
+pub use addr::{Destination, FourTuple};
+pub use drop_reason::DropReason;
+pub use dump::{Entry, EntryTimer, TcpInfo};
+pub use ehash::Ehash;
+pub use family::{Family, Registration, Verdict};
+pub use icmp::IcmpError;
+pub use lock::{BhSpinLock, BhSpinLockGuard};
+pub use locked::{BhLock, Locked, Shutdown};
+pub use msg::{Msg, MsgFlags};
+pub use netns::NetNs;
+pub use ports::Ports;
+pub use recv_buffer::{RecvBuffer, Unstored};
+pub use reply::Reply;
+pub use reserve::Reservation;
+pub use rx_skb::RxSkb;
+pub use send_buffer::{Segments, SendBuffer};
+pub use sock::Sock;
+pub use sockopt::{OptValue, OptWriter};
+pub use stats::Counter;
+pub use sysctl::{Ipv4Sysctls, Tunable};
+pub use time::now;
+pub use wait::Timeout;

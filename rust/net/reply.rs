@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Segments that belong to no socket: RST, SYN-ACK, the ACK of TIME-WAIT.
+
+use super::bindings as b;
+use super::*;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+/// A segment without a socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'h> {
+    /// The ends; `local` is the source.
+    pub tuple: FourTuple,
+    /// The TCP header with options, ports included, checksum zero; 20 to 60 bytes.
+    pub header: &'h [u8],
+    /// IPv4 TOS byte.
+    pub tos: u8,
+    /// Interface to send by, 0 for the route's.
+    pub oif: i32,
+    /// Firewall mark for routing and the packet.
+    pub mark: u32,
+}
+
+impl Reply<'_> {
+    /// Sends it in `net`. Softirq or process context.
+    ///
+    /// Errors: `EINVAL` (not a header), `ENOMEM`, or the route's (`ENETUNREACH`, `EHOSTUNREACH`).
+    pub fn send<F: Family>(&self, net: &NetNs<F>) -> Result {
+        if !send_buffer::HEADER_LEN.contains(&self.header.len()) {
+            return Err(EINVAL);
+        }
+        let wire = self.tuple.wire();
+        let path = b::ox_path {
+            saddr: wire.saddr,
+            daddr: wire.daddr,
+            sport: wire.sport,
+            dport: wire.dport,
+            oif: self.oif,
+            mark: self.mark,
+            tos: self.tos,
+        };
+        // SAFETY: The segment is ours until it is sent; the header fits its headroom. A packet, or
+        // the namespace's timer, keeps the namespace alive.
+        unsafe {
+            let segment = b::ox_alloc_segment(b::GFP_ATOMIC);
+            if segment.is_null() {
+                return Err(ENOMEM);
+            }
+            b::ox_segment_push_header(
+                segment,
+                self.header.as_ptr().cast(),
+                self.header.len() as u32,
+            );
+            to_result(b::ox_segment_reply(net.raw(), segment, &path))
+        }
+    }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A received segment.
+
+use super::bindings as b;
+use super::*;
+use core::mem::ManuallyDrop;
+use core::net::SocketAddrV4;
+use core::ptr::NonNull;
+use core::slice;
+use kernel::sync::aref::ARef;
+
+/// A received segment: an skb of our own whose data begins with the TCP header, which is in the
+/// linear part whole; its checksum is right. Dropping it frees it without a trace;
+/// [`RxSkb::discard`] counts and traces.
+pub struct RxSkb {
+    ptr: NonNull<b::sk_buff>,
+}
+
+// SAFETY: We are the only owner of the skb.
+unsafe impl Send for RxSkb {}
+
+impl RxSkb {
+    /// # Safety
+    ///
+    /// `skb` is ours alone; its data begins with a TCP header that is whole in the linear part, its
+    /// network and transport headers are set.
+    pub(super) unsafe fn from_raw(skb: *mut b::sk_buff) -> Self {
+        Self {
+            // SAFETY: By the function's contract it is not null.
+            ptr: unsafe { NonNull::new_unchecked(skb) },
+        }
+    }
+
+    pub(super) fn into_raw(self) -> *mut b::sk_buff {
+        ManuallyDrop::new(self).ptr.as_ptr()
+    }
+
+    pub(super) fn raw(&self) -> *mut b::sk_buff {
+        self.ptr.as_ptr()
+    }
+
+    /// Gives up what must not be held by something that waits in a queue: route, conntrack entry.
+    pub(super) fn detach(&self) {
+        // SAFETY: The skb is ours.
+        unsafe { b::ox_skb_detach(self.raw()) }
+    }
+
+    fn skb(&self) -> &b::sk_buff {
+        // SAFETY: The skb is ours, and not changed while borrowed.
+        unsafe { self.ptr.as_ref() }
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        // SAFETY: The first 20 bytes are in the linear part, and `at` is below.
+        unsafe { *self.skb().data.add(at) }
+    }
+
+    fn port(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
+    }
+
+    fn header_len(&self) -> usize {
+        usize::from(self.byte(12) >> 4) * 4
+    }
+
+    /// The TCP header with its options, 20 to 60 bytes.
+    pub fn header(&self) -> &[u8] {
+        // SAFETY: The header is whole in the linear part.
+        unsafe { slice::from_raw_parts(self.skb().data, self.header_len()) }
+    }
+
+    /// Bytes of text behind the header (up to 64 KiB: segments may arrive merged).
+    pub fn payload_len(&self) -> u32 {
+        self.skb().len - self.header_len() as u32
+    }
+
+    /// Number of segments on the wire that were merged into this one, at least 1.
+    pub fn segments(&self) -> u16 {
+        // SAFETY: The skb is ours.
+        u16::try_from(unsafe { b::ox_skb_segs(self.raw()) }).unwrap_or(u16::MAX)
+    }
+
+    fn ip(&self) -> &b::iphdr {
+        // SAFETY: The network header is set, and was whole when IP looked at it.
+        unsafe { &*b::ox_ip_hdr(self.raw()) }
+    }
+
+    pub(super) fn wire_tuple(&self) -> b::ox_tuple {
+        let (mut remote, mut local) = (0, 0);
+        // SAFETY: The pointers are valid.
+        unsafe { b::ox_iph_addrs(self.ip(), &mut remote, &mut local) };
+        b::ox_tuple {
+            saddr: local,
+            daddr: remote,
+            sport: self.port(2).to_be(),
+            dport: self.port(0).to_be(),
+        }
+    }
+
+    /// The ends: `local` is the segment's destination.
+    pub fn tuple(&self) -> FourTuple {
+        let wire = self.wire_tuple();
+        FourTuple {
+            local: SocketAddrV4::new(addr::from_be32(wire.saddr), self.port(2)),
+            remote: SocketAddrV4::new(addr::from_be32(wire.daddr), self.port(0)),
+        }
+    }
+
+    /// Index of the interface it came in by.
+    pub fn iif(&self) -> i32 {
+        // SAFETY: The skb is ours.
+        unsafe { b::ox_skb_iif(self.raw()) }
+    }
+
+    /// The IPv4 TOS byte (DSCP and ECN).
+    pub fn tos(&self) -> u8 {
+        self.ip().tos
+    }
+
+    /// The IPv4 TTL.
+    pub fn ttl(&self) -> u8 {
+        self.ip().ttl
+    }
+
+    /// The firewall's mark.
+    pub fn mark(&self) -> u32 {
+        // SAFETY: The skb is ours.
+        unsafe { b::ox_skb_mark(self.raw()) }
+    }
+
+    /// Whether the destination is an address of this host: not broadcast, not multicast. A SYN to
+    /// anything else must be ignored (RFC 1122 4.2.3.10). Only before the segment was queued.
+    pub fn to_this_host(&self) -> bool {
+        // SAFETY: The skb is ours.
+        unsafe { b::ox_skb_to_host(self.raw()) }
+    }
+
+    /// The socket that the early demux found, once.
+    pub(super) fn take_sock<F: Family>(&mut self) -> Option<ARef<Sock<F>>> {
+        // SAFETY: Only the early demux of this family attaches sockets of it; the helper says no
+        // to others. The reference is ours then.
+        unsafe { Sock::from_sk_owned(b::ox_skb_carried_sock(self.raw(), family::number())) }
+    }
+
+    /// Ends the segment for `reason`: counted in `net`, traced, freed as a drop.
+    pub fn discard<F: Family>(self, net: &NetNs<F>, reason: DropReason) {
+        net.count_drop(reason);
+        trace::drop_wire(net, &self.wire_tuple(), reason);
+        // SAFETY: The skb is ours, and gone after this.
+        unsafe { b::ox_kfree_skb_reason(self.into_raw(), reason.kernel()) }
+    }
+}
+
+impl Drop for RxSkb {
+    fn drop(&mut self) {
+        // SAFETY: The skb is ours, and gone after this.
+        unsafe { b::consume_skb(self.raw()) }
+    }
+}

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The send buffer: text the user gave, in page fragments, until the peer has it.
+//!
+//! It is `sk_write_queue`, a list of skbs without headers. Text is addressed by its offset from the
+//! oldest byte not released (SND.UNA). What is sent is a fresh skb of headers that refers to the
+//! same pages, so text is copied once, into the buffer, and a retransmission sends the same pages.
+
+use super::bindings as b;
+use super::*;
+use core::marker::PhantomData;
+use core::ops::RangeInclusive;
+use core::ptr::null_mut;
+use kernel::error::to_result;
+use kernel::prelude::*;
+
+/// Lengths a TCP header can have, bytes.
+pub(super) const HEADER_LEN: RangeInclusive<usize> = 20..=60;
+/// Most text in one skb of the buffer, bytes: what one super-segment takes.
+const MAX_TEXT: u32 = 64 * 1024;
+const MAX_FRAGS: usize = b::OX_MAX_SKB_FRAGS;
+/// FIN and PSH, which belong to the end of the text.
+const END_FLAGS: u8 = 0x01 | 0x08;
+
+/// The send buffer's own state in the socket: zero is empty.
+///
+/// Positions are counts of bytes since the beginning, modulo 2^32; each skb notes that of its first
+/// byte.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct State {
+    /// Position of the first byte not released.
+    start: u32,
+    /// Bytes held.
+    len: u32,
+    /// The skb that was last sent from, or null: where the next search begins.
+    cursor: Cursor,
+}
+
+#[derive(Clone, Copy)]
+struct Cursor(*mut b::sk_buff);
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self(null_mut())
+    }
+}
+
+/// One or more segments to send in one go.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments<'h> {
+    /// The TCP header with options, ports included, checksum zero; 20 to 60 bytes.
+    pub header: &'h [u8],
+    /// Offset of the text from the front of the buffer, bytes.
+    pub offset: u32,
+    /// Bytes of text, 0 for a segment without.
+    pub len: u32,
+    /// Text bytes in each segment on the wire when `len` is larger; else ignored.
+    pub mss: u16,
+}
+
+/// The send buffer of a locked socket.
+pub struct SendBuffer<'a, F> {
+    sk: *mut b::sock,
+    state: *mut State,
+    gfp: b::gfp_t,
+    _locked: PhantomData<&'a mut State>,
+    _family: PhantomData<fn() -> F>,
+}
+
+impl<F> SendBuffer<'_, F> {
+    /// # Safety
+    ///
+    /// `sk` is locked as long as this lives; `state` is its state, and nobody else uses that or
+    /// the write queue meanwhile.
+    pub(super) unsafe fn new(sk: *mut b::sock, state: *mut State, gfp: b::gfp_t) -> Self {
+        Self {
+            sk,
+            state,
+            gfp,
+            _locked: PhantomData,
+            _family: PhantomData,
+        }
+    }
+
+    fn state(&mut self) -> &mut State {
+        // SAFETY: By the contract of `new`.
+        unsafe { &mut *self.state }
+    }
+
+    fn queue(&self) -> *mut b::sk_buff_head {
+        // SAFETY: The socket is alive.
+        unsafe { &raw mut (*self.sk).sk_write_queue }
+    }
+
+    /// Copies up to `max` bytes of `msg` behind the text (or takes its pages, when it was spliced),
+    /// as far as there is room; returns how many. The memory is accounted; process context.
+    ///
+    /// Errors, only when nothing was taken: `EAGAIN` when there is no room, or no memory for now
+    /// (wait by [`Locked::wait_writable`]); `EFAULT` when the user's memory cannot be read.
+    pub fn append(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
+        let wanted = max.min(msg.remaining());
+        let mut done = 0;
+        let mut error = EAGAIN;
+        while done < wanted {
+            let room = self.free_space().min(MAX_TEXT) as usize;
+            if room == 0 {
+                break;
+            }
+            match self.append_some(msg, room.min(wanted - done)) {
+                Ok(n) => done += n,
+                Err(e) => {
+                    error = e;
+                    break;
+                }
+            }
+        }
+        if done > 0 || wanted == 0 {
+            Ok(done)
+        } else {
+            Err(error)
+        }
+    }
+
+    /// Copies into the last skb as much as one fragment takes, or into a new one.
+    fn append_some(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
+        let sk = self.sk;
+        // SAFETY: The socket is locked; all skbs are those of its write queue.
+        unsafe {
+            let tail = b::ox_skb_peek_tail(self.queue());
+            if !tail.is_null() && (*tail).len < MAX_TEXT {
+                let n = self.fill(tail, msg, max.min((MAX_TEXT - (*tail).len) as usize))?;
+                if n > 0 {
+                    return Ok(n);
+                }
+            }
+            let skb = b::ox_alloc_text_skb(sk);
+            if skb.is_null() {
+                return Err(EAGAIN);
+            }
+            let end = self.state().start.wrapping_add(self.state().len);
+            (*b::ox_text_cb(skb)).seq = end;
+            match self.fill(skb, msg, max) {
+                Ok(n) if n > 0 => {
+                    b::ox_skb_queue_tail(self.queue(), skb);
+                    Ok(n)
+                }
+                result => {
+                    b::ox_free_text_skb(sk, skb);
+                    result.and(Err(EFAULT))
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `skb` is one of the buffer's, the last one.
+    unsafe fn fill(
+        &mut self,
+        skb: *mut b::sk_buff,
+        msg: &mut Msg<'_>,
+        max: usize,
+    ) -> Result<usize> {
+        let sk = self.sk;
+        let max = max as i32;
+        // SAFETY: By the function's contract; the socket is locked by a process.
+        let n = unsafe {
+            match msg.splice() {
+                Some(shared) => b::ox_text_splice(sk, skb, msg.iter(), max, shared.0),
+                None => b::ox_text_append(sk, skb, msg.iter(), max),
+            }
+        };
+        to_result(n.min(0))?;
+        let n = n.unsigned_abs();
+        self.state().len += n;
+        Ok(n as usize)
+    }
+
+    /// Bytes of text held.
+    pub fn len(&self) -> u32 {
+        // SAFETY: By the contract of `new`.
+        unsafe { (*self.state).len }
+    }
+
+    /// Whether no text is held.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory that may still be filled (`sk_sndbuf` less what is in use).
+    pub fn free_space(&self) -> u32 {
+        // SAFETY: The socket is locked.
+        unsafe { b::ox_sk_wspace(self.sk) }.max(0).unsigned_abs()
+    }
+
+    /// Drops `bytes` of text from the front: the peer has them. No more than there are.
+    pub fn release(&mut self, bytes: u32) {
+        let bytes = bytes.min(self.len());
+        let state = self.state();
+        state.start = state.start.wrapping_add(bytes);
+        state.len -= bytes;
+        let start = state.start;
+        loop {
+            // SAFETY: The socket is locked; the skb is one of the buffer's, and freed once.
+            unsafe {
+                let skb = b::ox_skb_peek(self.queue());
+                if skb.is_null() {
+                    return;
+                }
+                let end = (*b::ox_text_cb(skb)).seq.wrapping_add((*skb).len);
+                if (end.wrapping_sub(start) as i32) > 0 {
+                    return;
+                }
+                if self.state().cursor.0 == skb {
+                    self.state().cursor = Cursor::default();
+                }
+                b::ox_skb_unlink(skb, self.queue());
+                b::ox_free_text_skb(self.sk, skb);
+            }
+        }
+    }
+
+    /// Drops everything.
+    pub fn purge(&mut self) {
+        self.release(self.len());
+    }
+
+    /// The skb that holds the byte at `position`, and the byte's offset in it.
+    fn find(&mut self, position: u32) -> Option<(*mut b::sk_buff, u32)> {
+        // SAFETY: The socket is locked; all skbs are those of its write queue.
+        unsafe {
+            let mut skb = self.state().cursor.0;
+            if skb.is_null() || recv_buffer::before(position, (*b::ox_text_cb(skb)).seq) {
+                skb = b::ox_skb_peek(self.queue());
+            }
+            while !skb.is_null() {
+                let at = position.wrapping_sub((*b::ox_text_cb(skb)).seq);
+                if at < (*skb).len {
+                    self.state().cursor = Cursor(skb);
+                    return Some((skb, at));
+                }
+                skb = b::ox_skb_peek_next(skb, self.queue());
+            }
+            None
+        }
+    }
+
+    /// How many of the `len` bytes at `offset` one skb of segments can refer to: all, or as many
+    /// as there are places for fragments, then cut to whole segments of `mss`.
+    pub fn coverable(&mut self, offset: u32, len: u32, mss: u16) -> u32 {
+        let len = len.min(self.len().saturating_sub(offset));
+        let mut covered = 0;
+        let mut places = MAX_FRAGS;
+        self.walk(offset, len, |_, _, _, n| {
+            if places == 0 {
+                return false;
+            }
+            places -= 1;
+            covered += n;
+            true
+        });
+        let mss = u32::from(mss).max(1);
+        if covered < len && covered > mss {
+            covered -= covered % mss;
+        }
+        covered
+    }
+
+    /// Calls `f(skb, fragment, offset in it, bytes)` for the fragments of the `len` bytes at
+    /// `offset`, until it returns false.
+    fn walk(
+        &mut self,
+        offset: u32,
+        len: u32,
+        mut f: impl FnMut(*mut b::sk_buff, u32, u32, u32) -> bool,
+    ) {
+        if len == 0 {
+            return;
+        }
+        let position = self.state().start.wrapping_add(offset);
+        let Some((mut skb, mut at)) = self.find(position) else {
+            return;
+        };
+        let mut left = len;
+        // SAFETY: The socket is locked; all skbs are those of its write queue.
+        unsafe {
+            while !skb.is_null() {
+                for i in 0..b::ox_skb_nr_frags(skb) {
+                    let size = b::ox_skb_frag_size(skb, i);
+                    if at >= size {
+                        at -= size;
+                        continue;
+                    }
+                    let n = (size - at).min(left);
+                    if !f(skb, i, at, n) {
+                        return;
+                    }
+                    at = 0;
+                    left -= n;
+                    if left == 0 {
+                        return;
+                    }
+                }
+                skb = b::ox_skb_peek_next(skb, self.queue());
+            }
+        }
+    }
+
+    /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
+    /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN and PSH
+    /// are left out, and the caller calls again with the rest, with a header that says so.
+    /// Sequential calls cost O(1).
+    ///
+    /// Errors: `ENOMEM` (nothing was sent), `EINVAL` when the text is not there, `EHOSTUNREACH` and
+    /// others when there is no route. What IP or the device drops is not an error: it is a loss.
+    pub fn transmit(&mut self, segments: &Segments<'_>) -> Result<u32> {
+        let Segments {
+            header,
+            offset,
+            len,
+            mss,
+        } = *segments;
+        if !HEADER_LEN.contains(&header.len()) {
+            return Err(EINVAL);
+        }
+        let covered = self.coverable(offset, len, mss);
+        if covered == 0 && len > 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: The segment is ours until it is sent; the fragments are those of the buffer.
+        let segment = unsafe { b::ox_alloc_segment(self.gfp) };
+        if segment.is_null() {
+            return Err(ENOMEM);
+        }
+        let mut complete = true;
+        self.walk(offset, covered, |skb, i, at, n| {
+            // SAFETY: As above.
+            complete = unsafe { b::ox_segment_add_frag(segment, skb, i, at, n) };
+            complete
+        });
+        if !complete {
+            // SAFETY: As above; cannot be, as `coverable` counted the places.
+            unsafe { b::consume_skb(segment) };
+            return Err(EINVAL);
+        }
+        let mut bytes = [0; *HEADER_LEN.end()];
+        let bytes = &mut bytes[..header.len()];
+        bytes.copy_from_slice(header);
+        if covered < len {
+            bytes[13] &= !END_FLAGS;
+        }
+        // SAFETY: The segment is ours until it is sent; the header fits its headroom.
+        to_result(unsafe {
+            b::ox_segment_set_gso(segment, mss.into());
+            b::ox_segment_push_header(segment, bytes.as_ptr().cast(), bytes.len() as u32);
+            b::ox_segment_xmit(self.sk, segment)
+        })?;
+        Ok(covered)
+    }
+}
+
+#[kunit_tests(oxtcp_send_buffer)]
+mod tests {
+    use super::*;
+    use crate::net::testing::{KernelSocket, Source};
+
+    fn buffer<'a>(socket: &'a KernelSocket, state: &'a mut State) -> SendBuffer<'a, ()> {
+        // SAFETY: Nobody else knows the socket; its write queue is empty.
+        unsafe { SendBuffer::new(socket.sk(), state, b::GFP_KERNEL) }
+    }
+
+    fn fill(buffer: &mut SendBuffer<'_, ()>, bytes: usize) -> Result {
+        let mut source = Source::new(bytes)?;
+        let mut msg = source.msg();
+        let mut done = 0;
+        while done < bytes {
+            done += buffer.append(&mut msg, bytes - done)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn empty_covers_nothing() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.coverable(0, 100, 10), 0);
+        buffer.release(1);
+        assert_eq!(buffer.len(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_appended_is_covered() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        for bytes in [1, 100, 5000, 1] {
+            fill(&mut buffer, bytes)?;
+        }
+        assert_eq!(buffer.len(), 5102);
+        assert_eq!(buffer.coverable(0, 5102, 1460), 5102);
+        assert_eq!(buffer.coverable(5101, 100, 1460), 1);
+        assert_eq!(buffer.coverable(5102, 100, 1460), 0);
+        buffer.purge();
+        Ok(())
+    }
+
+    #[test]
+    fn release_frees_memory() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        let free = buffer.free_space();
+        fill(&mut buffer, 10_000)?;
+        assert!(buffer.free_space() <= free - 10_000);
+        buffer.release(4_000);
+        assert_eq!(buffer.len(), 6_000);
+        assert_eq!(buffer.coverable(0, 9_999, 1460), 6_000);
+        buffer.release(u32::MAX);
+        assert_eq!(buffer.len(), 0);
+        assert_eq!(buffer.free_space(), free);
+        Ok(())
+    }
+
+    #[test]
+    fn text_survives_any_walk() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        // Positions wrap in the middle of the text.
+        buffer.state().start = 0u32.wrapping_sub(40_000);
+        fill(&mut buffer, 60_000)?;
+        let mut left = 60_000;
+        for step in [1, 1459, 1460, 20_000, 17, 30_000] {
+            for offset in [0, 1, left / 2, left - 1, 0] {
+                assert_eq!(buffer.coverable(offset, left, 1), left - offset);
+            }
+            buffer.release(step);
+            left -= step;
+        }
+        buffer.purge();
+        Ok(())
+    }
+
+    #[test]
+    fn room_is_the_limit() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        let mut source = Source::new(4 << 20)?;
+        let mut msg = source.msg();
+        let n = buffer.append(&mut msg, 4 << 20)?;
+        assert!(n > 0 && n < 4 << 20);
+        assert_eq!(buffer.free_space(), 0);
+        assert_eq!(buffer.append(&mut msg, 1), Err(EAGAIN));
+        buffer.purge();
+        assert_eq!(buffer.append(&mut msg, 1), Ok(1));
+        buffer.purge();
+        Ok(())
+    }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A socket of the family: `struct sock` with the family's state in place behind it.
+
+use super::bindings as b;
+use super::*;
+use core::cell::UnsafeCell;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::net::SocketAddrV4;
+use core::ptr::NonNull;
+use kernel::prelude::*;
+use kernel::sync::aref::{ARef, AlwaysRefCounted};
+use kernel::sync::Arc;
+
+/// What an object of the family's slab holds. `sk_alloc` zeroes it; [`init`] fills in the rest.
+#[repr(C)]
+pub(super) struct Layout<F: Family> {
+    pub(super) inet: b::inet_sock,
+    pub(super) timer: timer::State,
+    pub(super) send: send_buffer::State,
+    pub(super) recv: recv_buffer::State,
+    net: ManuallyDrop<Arc<NetNs<F>>>,
+    shared: ManuallyDrop<F::Shared>,
+    pub(super) data: ManuallyDrop<F::Sock>,
+}
+
+/// A socket, shared. `ARef<Sock<F>>` is the counted handle; [`Sock::lock`] and [`Sock::lock_bh`]
+/// give what needs the lock.
+#[repr(transparent)]
+pub struct Sock<F: Family>(UnsafeCell<MaybeUninit<Layout<F>>>);
+
+// SAFETY: A `struct sock` belongs to no thread; what is not protected by its lock is read and
+// written with atomic accesses, and `F::Shared` is `Sync`, `F::Sock` is `Send`.
+unsafe impl<F: Family> Send for Sock<F> {}
+// SAFETY: As above.
+unsafe impl<F: Family> Sync for Sock<F> {}
+
+// SAFETY: `sock_hold` and `sock_put` count `sk_refcnt`, which keeps the object alive; every `Sock`
+// lives in an object made by `sk_alloc`.
+unsafe impl<F: Family> AlwaysRefCounted for Sock<F> {
+    fn inc_ref(&self) {
+        // SAFETY: `self` is alive, so its count is not zero.
+        unsafe { b::ox_sock_hold(self.sk()) }
+    }
+
+    unsafe fn dec_ref(obj: NonNull<Self>) {
+        // SAFETY: The caller gives up a reference it holds.
+        unsafe { b::ox_sock_put(obj.cast().as_ptr()) }
+    }
+}
+
+impl<F: Family> Sock<F> {
+    /// A new, closed socket of `net` without a file: a connection made in softirq by `listener`,
+    /// from whom it inherits buffer sizes, socket options and the IP options TOS, TTL, PMTU
+    /// discovery, mark, priority and device. Nobody else can see it yet.
+    ///
+    /// Errors: `ENOMEM`; `ENETDOWN` when the namespace is dying.
+    pub fn new_child(listener: &Locked<'_, F>) -> Result<ARef<Self>> {
+        let net = listener.net();
+        if net.is_dying() {
+            return Err(ENETDOWN);
+        }
+        let parent = listener.sock().sk();
+        let family = family::number();
+        // SAFETY: The protocol is registered as long as a socket of it exists.
+        let sk = unsafe { b::sk_alloc(net.raw(), family, b::GFP_ATOMIC, family::proto(), 0) };
+        if sk.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: `sk` is a fresh object; `parent` is a live socket, locked.
+        unsafe {
+            b::sock_init_data(core::ptr::null_mut(), sk);
+            Self::init(sk, net.handle());
+            b::ox_sock_inherit(sk, parent);
+        }
+        // SAFETY: A fresh socket has one reference, which becomes ours.
+        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(sk.cast())) })
+    }
+
+    /// Fills in a fresh object.
+    ///
+    /// # Safety
+    ///
+    /// `sk` was just made by `sk_alloc` of the family's protocol and `sock_init_data`.
+    pub(super) unsafe fn init(sk: *mut b::sock, net: Arc<NetNs<F>>) {
+        let data = F::new_sock(&net);
+        let shared = F::new_shared(&net);
+        let raw: *mut Layout<F> = sk.cast();
+        // SAFETY: The object is as large as `Layout<F>`, and nobody else knows it.
+        unsafe {
+            (&raw mut (*raw).timer).write(timer::State::default());
+            (&raw mut (*raw).send).write(send_buffer::State::default());
+            (&raw mut (*raw).recv).write(recv_buffer::State::default());
+            (&raw mut (*raw).net).write(ManuallyDrop::new(net));
+            (&raw mut (*raw).shared).write(ManuallyDrop::new(shared));
+            (&raw mut (*raw).data).write(ManuallyDrop::new(data));
+            b::ox_sock_init_inet(sk);
+            b::ox_sk_timer_setup(sk, Some(timer::fire::<F>));
+            (*sk).sk_destruct = Some(Self::destruct);
+            (*sk).sk_backlog_rcv = Some(ops::backlog_rcv::<F>);
+            (*sk).sk_write_space = Some(b::ox_sk_stream_write_space);
+            b::ox_sock_account(sk, 1);
+        }
+    }
+
+    /// The last reference is gone, and the last segment in flight.
+    ///
+    /// # Safety
+    ///
+    /// Called by the core only, once.
+    unsafe extern "C" fn destruct(sk: *mut b::sock) {
+        // SAFETY: Nobody else has the socket any more, so we are as good as its lock.
+        let mut locked = unsafe { Locked::borrow_held(Self::from_sk(sk)) };
+        locked.send_buffer().purge();
+        locked.recv_buffer().purge();
+        drop(locked);
+        let raw: *mut Layout<F> = sk.cast();
+        // SAFETY: `init` wrote them, and they are not used after this.
+        unsafe {
+            ManuallyDrop::drop(&mut (*raw).data);
+            ManuallyDrop::drop(&mut (*raw).shared);
+            ManuallyDrop::drop(&mut (*raw).net);
+            b::ox_sock_destruct(sk);
+        }
+    }
+
+    /// A socket of the family by its C pointer.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a socket of `F` and stays alive for `'a`.
+    pub(super) unsafe fn from_sk<'a>(sk: *mut b::sock) -> &'a Self {
+        // SAFETY: `Sock` is transparent over the object; by the function's contract.
+        unsafe { &*sk.cast::<Self>() }
+    }
+
+    /// As [`Sock::from_sk`], with the counted reference that comes with it.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is null or a socket of `F`, a reference of which is the caller's to give.
+    pub(super) unsafe fn from_sk_owned(sk: *mut b::sock) -> Option<ARef<Self>> {
+        // SAFETY: By the function's contract.
+        NonNull::new(sk.cast()).map(|sock| unsafe { ARef::from_raw(sock) })
+    }
+
+    /// Takes the lock as a process does: may sleep while another process or a softirq has it.
+    pub fn lock(&self) -> Locked<'_, F> {
+        // SAFETY: The socket is alive; the guard releases the lock.
+        unsafe {
+            b::ox_lock_sock(self.sk());
+            Locked::take_process(self)
+        }
+    }
+
+    /// Takes the lock in softirq for a segment. When a process has the socket, the segment goes to
+    /// the backlog instead and comes back by [`Family::backlog`]; the backlog is limited to
+    /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted.
+    pub fn lock_bh(&self, skb: RxSkb) -> BhLock<'_, F> {
+        let sk = self.sk();
+        // SAFETY: The socket is alive; the spin lock is released below or by the guard.
+        unsafe { b::ox_bh_lock_sock(sk) };
+        // SAFETY: We hold the spin lock.
+        if !unsafe { b::ox_sock_owned_by_user(sk) } {
+            // SAFETY: We hold the spin lock, and no process has the socket.
+            return BhLock::Free(unsafe { Locked::take_bh(self) }, skb);
+        }
+        skb.detach();
+        let raw = skb.into_raw();
+        // SAFETY: We hold the spin lock; the skb is ours and becomes the backlog's on success.
+        let full = unsafe { b::ox_sk_add_backlog(sk, raw) } != 0;
+        // SAFETY: Taken above.
+        unsafe { b::ox_bh_unlock_sock(sk) };
+        if full {
+            // SAFETY: It is still ours.
+            unsafe { RxSkb::from_raw(raw) }.discard(self.net(), DropReason::BacklogFull);
+        } else {
+            self.net().count(Counter::Backlog);
+        }
+        BhLock::Busy
+    }
+
+    /// Takes the lock of a fresh child in softirq while the listener's is held. Nobody else has it.
+    pub fn lock_child(&self) -> Locked<'_, F> {
+        // SAFETY: The socket is alive; the guard releases the lock. No process owns it, since none
+        // has seen it.
+        unsafe {
+            b::ox_bh_lock_sock_nested(self.sk());
+            Locked::take_bh(self)
+        }
+    }
+
+    /// Takes the lock in softirq without a segment; `None` when a process has the socket.
+    pub fn try_lock_bh(&self) -> Option<Locked<'_, F>> {
+        let sk = self.sk();
+        // SAFETY: The socket is alive; the spin lock is released below or by the guard.
+        unsafe { b::ox_bh_lock_sock(sk) };
+        // SAFETY: We hold the spin lock.
+        if unsafe { b::ox_sock_owned_by_user(sk) } {
+            // SAFETY: Taken above.
+            unsafe { b::ox_bh_unlock_sock(sk) };
+            return None;
+        }
+        // SAFETY: We hold the spin lock, and no process has the socket.
+        Some(unsafe { Locked::take_bh(self) })
+    }
+
+    /// The namespace.
+    pub fn net(&self) -> &NetNs<F> {
+        // SAFETY: Written once by `init` before anybody saw the socket.
+        unsafe { &(*self.raw()).net }
+    }
+
+    /// The state that needs no lock.
+    pub fn shared(&self) -> &F::Shared {
+        // SAFETY: Written once by `init` before anybody saw the socket.
+        unsafe { &(*self.raw()).shared }
+    }
+
+    /// Linux's `TCP_*` number of the state, as last set by [`Locked::set_state`].
+    pub fn state(&self) -> u8 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_state(self.sk()) }
+    }
+
+    /// Our address and port, as last set.
+    pub fn local(&self) -> SocketAddrV4 {
+        // SAFETY: The socket is alive.
+        unsafe {
+            SocketAddrV4::new(
+                addr::from_be32(b::ox_inet_rcv_saddr(self.sk())),
+                b::ox_inet_num(self.sk()),
+            )
+        }
+    }
+
+    /// The peer's address and port, as last set.
+    pub fn remote(&self) -> SocketAddrV4 {
+        // SAFETY: The socket is alive.
+        unsafe {
+            SocketAddrV4::new(
+                addr::from_be32(b::ox_inet_daddr(self.sk())),
+                b::ox_inet_dport(self.sk()),
+            )
+        }
+    }
+
+    /// Both ends.
+    pub fn tuple(&self) -> FourTuple {
+        FourTuple {
+            local: self.local(),
+            remote: self.remote(),
+        }
+    }
+
+    /// The socket's cookie (`SO_COOKIE`): unique since boot.
+    pub fn cookie(&self) -> u64 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_cookie(self.sk()) }
+    }
+
+    /// Inode number of the file, 0 without one.
+    pub fn inode(&self) -> u64 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_ino(self.sk()) }
+    }
+
+    /// User that made the socket, in the initial user namespace.
+    pub fn uid(&self) -> u32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_uid(self.sk()) }
+    }
+
+    /// Interface the socket is bound to (`SO_BINDTODEVICE`), 0 when none.
+    pub fn bound_dev(&self) -> i32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_bound_dev_if(self.sk()) }
+    }
+
+    /// `SO_REUSEADDR`.
+    pub fn reuse(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_reuse(self.sk()) }
+    }
+
+    /// `SO_REUSEPORT`.
+    pub fn reuseport(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_reuseport(self.sk()) }
+    }
+
+    /// Pending error (positive errno), 0 when none, without clearing it.
+    pub fn pending_error(&self) -> i32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_err(self.sk()) }
+    }
+
+    /// Which directions are shut down.
+    pub fn shutdown_state(&self) -> Shutdown {
+        // SAFETY: The socket is alive.
+        Shutdown::from_bits(unsafe { b::ox_sk_shutdown(self.sk()) })
+    }
+
+    /// `SO_RCVLOWAT`, bytes.
+    pub fn rcvlowat(&self) -> u32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sock_rcvlowat(self.sk(), 0, i32::MAX) }.unsigned_abs()
+    }
+
+    /// Whether an entry waits for `MSG_ERRQUEUE`: then poll must say [`poll::ERR`].
+    pub fn has_error_queue(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_has_error_queue(self.sk()) }
+    }
+
+    /// Whether a writer would find room (at least a third of the send buffer free).
+    pub fn is_writable(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_stream_is_writeable(self.sk()) }
+    }
+
+    /// A poller wants to write and found no room: have [`Locked::wake_writable`] tell it. Look at
+    /// [`Sock::is_writable`] once more afterwards.
+    pub fn want_write(&self) {
+        // SAFETY: The socket is alive; called from a call on its file, so it has one.
+        unsafe { b::ox_sk_set_nospace(self.sk()) }
+    }
+
+    /// Whether two handles are the same socket.
+    pub fn same(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+
+    /// Whether the caller may bind `port`: those below `ip_unprivileged_port_start` need
+    /// `CAP_NET_BIND_SERVICE`. Process context.
+    pub fn may_bind_privileged(&self, port: u16) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_may_bind(self.sk(), port) }
+    }
+
+    /// Bytes of segments on the backlog.
+    pub(super) fn backlog_len(&self) -> u32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_backlog_len(self.sk()) }
+    }
+
+    pub(super) fn sk(&self) -> *mut b::sock {
+        self.0.get().cast()
+    }
+
+    pub(super) fn raw(&self) -> *mut Layout<F> {
+        self.0.get().cast()
+    }
+}

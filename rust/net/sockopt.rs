@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! setsockopt and getsockopt: `SOL_SOCKET` and `SOL_IP` here, other levels by the family.
+
+use super::bindings as b;
+use super::*;
+use core::mem::size_of;
+use core::slice;
+use kernel::error::to_result;
+use kernel::ffi::{c_int, c_uint, c_void};
+use kernel::iov::IovIterDest;
+use kernel::prelude::*;
+
+/// The value given to setsockopt(2).
+pub struct OptValue {
+    from: b::sockptr_t,
+    len: usize,
+}
+
+impl OptValue {
+    /// Its length, bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// It as an `int`.
+    ///
+    /// Errors: `EINVAL` when shorter than an `int`, `EFAULT`.
+    pub fn int(&self) -> Result<i32> {
+        let mut value = [0; size_of::<c_int>()];
+        if self.len < value.len() {
+            return Err(EINVAL);
+        }
+        self.bytes(&mut value)?;
+        Ok(c_int::from_ne_bytes(value))
+    }
+
+    /// Copies up to `out.len()` bytes; returns how many there were.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn bytes(&self, out: &mut [u8]) -> Result<usize> {
+        let n = self.len.min(out.len());
+        let to: *mut c_void = out.as_mut_ptr().cast();
+        // SAFETY: `to` has room for `n` bytes; the helper checks the user's memory.
+        if unsafe { b::ox_copy_from_sockptr(to, self.from, n) } != 0 {
+            return Err(EFAULT);
+        }
+        Ok(n)
+    }
+}
+
+/// Where getsockopt(2)'s value goes.
+pub struct OptWriter<'a> {
+    opt: &'a mut b::sockopt_t,
+}
+
+impl OptWriter<'_> {
+    /// Room the user gave, bytes.
+    pub fn room(&self) -> usize {
+        usize::try_from(self.opt.optlen).unwrap_or(0)
+    }
+
+    /// Answers with an `int`, cut to the room.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn int(self, value: i32) -> Result {
+        self.bytes(&value.to_ne_bytes())
+    }
+
+    /// Answers with bytes, cut to the room.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn bytes(self, value: &[u8]) -> Result {
+        let value = &value[..value.len().min(self.room())];
+        // SAFETY: The iterator is a destination, and ours during the call.
+        let to = unsafe { IovIterDest::from_raw(&raw mut self.opt.iter_out) };
+        // The core does not notice a copy that fails.
+        if to.copy_to_iter(value) != value.len() {
+            return Err(EFAULT);
+        }
+        self.opt.optlen = value.len() as c_int;
+        Ok(())
+    }
+
+    /// Answers with a `struct tcp_info`, cut to the room.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn tcp_info(self, value: &TcpInfo) -> Result {
+        // SAFETY: Any bytes of it can be read: it comes zeroed, padding included.
+        let bytes =
+            unsafe { slice::from_raw_parts((&raw const *value).cast(), size_of::<TcpInfo>()) };
+        self.bytes(bytes)
+    }
+}
+
+/// `proto_ops.setsockopt`; `SOL_SOCKET` comes here because of `SOCK_CUSTOM_SOCKOPT`.
+///
+/// # Safety
+///
+/// Called by the core only, for a socket of `F`.
+pub(super) unsafe extern "C" fn set<F: Family>(
+    sock: *mut b::socket,
+    level: c_int,
+    name: c_int,
+    from: b::sockptr_t,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: The call holds the file.
+    let this: &Sock<F> = unsafe { ops::of(sock) };
+    let value = OptValue {
+        from,
+        len: len as usize,
+    };
+    if level == b::SOL_SOCKET as c_int {
+        // What the core refuses to a family that is not AF_INET.
+        let result = match name.cast_unsigned() {
+            b::SO_REUSEPORT => value.int().map(|on| {
+                // SAFETY: The socket is alive, and not locked.
+                unsafe { b::ox_sk_set_reuseport(this.sk(), on != 0) }
+            }),
+            b::SO_ZEROCOPY => value.int().and_then(|on| {
+                // SAFETY: As above.
+                to_result(unsafe { b::ox_sk_set_zerocopy(this.sk(), on) })
+            }),
+            // SAFETY: The call holds the file; `from` and `len` are the caller's.
+            _ => to_result(unsafe { b::sock_setsockopt(sock, level, name, from, len) }),
+        };
+        return result.map_or_else(|e| e.to_errno(), |()| 0);
+    }
+    if level == b::SOL_IP as c_int {
+        // SAFETY: The socket begins with an `inet_sock`; `from` and `len` are the caller's.
+        return unsafe { b::ip_setsockopt(this.sk(), level, name, from, len) };
+    }
+    F::setsockopt(this, level, name, value).map_or_else(|e| e.to_errno(), |()| 0)
+}
+
+/// `proto_ops.getsockopt_iter`; `SOL_SOCKET` is the core's.
+///
+/// # Safety
+///
+/// Called by the core only, for a socket of `F`.
+pub(super) unsafe extern "C" fn get<F: Family>(
+    sock: *mut b::socket,
+    level: c_int,
+    name: c_int,
+    opt: *mut b::sockopt_t,
+) -> c_int {
+    // SAFETY: The call holds the file; `opt` is ours during the call.
+    let (this, opt): (&Sock<F>, _) = unsafe { (ops::of(sock), &mut *opt) };
+    if opt.optlen < 0 {
+        return EINVAL.to_errno();
+    }
+    let out = OptWriter { opt };
+    let result = if level == b::SOL_IP as c_int {
+        get_ip(this, name, out)
+    } else {
+        F::getsockopt(this, level, name, out)
+    };
+    result.map_or_else(|e| e.to_errno(), |()| 0)
+}
+
+/// As `ip_getsockopt`, which takes user pointers only: one byte suffices for a small value.
+fn get_ip<F: Family>(sock: &Sock<F>, name: c_int, out: OptWriter<'_>) -> Result {
+    let mut value: c_int = 0;
+    // SAFETY: The socket is alive.
+    to_result(unsafe { b::ox_inet_getsockopt(sock.sk(), name, &mut value) })?;
+    match u8::try_from(value) {
+        Ok(byte) if (1..size_of::<c_int>()).contains(&out.room()) => out.bytes(&[byte]),
+        _ => out.int(value),
+    }
+}

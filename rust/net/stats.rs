@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counters of a namespace, shown in `/proc/net/oxtcp_stat`. Names are the SNMP ones where there is
+//! one.
+
+use super::drop_reason;
+use super::DropReason;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Counter {
+            $($(#[$doc])* $name,)*
+        }
+
+        /// Name of each counter, in order.
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)*];
+    };
+}
+
+counters! {
+    /// Connections opened actively.
+    ActiveOpens,
+    /// Connections opened passively.
+    PassiveOpens,
+    /// Openings that failed.
+    AttemptFails,
+    /// Connections reset from ESTABLISHED or CLOSE-WAIT.
+    EstabResets,
+    /// Segments received, bad ones included.
+    InSegs,
+    /// Segments sent, retransmissions and RSTs not included.
+    OutSegs,
+    /// Segments retransmitted.
+    RetransSegs,
+    /// Segments received in error.
+    InErrs,
+    /// Segments received with a wrong checksum.
+    InCsumErrors,
+    /// RSTs sent.
+    OutRsts,
+    /// SYN-ACKs retransmitted.
+    SynAckRetrans,
+    /// Retransmission timeouts.
+    Timeouts,
+    /// Fast retransmits.
+    FastRetrans,
+    /// Connections given up after too many retransmissions.
+    AbortOnTimeout,
+    /// Connections aborted at close because text was unread.
+    AbortOnClose,
+    /// Connections aborted because text came after close.
+    AbortOnData,
+    /// Connections aborted by SO_LINGER with time 0.
+    AbortOnLinger,
+    /// Handshakes whose last ACK met a full accept queue.
+    ListenOverflows,
+    /// SYNs and last ACKs dropped by a listener, for any reason.
+    ListenDrops,
+    /// SYNs dropped because the SYN queue was full.
+    SynQueueFull,
+    /// Challenge ACKs sent (RFC 5961).
+    ChallengeAck,
+    /// Segments dropped by PAWS (RFC 7323).
+    PawsEstab,
+    /// Connections that entered TIME-WAIT.
+    TimeWait,
+    /// SYNs that ended a TIME-WAIT (RFC 6191).
+    TimeWaitRecycled,
+    /// Delayed ACKs sent by the timer.
+    DelayedAcks,
+    /// Keepalive probes sent.
+    KeepAlive,
+    /// Zero-window probes sent.
+    ZeroWindowProbes,
+    /// Segments queued out of order.
+    OfoQueue,
+    /// Segments put on a backlog.
+    Backlog,
+    /// ICMP errors about our segments.
+    IcmpErrors,
+    /// ICMP errors whose quoted sequence number is not in flight (RFC 5927).
+    OutOfWindowIcmps,
+    /// Segments taken by the early demux.
+    EarlyDemux,
+}
+
+/// The counters of a namespace.
+pub(super) struct Stats {
+    counters: [Atomic<u64>; NAMES.len()],
+    drops: [Atomic<u64>; drop_reason::NAMES.len()],
+}
+
+impl Stats {
+    pub(super) fn new() -> Self {
+        Self {
+            counters: [const { Atomic::new(0) }; NAMES.len()],
+            drops: [const { Atomic::new(0) }; drop_reason::NAMES.len()],
+        }
+    }
+
+    pub(super) fn add(&self, counter: Counter, n: u64) {
+        if let Some(slot) = self.counters.get(counter as usize) {
+            slot.fetch_add(n, Relaxed);
+        }
+    }
+
+    pub(super) fn add_drop(&self, reason: DropReason) {
+        if let Some(slot) = self.drops.get(reason as usize) {
+            slot.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Calls `f(name, value)` for each counter.
+    pub(super) fn counters(&self, mut f: impl FnMut(&str, u64)) {
+        for (name, slot) in NAMES.iter().zip(&self.counters) {
+            f(name, slot.load(Relaxed));
+        }
+    }
+
+    /// Calls `f(name, value)` for each reason of drops.
+    pub(super) fn drops(&self, mut f: impl FnMut(&str, u64)) {
+        for (name, slot) in drop_reason::NAMES.iter().zip(&self.drops) {
+            f(name, slot.load(Relaxed));
+        }
+    }
+}

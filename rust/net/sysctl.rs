@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Settings: the kernel's `net.ipv4.*`, and the few that only oxtcp has, as `net.oxtcp.*`.
+
+use super::bindings as b;
+use core::mem::size_of;
+use kernel::alloc::KVec;
+use kernel::prelude::*;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// An integer of `net.oxtcp.*`.
+pub struct Tunable {
+    /// File name.
+    pub name: &'static CStr,
+    /// Value of a new namespace.
+    pub default: u32,
+    /// Least value that can be written.
+    pub min: u32,
+    /// Largest value that can be written, at most `i32::MAX`.
+    pub max: u32,
+}
+
+/// A namespace's `net.ipv4.*` settings that matter to a TCP, as they are at the time of reading.
+/// Units are the kernel's own: seconds where `ip-sysctl.rst` says seconds, here in ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ipv4Sysctls {
+    /// `tcp_syn_retries`.
+    pub syn_retries: u8,
+    /// `tcp_synack_retries`.
+    pub synack_retries: u8,
+    /// `tcp_retries1`.
+    pub retries1: u8,
+    /// `tcp_retries2`.
+    pub retries2: u8,
+    /// `tcp_orphan_retries`, 0 meaning 8.
+    pub orphan_retries: u8,
+    /// `tcp_fin_timeout`, ms.
+    pub fin_timeout_ms: u32,
+    /// `tcp_keepalive_time`, ms.
+    pub keepalive_time_ms: u32,
+    /// `tcp_keepalive_intvl`, ms.
+    pub keepalive_intvl_ms: u32,
+    /// `tcp_keepalive_probes`.
+    pub keepalive_probes: u8,
+    /// `tcp_window_scaling`.
+    pub window_scaling: bool,
+    /// `tcp_timestamps` (0 off, 1 with random offset, 2 without).
+    pub timestamps: u8,
+    /// `tcp_sack`.
+    pub sack: bool,
+    /// `tcp_syncookies` (0, 1, 2).
+    pub syncookies: u8,
+    /// `tcp_abort_on_overflow`.
+    pub abort_on_overflow: bool,
+    /// `tcp_rfc1337`.
+    pub rfc1337: bool,
+    /// `tcp_tw_reuse` (0, 1, 2).
+    pub tw_reuse: u8,
+    /// `tcp_max_syn_backlog`.
+    pub max_syn_backlog: u32,
+    /// `tcp_max_tw_buckets`.
+    pub max_tw_buckets: u32,
+    /// `tcp_slow_start_after_idle`.
+    pub slow_start_after_idle: bool,
+    /// `tcp_moderate_rcvbuf`.
+    pub moderate_rcvbuf: bool,
+    /// `tcp_adv_win_scale`, signed (tcp_win_from_space).
+    pub adv_win_scale: i8,
+    /// `tcp_challenge_ack_limit`.
+    pub challenge_ack_limit: u32,
+    /// `tcp_invalid_ratelimit`, ms.
+    pub invalid_ratelimit_ms: u32,
+    /// `tcp_min_snd_mss`.
+    pub min_snd_mss: u16,
+    /// `tcp_base_mss`.
+    pub base_mss: u16,
+    /// `tcp_rto_min_us`, µs.
+    pub rto_min_us: u32,
+    /// `tcp_rto_max_ms`, ms.
+    pub rto_max_ms: u32,
+    /// `tcp_rmem`: least, default, most, bytes.
+    pub rmem: [u32; 3],
+    /// `tcp_wmem`: least, default, most, bytes.
+    pub wmem: [u32; 3],
+    /// `net.core.somaxconn`.
+    pub somaxconn: u32,
+    /// `ip_local_port_range`, first and last.
+    pub local_ports: [u16; 2],
+    /// `ip_unprivileged_port_start`.
+    pub unprivileged_port_start: u16,
+    /// `ip_default_ttl`.
+    pub default_ttl: u8,
+    /// `ip_nonlocal_bind`.
+    pub nonlocal_bind: bool,
+}
+
+fn small(value: i32) -> u8 {
+    value.clamp(0, u8::MAX.into()) as u8
+}
+
+fn port(value: i32) -> u16 {
+    value.clamp(0, u16::MAX.into()) as u16
+}
+
+impl Ipv4Sysctls {
+    pub(super) fn read(net: *mut b::net) -> Self {
+        let mut raw = b::ox_ipv4_sysctls::default();
+        // SAFETY: The namespace is alive, and the pointer valid.
+        unsafe { b::ox_read_ipv4_sysctls(net, &mut raw) };
+        Self {
+            syn_retries: small(raw.syn_retries),
+            synack_retries: small(raw.synack_retries),
+            retries1: small(raw.retries1),
+            retries2: small(raw.retries2),
+            orphan_retries: small(raw.orphan_retries),
+            fin_timeout_ms: raw.fin_timeout_ms.unsigned_abs(),
+            keepalive_time_ms: raw.keepalive_time_ms.unsigned_abs(),
+            keepalive_intvl_ms: raw.keepalive_intvl_ms.unsigned_abs(),
+            keepalive_probes: small(raw.keepalive_probes),
+            window_scaling: raw.window_scaling != 0,
+            timestamps: small(raw.timestamps),
+            sack: raw.sack != 0,
+            syncookies: small(raw.syncookies),
+            abort_on_overflow: raw.abort_on_overflow != 0,
+            rfc1337: raw.rfc1337 != 0,
+            tw_reuse: small(raw.tw_reuse_mode),
+            max_syn_backlog: raw.max_syn_backlog.max(0).unsigned_abs(),
+            max_tw_buckets: raw.max_tw_buckets.max(0).unsigned_abs(),
+            slow_start_after_idle: raw.slow_start_after_idle != 0,
+            moderate_rcvbuf: raw.moderate_rcvbuf != 0,
+            adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
+            challenge_ack_limit: raw.challenge_ack_limit.unsigned_abs(),
+            invalid_ratelimit_ms: raw.invalid_ratelimit_ms.unsigned_abs(),
+            min_snd_mss: port(raw.min_snd_mss),
+            base_mss: port(raw.base_mss),
+            rto_min_us: raw.rto_min_us.unsigned_abs(),
+            rto_max_ms: raw.rto_max_ms.unsigned_abs(),
+            rmem: raw.rmem.map(i32::unsigned_abs),
+            wmem: raw.wmem.map(i32::unsigned_abs),
+            somaxconn: raw.somaxconn.unsigned_abs(),
+            local_ports: [port(raw.port_lo), port(raw.port_hi)],
+            unprivileged_port_start: port(raw.unprivileged_port_start),
+            default_ttl: small(raw.default_ttl),
+            nonlocal_bind: raw.nonlocal_bind != 0,
+        }
+    }
+}
+
+/// The values of a namespace's own settings, in the order of the [`Tunable`]s. The sysctl's
+/// handler writes them in place.
+pub(super) struct Values(KVec<Atomic<u32>>);
+
+impl Values {
+    pub(super) fn new(tunables: &[Tunable]) -> Result<Self> {
+        let mut values = KVec::with_capacity(tunables.len(), GFP_KERNEL)?;
+        for tunable in tunables {
+            values.push(Atomic::new(tunable.default), GFP_KERNEL)?;
+        }
+        Ok(Self(values))
+    }
+
+    pub(super) fn get(&self, index: usize) -> u32 {
+        self.0.get(index).map_or(0, |value| value.load(Relaxed))
+    }
+}
+
+/// `/proc/sys/net/oxtcp` of a namespace; gone when dropped.
+pub(super) struct Table {
+    header: *mut b::ctl_table_header,
+    _entries: KVec<b::ctl_table>,
+}
+
+impl Table {
+    /// Offers `values`, which must outlive this, as `tunables` say.
+    pub(super) fn register(
+        net: *mut b::net,
+        tunables: &'static [Tunable],
+        values: &Values,
+    ) -> Result<Self> {
+        let mut entries = KVec::with_capacity(tunables.len(), GFP_KERNEL)?;
+        for (tunable, value) in tunables.iter().zip(&values.0) {
+            entries.push(
+                b::ctl_table {
+                    procname: tunable.name.as_char_ptr(),
+                    data: (&raw const *value).cast_mut().cast(),
+                    maxlen: size_of::<u32>() as i32,
+                    mode: 0o644,
+                    proc_handler: Some(b::proc_douintvec_minmax),
+                    extra1: (&raw const tunable.min).cast_mut().cast(),
+                    extra2: (&raw const tunable.max).cast_mut().cast(),
+                    ..pin_init::zeroed()
+                },
+                GFP_KERNEL,
+            )?;
+        }
+        // SAFETY: The table and the values it points to live until it is unregistered.
+        let header = unsafe {
+            b::register_net_sysctl_sz(
+                net,
+                c"net/oxtcp".as_char_ptr(),
+                entries.as_ptr(),
+                entries.len(),
+            )
+        };
+        if header.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Self {
+            header,
+            _entries: entries,
+        })
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // SAFETY: Registered by `register`.
+        unsafe { b::unregister_net_sysctl_table(self.header) }
+    }
+}

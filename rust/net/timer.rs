@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Timers: one for a socket (`sk_timer`), lazily moved, and one for a namespace.
+
+use super::bindings as b;
+use super::*;
+
+/// The socket timer's own state; zero is idle. Protected by the socket's spin lock.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct State {
+    /// When the family wants to be called, µs of [`now`]; 0 for never.
+    deadline: u64,
+    /// What the pending timer was set for, µs.
+    fires_at: u64,
+    /// It fired while a process had the socket; holds the timer's reference.
+    deferred: bool,
+}
+
+impl State {
+    /// Moves the deadline. The timer itself is touched only when it would fire too late: one that
+    /// fires too early looks again.
+    pub(super) fn set<F: Family>(&mut self, sock: &Sock<F>, at: Option<u64>) {
+        let sk = sock.sk();
+        let Some(at) = at else {
+            self.deadline = 0;
+            return;
+        };
+        let at = at.max(1);
+        self.deadline = at;
+        // SAFETY: The socket is alive and its timer was set up.
+        if unsafe { b::ox_sk_timer_pending(sk) } && self.fires_at <= at {
+            return;
+        }
+        self.fires_at = at;
+        // SAFETY: As above.
+        unsafe { b::ox_sk_timer_reset(sk, at.saturating_sub(now())) };
+    }
+
+    /// No deadline, and no pending timer that would keep the socket.
+    pub(super) fn stop<F: Family>(&mut self, sock: &Sock<F>) {
+        self.deadline = 0;
+        // SAFETY: The socket is alive, by a reference that is not the timer's.
+        unsafe { b::ox_sk_timer_stop(sock.sk()) };
+    }
+}
+
+/// Calls the family if its deadline has come; else waits for it again.
+fn run<F: Family>(locked: &mut Locked<'_, F>) {
+    let at = locked.timer_state().deadline;
+    if at == 0 {
+        return;
+    }
+    if now() < at {
+        locked.set_deadline(Some(at));
+        return;
+    }
+    locked.timer_state().deadline = 0;
+    F::timer(locked);
+}
+
+/// `sk_timer` fired. Softirq.
+///
+/// # Safety
+///
+/// `timer` is the `sk_timer` of a socket of `F`, and its reference is ours.
+pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
+    // SAFETY: By the function's contract.
+    let sk = unsafe { b::ox_sk_of_timer(timer) };
+    // SAFETY: The timer's reference keeps it alive until the end of this function, or until
+    // `release_cb`.
+    let sock = unsafe { Sock::<F>::from_sk(sk) };
+    // SAFETY: The socket is alive; the guard below, or the unlock, ends this.
+    unsafe { b::ox_bh_lock_sock(sk) };
+    // SAFETY: We hold the spin lock, which `take_bh` takes over.
+    let mut locked = unsafe { Locked::take_bh(sock) };
+    // SAFETY: We hold the spin lock.
+    if unsafe { b::ox_sock_owned_by_user(sk) } {
+        let kept = !core::mem::replace(&mut locked.timer_state().deferred, true);
+        drop(locked);
+        if kept {
+            return;
+        }
+    } else {
+        run(&mut locked);
+        drop(locked);
+    }
+    // SAFETY: The timer's reference, which nobody kept.
+    unsafe { b::ox_sock_put(sk) };
+}
+
+/// A process releases the socket: what the timer deferred is done now.
+///
+/// # Safety
+///
+/// `sk` is a socket of `F`, locked by the caller, who has a reference.
+pub(super) unsafe extern "C" fn release_cb<F: Family>(sk: *mut b::sock) {
+    // SAFETY: By the function's contract.
+    let sock = unsafe { Sock::<F>::from_sk(sk) };
+    // SAFETY: The caller holds the lock for the length of this call.
+    let mut locked = unsafe { Locked::borrow_held(sock) };
+    if core::mem::replace(&mut locked.timer_state().deferred, false) {
+        run(&mut locked);
+        drop(locked);
+        // SAFETY: The reference that `fire` kept; the caller has another.
+        unsafe { b::ox_sock_put(sk) };
+    }
+}

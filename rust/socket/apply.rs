@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a connection's events mean to its socket: queues, errors, wake-ups, tables.
+
+use super::bind::release_port;
+use super::flush::send_bare;
+use super::ports::{Owner, Role};
+use super::sock_state::Conn;
+use super::{time_wait, Oxtcp};
+use crate::net::{addr, Counter, Locked, Shutdown};
+use crate::tcp::events::{Error as TcpError, Events};
+use crate::tcp::state::State;
+use kernel::prelude::*;
+
+/// Both directions.
+pub(super) const BOTH: Shutdown = Shutdown { read: true, write: true };
+
+/// Publishes for those without the lock how much there is to read or to accept.
+pub(super) fn publish_readable(locked: &mut Locked<'_, Oxtcp>) {
+    let count = match &locked.conn {
+        Conn::Listening(listener) => listener.accept_queue.len() as u32,
+        _ => locked.recv_buffer().readable(),
+    };
+    locked.sock().shared().set_readable(count);
+}
+
+fn errno(error: TcpError) -> Error {
+    match error {
+        TcpError::Refused => ECONNREFUSED,
+        TcpError::Reset => ECONNRESET,
+        TcpError::BrokenPipe => EPIPE,
+        TcpError::TimedOut => ETIMEDOUT,
+    }
+}
+
+/// Acts on what happened at the connection.
+pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
+    let net = locked.net();
+    if let Some(out) = &events.reply {
+        send_bare(locked, out);
+    }
+    if events.timed_out {
+        net.count(Counter::Timeouts);
+        locked.route_suspect();
+    }
+    if events.fast_retransmit {
+        net.count(Counter::FastRetrans);
+    }
+    if events.acked > 0 {
+        locked.send_buffer().release(events.acked);
+    }
+    mirror_state(locked);
+    if events.connected {
+        locked.set_connected(true);
+        locked.wake_state_change(true);
+    } else if events.acked > 0 {
+        locked.wake_writable();
+    }
+    if events.readable {
+        publish_readable(locked);
+        locked.wake_readable();
+    }
+    if events.peer_closed {
+        locked.done = true;
+        locked.add_shutdown(Shutdown { read: true, write: false });
+        if !locked.is_orphan() {
+            locked.wake_state_change(false);
+            locked.wake_fin(events.time_wait.is_some());
+        }
+    }
+    if let Some(error) = events.error {
+        fail(locked, error);
+    }
+    if let (Some(entry), Some(owner)) = (events.time_wait, locked.owner) {
+        let local = locked.sock().local();
+        let owner = Owner { addr: local.ip().to_bits(), role: Role::TimeWait, ..owner };
+        time_wait::enter(net, &locked.sock().tuple(), entry, owner);
+    }
+    if events.closed || events.time_wait.is_some() {
+        finish(locked);
+    }
+}
+
+/// Shows the state of the connection to the socket core. TIME-WAIT is not the socket's any more.
+pub(super) fn mirror_state(locked: &mut Locked<'_, Oxtcp>) {
+    let state = locked.state();
+    let shown = locked.sock().state();
+    if state != State::TimeWait && state != State::Closed && state.number() != shown {
+        locked.set_state(state.number());
+    }
+}
+
+fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
+    let net = locked.net();
+    let shown = locked.sock().state();
+    let open = shown == State::Established.number() || shown == State::CloseWait.number();
+    match error {
+        TcpError::Refused => net.count(Counter::AttemptFails),
+        TcpError::Reset | TcpError::BrokenPipe if open => net.count(Counter::EstabResets),
+        TcpError::Reset | TcpError::BrokenPipe => {}
+        TcpError::TimedOut => net.count(Counter::AbortOnTimeout),
+    }
+    let soft = locked.soft_error().filter(|_| error == TcpError::TimedOut);
+    locked.set_error(soft.unwrap_or(errno(error)));
+    locked.done = true;
+    locked.wake_error();
+}
+
+/// The connection is over for its socket: out of every table, nothing more to send. What was
+/// received can still be read.
+pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
+    let net = locked.net();
+    locked.conn = Conn::Closed;
+    locked.set_deadline(None);
+    locked.send_buffer().purge();
+    locked.add_shutdown(BOTH);
+    if locked.sock().state() != State::Closed.number() {
+        locked.set_state(State::Closed.number());
+    }
+    net.ehash().remove(locked);
+    release_port(locked);
+    if locked.is_orphan() {
+        locked.recv_buffer().purge();
+        publish_readable(locked);
+    } else {
+        locked.wake_state_change(false);
+    }
+}
+
+/// Forgets the peer, so that the socket may be used anew.
+pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
+    locked.recv_buffer().purge();
+    locked.send_buffer().purge();
+    publish_readable(locked);
+    locked.set_remote(addr::ANY);
+    locked.clear_shutdown();
+    locked.done = false;
+}

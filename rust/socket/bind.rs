@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! bind(2), and how a socket comes by its port and gives it back.
+
+use super::namespace::{local_ports, Net};
+use super::ports::{Owner, Role};
+use super::Oxtcp;
+use crate::net::{random::random_u32, route, Locked, Reservation, Sock};
+use crate::tcp::state::State;
+use core::net::SocketAddrV4;
+use kernel::prelude::*;
+use kernel::sync::Arc;
+
+/// How `sock` looks to the bind table with the address `addr`.
+pub(super) fn owner(sock: &Sock<Oxtcp>, addr: core::net::Ipv4Addr, role: Role) -> Owner {
+    Owner { addr: addr.to_bits(), dev: sock.bound_dev(), reuse: sock.reuse(), role }
+}
+
+/// bind(2), by the rules and with the errors of ip(7) and tcp(7): `EADDRNOTAVAIL`, `EACCES`,
+/// `EINVAL` when it has an address already, `EADDRINUSE`, also when `AF_INET` has the port.
+pub fn bind(sock: &Sock<Oxtcp>, addr: SocketAddrV4) -> Result {
+    let mut locked = sock.lock();
+    route::check_bind(&locked, *addr.ip())?;
+    if addr.port() != 0 && !sock.may_bind_privileged(addr.port()) {
+        return Err(EACCES);
+    }
+    if locked.state() != State::Closed || sock.local().port() != 0 {
+        return Err(EINVAL);
+    }
+    take_port(&mut locked, addr)
+}
+
+/// Gives a socket that listens or is bound without a port one of the namespace's choice.
+pub(super) fn autobind(locked: &mut Locked<'_, Oxtcp>) -> Result {
+    if locked.sock().local().port() != 0 {
+        return Ok(());
+    }
+    let addr = SocketAddrV4::new(*locked.sock().local().ip(), 0);
+    take_port(locked, addr)
+}
+
+fn take_port(locked: &mut Locked<'_, Oxtcp>, addr: SocketAddrV4) -> Result {
+    let net = locked.net();
+    let owner = owner(locked.sock(), *addr.ip(), Role::Bound);
+    let dev = locked.sock().bound_dev();
+    let _one_at_a_time = net.binding.lock();
+
+    let port = match addr.port() {
+        0 => choose(net, owner, dev)?,
+        port => claim(net, port, owner, dev).map(|()| port)?,
+    };
+    locked.set_local(SocketAddrV4::new(*addr.ip(), port));
+    locked.owner = Some(owner);
+    Ok(())
+}
+
+/// Some free port, from a random one on (RFC 6056 3.3.1).
+fn choose(net: &Net, owner: Owner, dev: i32) -> Result<u16> {
+    let (min, max) = local_ports(net);
+    let count = u32::from(max - min) + 1;
+    let start = random_u32() % count;
+    for i in 0..count {
+        let port = min + ((start + i) % count) as u16;
+        match claim(net, port, owner, dev) {
+            Ok(()) => return Ok(port),
+            Err(e) if e == EADDRINUSE => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Err(EADDRINUSE)
+}
+
+/// Takes `port` in our table and in `AF_INET`'s.
+fn claim(net: &Net, port: u16, owner: Owner, dev: i32) -> Result {
+    let shared = {
+        let mut table = net.bind_table.lock();
+        let shared = table.reservation(port, owner.addr);
+        table.claim(port, owner)?;
+        shared
+    };
+    net.ports().get(port);
+
+    let reserved = match shared {
+        Some(reservation) => Ok(reservation),
+        None => reserve(net, port, owner, dev),
+    };
+    let mut table = net.bind_table.lock();
+    match reserved {
+        Ok(reservation) => table.reserve(port, &owner, reservation),
+        // The port may be reserved by one of ours already, for another of its addresses.
+        Err(_) if table.is_reserved(port) => {}
+        Err(e) => {
+            drop(table);
+            give_back(net, port, &owner);
+            return Err(e);
+        }
+    }
+    Ok(())
+}
+
+fn reserve(net: &Net, port: u16, owner: Owner, dev: i32) -> Result<Arc<Reservation>> {
+    let addr = SocketAddrV4::new(owner.addr.into(), port);
+    Ok(Arc::new(Reservation::new(net, addr, owner.reuse, dev)?, GFP_KERNEL)?)
+}
+
+/// One more owner of a port that is ours already.
+pub(super) fn join(net: &Net, port: u16, owner: Owner) -> Result {
+    net.bind_table.lock().join(port, owner)?;
+    net.ports().get(port);
+    Ok(())
+}
+
+/// The end of one owner's hold on `port`.
+pub(super) fn give_back(net: &Net, port: u16, owner: &Owner) {
+    let freed = net.bind_table.lock().release(port, owner);
+    net.ports().put(port);
+    drop(freed);
+}
+
+/// Gives the socket's port back, if it has one. The address stays to be seen, as in Linux, until
+/// the socket is used again.
+pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
+    if let Some(owner) = locked.owner.take() {
+        give_back(locked.net(), locked.sock().local().port(), &owner);
+    }
+}
+
+/// `SO_REUSEADDR` or the device may have changed since the port was taken; and the role changes:
+/// tells the table.
+pub(super) fn change_role(locked: &mut Locked<'_, Oxtcp>, role: Role) -> Result {
+    let Some(old) = locked.owner else { return Ok(()) };
+    let new = owner(locked.sock(), *locked.sock().local().ip(), role);
+    if new != old {
+        locked.net().bind_table.lock().change(locked.sock().local().port(), &old, new)?;
+        locked.owner = Some(new);
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! connect(2), and how an ephemeral port is chosen for it.
+
+use super::bind::{give_back, owner};
+use super::close::disconnect;
+use super::flush::flush;
+use super::listen::abandon;
+use super::namespace::{local_ports, Net};
+use super::ports::Role;
+use super::sock_state::{Conn, Phase, SockState};
+use super::{identity, now, time_wait, Oxtcp};
+use crate::net::route::Route;
+use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock};
+use crate::tcp::state::State;
+use crate::tcp::Tcb;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use kernel::prelude::*;
+use kernel::sync::atomic::Relaxed;
+
+/// Opens a connection, or goes on waiting for one that is being opened; `AF_UNSPEC` dissolves it.
+///
+/// Errors as connect(2) and tcp(7): `EISCONN`, `EALREADY`, `EINPROGRESS`, `EINTR`, `EINVAL`,
+/// `EAFNOSUPPORT`, `EADDRNOTAVAIL`, `ENETUNREACH`, `ECONNREFUSED`, `ETIMEDOUT`, ...
+pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
+    let mut locked = sock.lock();
+    if let Destination::Disconnect = to {
+        let listener = disconnect(&mut locked);
+        locked.wake_state_change(false);
+        drop(locked);
+        if let Some(listener) = listener {
+            abandon(listener);
+        }
+        return Ok(());
+    }
+    let waiting = match locked.phase {
+        Phase::Connected => return Err(EISCONN),
+        Phase::Connecting => EALREADY,
+        Phase::Unconnected => {
+            if locked.state() != State::Closed {
+                return Err(EISCONN);
+            }
+            match to {
+                Destination::Addr(remote) => open(&mut locked, remote)?,
+                Destination::Bad(error) => return Err(error),
+                Destination::Disconnect => {}
+            }
+            locked.phase = Phase::Connecting;
+            EINPROGRESS
+        }
+    };
+
+    let mut timeout = locked.snd_timeout(nonblock);
+    while matches!(locked.state(), State::SynSent | State::SynReceived) {
+        if timeout.is_over() {
+            return Err(waiting);
+        }
+        match locked.wait(&mut timeout) {
+            Err(e) if e == EAGAIN => return Err(waiting),
+            other => other?,
+        }
+    }
+    if locked.state() == State::Closed {
+        locked.phase = Phase::Unconnected;
+        locked.take_error()?;
+        return Err(ECONNABORTED);
+    }
+    locked.phase = Phase::Connected;
+    Ok(())
+}
+
+/// Sends the SYN: CLOSED to SYN-SENT.
+fn open(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
+    let sock = locked.sock();
+    let bound = sock.local();
+    // A port left from an earlier connection is not ours any more.
+    let local = if locked.owner.is_some() { bound } else { SocketAddrV4::new(*bound.ip(), 0) };
+    let route = Route::to(locked, local, remote)?;
+    let source = route.source();
+    let remote = SocketAddrV4::new(route.destination(), remote.port());
+
+    locked.set_remote(remote);
+    let opened = if local.port() == 0 {
+        choose_port(locked, source, remote)
+    } else {
+        locked.set_source(source);
+        take_tuple(locked, local.port(), source, remote)
+    };
+    if let Err(error) = opened {
+        locked.set_remote(addr::ANY);
+        locked.set_local(bound);
+        return Err(error);
+    }
+
+    locked.clear_shutdown();
+    let _ = locked.take_error();
+    let advmss = route.advmss();
+    locked.route(route);
+    begin(locked, advmss);
+    flush(locked);
+    Ok(())
+}
+
+/// CLOSED to SYN-SENT.
+fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16) {
+    let net = locked.net();
+    let now = now();
+    let ids = identity::of(&locked.sock().tuple(), now);
+    let keepalive = locked.keepopen();
+    let capacity = locked.recv_buffer().capacity();
+    let state: &mut SockState = locked;
+    state.read_settings(net);
+    state.config.keepalive = keepalive;
+    state.set_path(advmss, capacity);
+    state.done = false;
+    state.conn = Conn::Open(Tcb::connect(&state.config, ids, now));
+    locked.set_state(State::SynSent.number());
+    net.count(Counter::ActiveOpens);
+}
+
+/// Enters the socket in the table of connections under the tuple it will have.
+fn take_tuple(
+    locked: &mut Locked<'_, Oxtcp>,
+    port: u16,
+    source: Ipv4Addr,
+    remote: SocketAddrV4,
+) -> Result {
+    let net = locked.net();
+    let local = SocketAddrV4::new(source, port);
+    let tuple = FourTuple { local, remote };
+    if !time_wait::may_use(net, &tuple) {
+        return Err(EADDRNOTAVAIL);
+    }
+    locked.set_local(local);
+    net.ehash().insert(locked)?;
+    time_wait::forget(net, &tuple);
+    Ok(())
+}
+
+/// An ephemeral port that gives a tuple nobody has: from a start that only we can foresee for this
+/// destination, and moves on with each connection (RFC 6056 3.3.3).
+fn choose_port(
+    locked: &mut Locked<'_, Oxtcp>,
+    source: Ipv4Addr,
+    remote: SocketAddrV4,
+) -> Result {
+    let net = locked.net();
+    let (min, max) = local_ports(net);
+    let count = u32::from(max - min) + 1;
+    let tuple = FourTuple { local: SocketAddrV4::new(source, 0), remote };
+    let hash = random::tuple_hash(&tuple, identity::PORT_SALT) as u32;
+    let start = hash.wrapping_add(net.next_port.fetch_add(1, Relaxed)) % count;
+    let owner = owner(locked.sock(), source, Role::Ephemeral);
+
+    for i in 0..count {
+        let port = min + ((start + i) % count) as u16;
+        if !claim_ephemeral(net, port, owner)? {
+            continue;
+        }
+        match take_tuple(locked, port, source, remote) {
+            Ok(()) => {
+                locked.owner = Some(owner);
+                return Ok(());
+            }
+            Err(e) if e == EADDRNOTAVAIL => give_back(net, port, &owner),
+            Err(e) => {
+                give_back(net, port, &owner);
+                return Err(e);
+            }
+        }
+    }
+    Err(EADDRNOTAVAIL)
+}
+
+fn claim_ephemeral(net: &Net, port: u16, owner: super::ports::Owner) -> Result<bool> {
+    let mut table = net.bind_table.lock();
+    if !table.is_ephemeral(port) {
+        return Ok(false);
+    }
+    table.join(port, owner)?;
+    drop(table);
+    net.ports().get(port);
+    Ok(true)
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From the core's wish to send to segments on their way.
+
+use super::receive_queue::Rx;
+use super::sock_state::Conn;
+use super::{now, Oxtcp};
+use crate::net::{trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer};
+use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
+use crate::tcp::tcb::TxLimits;
+use kernel::prelude::*;
+
+/// Bytes of the IPv4 header without options.
+const IP_HEADER_LEN: u32 = 20;
+
+/// Sends all that the connection may send now, and sets its timer.
+pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
+    let now = now();
+    let net = locked.net();
+    let tuple = locked.sock().tuple();
+    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
+    let limits = TxLimits {
+        mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
+        max_run: locked.max_gso_bytes(),
+    };
+    let (state, mut send, recv) = locked.parts();
+    let Conn::Open(tcb) = &mut state.conn else { return };
+    let rx = Rx(recv);
+    while let Some(out) = tcb.poll_transmit(&state.config, &rx, &limits, now) {
+        if out.retransmission {
+            net.count(Counter::RetransSegs);
+            let len = out.len + u32::from(out.flags.has(Flags::FIN));
+            trace::retransmit(net, &tuple, tcb.state().number(), out.seq.0, len);
+        } else {
+            net.count(Counter::OutSegs);
+        }
+        let offset = out.seq.since(tcb.snd_una());
+        // What cannot be sent for want of memory or a route is as good as lost on the way.
+        let _ = transmit(&mut send, &tuple, out, offset);
+    }
+    let deadline = tcb.deadline();
+    drop((send, rx));
+    locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// Hands a run of segments to IP, in as many skbs as its text needs.
+fn transmit(
+    send: &mut SendBuffer<'_, Oxtcp>,
+    tuple: &FourTuple,
+    mut out: Transmit,
+    mut offset: u32,
+) -> Result {
+    loop {
+        let mut buf = [0; MAX_HEADER_LEN];
+        let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
+        let header = buf.get(..len).unwrap_or(&[]);
+        let sent = send.transmit(&Segments { header, offset, len: out.len, mss: out.mss })?;
+        if sent >= out.len {
+            return Ok(());
+        }
+        out.seq += sent;
+        out.len -= sent;
+        offset += sent;
+    }
+}
+
+/// Sends a segment that is not part of the stream, by the socket's route.
+pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
+    let net = locked.net();
+    count_bare(net, out);
+    let tuple = locked.sock().tuple();
+    let _ = transmit(&mut locked.send_buffer(), &tuple, Transmit { len: 0, ..*out }, 0);
+}
+
+/// Sends a segment for which there is no socket, back to where `skb` came from.
+pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
+    reply_to(net, &skb.tuple(), skb.tos(), out);
+}
+
+/// As [`reply`], with the ends given.
+pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Transmit) {
+    count_bare(net, out);
+    let mut buf = [0; MAX_HEADER_LEN];
+    let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
+    let header = buf.get(..len).unwrap_or(&[]);
+    // A reply that cannot be sent is lost, as any segment may be.
+    let _ = Reply { tuple: *tuple, header, tos: tos & !0x3, oif: 0, mark: 0 }.send(net);
+}
+
+fn count_bare(net: &NetNs<Oxtcp>, out: &Transmit) {
+    let counter = match out.flags {
+        f if f.has(Flags::RST) => Counter::OutRsts,
+        f if f.has(Flags::SYN) && out.retransmission => Counter::SynAckRetrans,
+        f if f.has(Flags::SYN) => Counter::OutSegs,
+        _ => Counter::ChallengeAck,
+    };
+    net.count(counter);
+}

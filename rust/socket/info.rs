@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `TCP_INFO`: what is known of a connection, in the kernel's own struct.
+
+use super::now;
+use super::sock_state::{Conn, SockState};
+use crate::net::TcpInfo;
+use crate::tcp::congestion::CongestionControl;
+use crate::tcp::time::{Duration, Instant};
+
+const OPT_TIMESTAMPS: u8 = 1;
+const OPT_SACK: u8 = 2;
+const OPT_WSCALE: u8 = 4;
+
+/// The struct for a socket. A listener shows its accept queue as in Linux: its length as
+/// `tcpi_unacked`, its limit as `tcpi_sacked`.
+pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
+    let mut info = TcpInfo { tcpi_state: state.state().number(), ..TcpInfo::default() };
+    let tcb = match &state.conn {
+        Conn::Open(tcb) => tcb,
+        Conn::Listening(listener) => {
+            info.tcpi_unacked = listener.accept_queue.len() as u32;
+            info.tcpi_sacked = listener.backlog;
+            return info;
+        }
+        Conn::Closed => return info,
+    };
+    let now = now();
+    let us = |d: Duration| u32::try_from(d.us()).unwrap_or(u32::MAX);
+    let ms_since = |at: Instant| u32::try_from(now.since(at).ms()).unwrap_or(u32::MAX);
+    let mss = u32::from(tcb.mss()).max(1);
+    let (timestamps, sack, scaling) = tcb.features();
+    let (snd_scale, rcv_scale) = tcb.scales();
+    let (heard, sent) = tcb.last_times();
+
+    info.tcpi_retransmits = tcb.retransmits();
+    info.tcpi_probes = tcb.probes();
+    info.tcpi_backoff = tcb.retransmits();
+    info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }
+        | if sack { OPT_SACK } else { 0 }
+        | if scaling { OPT_WSCALE } else { 0 };
+    info.set_tcpi_snd_wscale(snd_scale);
+    info.set_tcpi_rcv_wscale(rcv_scale);
+    info.tcpi_rto = us(tcb.rto(&state.config));
+    info.tcpi_snd_mss = mss;
+    info.tcpi_rcv_mss = tcb.rcv_mss().into();
+    info.tcpi_advmss = state.config.mss.into();
+    info.tcpi_unacked = tcb.flight().div_ceil(mss);
+    info.tcpi_sacked = tcb.sacked().div_ceil(mss);
+    info.tcpi_last_data_sent = ms_since(sent);
+    info.tcpi_last_data_recv = ms_since(heard);
+    info.tcpi_last_ack_recv = ms_since(heard);
+    info.tcpi_pmtu = u32::from(state.config.mss) + 40;
+    info.tcpi_rtt = tcb.rtt().srtt().map_or(0, us);
+    info.tcpi_rttvar = us(tcb.rtt().rttvar());
+    info.tcpi_min_rtt = us(tcb.rtt().min());
+    info.tcpi_snd_cwnd = tcb.congestion().window() / mss;
+    info.tcpi_snd_ssthresh = match tcb.congestion().ssthresh() {
+        u32::MAX => i32::MAX as u32,
+        bytes => bytes / mss,
+    };
+    info.tcpi_total_retrans = tcb.total_retransmits();
+    info.tcpi_notsent_bytes = tcb.unsent();
+    info.tcpi_snd_wnd = tcb.snd_wnd();
+    info.tcpi_rcv_wnd = tcb.rcv_wnd();
+    info
+}

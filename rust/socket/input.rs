@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A segment's way from the hook to its connection: the table of connections first, then
+//! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
+
+use super::apply::apply;
+use super::flush::{flush, reply};
+use super::listen;
+use super::namespace::Net;
+use super::receive_queue::Rx;
+use super::sock_state::Conn;
+use super::{now, time_wait, Oxtcp};
+use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Verdict};
+use crate::tcp::events::Drop as TcpDrop;
+use crate::tcp::segment::{Segment, Transmit};
+use crate::tcp::seq::SeqNumber;
+use crate::tcp::user::{Icmp, IcmpVerdict};
+
+/// A segment to one of our ports.
+pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
+    net.count(Counter::InSegs);
+    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else {
+        net.count(Counter::InErrs);
+        skb.discard(net, DropReason::BadHeader);
+        return Verdict::Taken;
+    };
+    if let Some(sock) = net.lookup(&mut skb) {
+        if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
+            on_connection(&mut locked, skb, &seg);
+        }
+        return Verdict::Taken;
+    }
+    let floor;
+    (skb, floor) = match time_wait::on_segment(net, skb, &seg) {
+        time_wait::Outcome::Taken => return Verdict::Taken,
+        time_wait::Outcome::NotHere(skb) => (skb, None),
+        time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
+    };
+    to_listener(net, skb, &seg, floor)
+}
+
+fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -> Verdict {
+    let local = skb.tuple().local;
+    let listener =
+        net.bind_table.lock().listener(local.port(), local.ip().to_bits(), skb.iif());
+    let Some(listener) = listener else {
+        no_socket(net, skb, seg);
+        return Verdict::Taken;
+    };
+    let outcome = match listener.lock_bh(skb) {
+        BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor),
+        BhLock::Busy => return Verdict::Taken,
+    };
+    if let listen::Outcome::Elsewhere(mut skb) = outcome {
+        // The connection came to be while we waited for the listener.
+        match net.lookup(&mut skb) {
+            Some(sock) => {
+                if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
+                    on_connection(&mut locked, skb, seg);
+                }
+            }
+            None => skb.discard(net, DropReason::NoSocket),
+        }
+    }
+    Verdict::Taken
+}
+
+/// RFC 9293 3.10.7.1: nobody is there.
+fn no_socket(net: &Net, skb: RxSkb, seg: &Segment) {
+    if let Some(reset) = Transmit::reset_for(seg).filter(|_| skb.to_this_host()) {
+        reply(net, &skb, &reset);
+    }
+    skb.discard(net, DropReason::NoSocket);
+}
+
+/// A segment that waited while a process had the socket.
+pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
+    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else { return };
+    if let Conn::Listening(_) = locked.conn {
+        if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, &seg, None) {
+            // Two sockets are not locked at once: the peer will send it again.
+            skb.discard(locked.net(), DropReason::NoSocket);
+        }
+    } else {
+        on_connection(locked, skb, &seg);
+    }
+}
+
+fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
+    let net = locked.net();
+    if !matches!(locked.conn, Conn::Open(_)) {
+        return no_socket(net, skb, seg);
+    }
+    locked.note_receive(&skb);
+    let (state, send, recv) = locked.parts_with(skb);
+    let mut rx = Rx(recv);
+    let Conn::Open(tcb) = &mut state.conn else { return };
+    let events = tcb.on_segment(&state.config, seg, &mut rx, now());
+    if let Some((drop, skb)) = events.dropped.zip(rx.take_segment()) {
+        if drop == TcpDrop::Paws {
+            net.count(Counter::PawsEstab);
+        }
+        skb.discard(net, reason(drop));
+    }
+    drop((send, rx));
+    apply(locked, &events);
+    flush(locked);
+}
+
+fn reason(drop: TcpDrop) -> DropReason {
+    match drop {
+        TcpDrop::Paws => DropReason::Paws,
+        TcpDrop::OutOfWindow => DropReason::OutOfWindow,
+        TcpDrop::Challenge => DropReason::UnexpectedSyn,
+        TcpDrop::BadAck => DropReason::BadAck,
+        TcpDrop::BadFlags => DropReason::BadFlags,
+        TcpDrop::OldText => DropReason::OldData,
+        TcpDrop::NoRoom => DropReason::RcvbufFull,
+        TcpDrop::Closed => DropReason::Closed,
+    }
+}
+
+/// The socket's deadline has come.
+pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
+    if let Conn::Listening(_) = locked.conn {
+        return listen::on_timer(locked);
+    }
+    let state: &mut super::sock_state::SockState = locked;
+    let Conn::Open(tcb) = &mut state.conn else { return };
+    let events = tcb.on_timer(&state.config, now());
+    apply(locked, &events);
+    flush(locked);
+}
+
+/// An ICMP error that quotes a segment of ours (RFC 5927).
+pub fn icmp_error(net: &Net, error: &IcmpError) {
+    let Some(sock) = net.ehash().lookup(&error.tuple) else { return };
+    net.count(Counter::IcmpErrors);
+    // A process has the socket: an ICMP error may always be lost.
+    let Some(mut locked) = sock.try_lock_bh() else { return };
+    let kind = if error.fatal { Icmp::Hard } else { Icmp::Soft };
+    let Conn::Open(tcb) = &mut locked.conn else { return };
+    let (verdict, mut events) = tcb.on_icmp(kind, SeqNumber(error.seq));
+    let errno = kernel::error::Error::from_errno(-error.errno);
+    match verdict {
+        IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),
+        IcmpVerdict::Remember if error.errno != 0 && error.mtu == 0 => {
+            locked.set_soft_error(Some(errno));
+        }
+        IcmpVerdict::Remember => {}
+        IcmpVerdict::Abort => {
+            locked.set_error(errno);
+            locked.wake_error();
+            events.error = None;
+        }
+    }
+    apply(&mut locked, &events);
+    if error.mtu != 0 {
+        flush(&mut locked);
+    }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! listen(2), accept(2), and segments at a listener: from the SYN to the accept queue.
+
+use super::apply::{apply, publish_readable};
+use super::bind::{autobind, change_role, join, owner};
+use super::flush::{flush, reply, reply_to};
+use super::listener::{Key, Listener};
+use super::namespace::Net;
+use super::ports::Role;
+use super::receive_queue::Rx;
+use super::sock_state::{initial_window, Conn, Phase, SockState};
+use super::{identity, now, Oxtcp};
+use crate::net::route::{advmss_back, Route};
+use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
+use crate::tcp::config::Config;
+use crate::tcp::segment::{Segment, Transmit};
+use crate::tcp::seq::SeqNumber;
+use crate::tcp::state::State;
+use crate::tcp::syn_received::{on_listen, ListenVerdict, SynReceived, TimerVerdict, Verdict};
+use crate::tcp::Tcb;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+/// Makes the socket a listener, or changes the backlog of one.
+///
+/// Errors as listen(2): `EINVAL` when it is connected, `EADDRINUSE`.
+pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
+    let mut locked = sock.lock();
+    if locked.phase != Phase::Unconnected {
+        return Err(EINVAL);
+    }
+    match &mut locked.conn {
+        Conn::Open(_) => return Err(EINVAL),
+        Conn::Listening(listener) => {
+            listener.accept_queue.resize(backlog)?;
+            listener.backlog = backlog;
+            return Ok(());
+        }
+        Conn::Closed => {}
+    }
+    let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
+    autobind(&mut locked)?;
+    let net = locked.net();
+    let old = locked.owner.ok_or(EINVAL)?;
+    let new = owner(sock, *sock.local().ip(), Role::Listening);
+    net.bind_table.lock().listen(sock.local().port(), &old, new, sock.into())?;
+    locked.owner = Some(new);
+    let keepalive = locked.keepopen();
+    locked.read_settings(net);
+    locked.config.keepalive = keepalive;
+    locked.conn = Conn::Listening(listener);
+    locked.set_state(State::Listen.number());
+    Ok(())
+}
+
+/// Ends listening: new segments find no listener any more. What was queued is given back, to be
+/// ended by [`abandon`] once no lock is held.
+pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
+    let sock = locked.sock();
+    let handle = locked.net().bind_table.lock().unlisten(sock.local().port(), |l| l.same(sock));
+    drop(handle);
+    // Without memory the table keeps calling it a listener until the port is released.
+    let _ = change_role(locked, Role::Bound);
+    match core::mem::replace(&mut locked.conn, Conn::Closed) {
+        Conn::Listening(listener) => {
+            locked.set_deadline(None);
+            sock.shared().set_readable(0);
+            Some(listener)
+        }
+        other => {
+            locked.conn = other;
+            None
+        }
+    }
+}
+
+/// Resets the connections that nobody has accepted (RFC 9293 3.10.4 for a LISTEN that is closed).
+pub(super) fn abandon(mut listener: KBox<Listener>) {
+    while let Some(child) = listener.accept_queue.pop() {
+        let mut locked = child.lock();
+        super::close::abort(&mut locked);
+        locked.orphan();
+    }
+}
+
+/// The oldest connection in the accept queue.
+///
+/// Errors as accept(2): `EINVAL` when it does not listen, `EAGAIN`, `EINTR`.
+pub fn accept(sock: &Sock<Oxtcp>, nonblock: bool) -> Result<ARef<Sock<Oxtcp>>> {
+    let mut locked = sock.lock();
+    let mut timeout = locked.rcv_timeout(nonblock);
+    loop {
+        let Conn::Listening(listener) = &mut locked.conn else { return Err(EINVAL) };
+        if let Some(child) = listener.accept_queue.pop() {
+            publish_readable(&mut locked);
+            return Ok(child);
+        }
+        locked.wait_exclusive(&mut timeout)?;
+    }
+}
+
+/// What a listener did with a segment.
+pub(super) enum Outcome {
+    /// It is dealt with.
+    Taken,
+    /// It belongs to a connection that came to be while the segment waited for the lock.
+    Elsewhere(RxSkb),
+}
+
+/// A segment at a listener. `floor`: the ISS of a new connection must come after this number, since
+/// it takes the place of one in TIME-WAIT.
+pub(super) fn on_segment(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    floor: Option<SeqNumber>,
+) -> Outcome {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let key = Key::new(&tuple);
+    let state: &mut SockState = locked;
+    let Conn::Listening(listener) = &mut state.conn else {
+        skb.discard(net, DropReason::NoSocket);
+        return Outcome::Taken;
+    };
+    let Some(entry) = listener.get(&key).copied() else {
+        if net.ehash().contains(&tuple) {
+            return Outcome::Elsewhere(skb);
+        }
+        on_first(locked, skb, seg, floor);
+        return Outcome::Taken;
+    };
+
+    let now = now();
+    let config = path_config(&state.config, entry.mss());
+    match entry.on_segment(&config, seg, now) {
+        Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
+        Verdict::SynAck => reply(net, &skb, &entry.syn_ack(&config, now)),
+        Verdict::Reply(out) => reply(net, &skb, &out),
+        Verdict::Remove => {
+            listener.remove(&key);
+            net.count(Counter::AttemptFails);
+            trace::set_state(net, &tuple, State::SynReceived.number(), State::Closed.number());
+        }
+        Verdict::Complete if listener.accept_queue.is_full() => {
+            net.count(Counter::ListenOverflows);
+            if net.ipv4().abort_on_overflow {
+                listener.remove(&key);
+                if let Some(reset) = Transmit::reset_for(seg) {
+                    reply(net, &skb, &reset);
+                }
+            }
+            skb.discard(net, DropReason::AcceptQueueFull);
+        }
+        Verdict::Complete => {
+            if complete(locked, skb, seg, entry, config).is_err() {
+                net.count(Counter::ListenDrops);
+            }
+        }
+    }
+    Outcome::Taken
+}
+
+/// The settings of a connection on a path whose MSS is `mss`.
+fn path_config(config: &Config, mss: u16) -> Config {
+    Config { mss, initial_window: initial_window(mss, config.initial_window), ..*config }
+}
+
+/// A segment of no connection yet.
+fn on_first(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    floor: Option<SeqNumber>,
+) {
+    let net = locked.net();
+    match on_listen(seg) {
+        ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
+        ListenVerdict::Reset(out) => reply(net, &skb, &out),
+        ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
+        ListenVerdict::Open => open(locked, skb, seg, floor),
+    }
+}
+
+/// A SYN: a new entry in the SYN queue, and a SYN-ACK.
+fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let now = now();
+    let capacity = locked.recv_buffer().capacity();
+    let state: &mut SockState = locked;
+    let Conn::Listening(listener) = &mut state.conn else { return };
+    if listener.accept_queue.is_full() {
+        net.count(Counter::ListenOverflows);
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::AcceptQueueFull);
+    }
+    if listener.is_syn_queue_full(net.ipv4().max_syn_backlog) {
+        net.count(Counter::SynQueueFull);
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::SynQueueFull);
+    }
+    let Ok(advmss) = advmss_back(net, &skb) else {
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::NoSocket);
+    };
+    let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
+    state.config.initial_window = capacity;
+    let config = path_config(&state.config, mss);
+    let mut ids = identity::of(&tuple, now);
+    if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
+        ids.iss = floor;
+    }
+    let entry = SynReceived::new(&config, seg, ids, now);
+    if listener.insert(Key::new(&tuple), entry).is_err() {
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::NoMemory);
+    }
+    let deadline = listener.deadline();
+    trace::set_state(net, &tuple, State::Listen.number(), State::SynReceived.number());
+    reply(net, &skb, &entry.syn_ack(&config, now));
+    locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// The handshake is complete: the entry becomes a socket, at the end of the accept queue.
+fn complete(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    entry: SynReceived,
+    config: Config,
+) -> Result {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let child = Sock::new_child(locked)?;
+    let chosen = locked.chosen;
+    {
+        let mut new = child.lock_child();
+        let made = make_child(&mut new, &tuple, entry.into_tcb(&config, seg, now()), config);
+        if let Err(error) = made {
+            super::apply::finish(&mut new);
+            new.orphan();
+            return Err(error);
+        }
+        new.chosen = chosen;
+        deliver(&mut new, skb, seg);
+    }
+    net.count(Counter::PassiveOpens);
+    let state: &mut SockState = locked;
+    if let Conn::Listening(listener) = &mut state.conn {
+        listener.remove(&Key::new(&tuple));
+        // It was not full when the segment came, and the lock is held since.
+        let _ = listener.accept_queue.push(child);
+    }
+    publish_readable(locked);
+    locked.wake_readable();
+    Ok(())
+}
+
+fn make_child(
+    child: &mut Locked<'_, Oxtcp>,
+    tuple: &FourTuple,
+    tcb: Tcb,
+    config: Config,
+) -> Result {
+    let net = child.net();
+    child.set_local(tuple.local);
+    child.set_remote(tuple.remote);
+    child.config = config;
+    let route = Route::to(child, tuple.local, tuple.remote)?;
+    child.route(route);
+    let owner = owner(child.sock(), *tuple.local.ip(), Role::Connected);
+    join(net, tuple.local.port(), owner)?;
+    child.owner = Some(owner);
+    child.phase = Phase::Connected;
+    child.set_connected(true);
+    child.set_state(State::SynReceived.number());
+    child.conn = Conn::Open(tcb);
+    child.set_state(State::Established.number());
+    net.ehash().insert(child)
+}
+
+/// Gives the segment that completed the handshake to the new connection, for its text.
+fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
+    child.note_receive(&skb);
+    let (state, send, recv) = child.parts_with(skb);
+    let mut rx = Rx(recv);
+    let events = match &mut state.conn {
+        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut rx, now()),
+        _ => return,
+    };
+    drop((send, rx));
+    apply(child, &events);
+    flush(child);
+}
+
+/// The timer of a listener: SYN-ACKs that are to be sent again, entries to be given up.
+pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
+    let net: &Net = locked.net();
+    let port = locked.sock().local().port();
+    let now = now();
+    let state: &mut SockState = locked;
+    let Conn::Listening(listener) = &mut state.conn else { return };
+    let config = &state.config;
+    let gone = listener.sweep(|key, entry| match entry.on_timer(config, now) {
+        TimerVerdict::NotYet => false,
+        TimerVerdict::GiveUp => true,
+        TimerVerdict::SynAck => {
+            let config = path_config(config, entry.mss());
+            reply_to(net, &key.tuple(port), 0, &entry.syn_ack(&config, now));
+            false
+        }
+    });
+    for key in gone.iter().flatten() {
+        net.count(Counter::AttemptFails);
+        let tuple = key.tuple(port);
+        trace::set_state(net, &tuple, State::SynReceived.number(), State::Closed.number());
+    }
+    let deadline = listener.deadline();
+    locked.set_deadline(deadline.map(|at| at.us()));
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The socket family: what socket(2), bind(2), listen(2) and the other calls do.
+//!
+//! A call comes from [`crate::net`], takes the socket's lock, asks the protocol
+//! ([`crate::tcp`]), acts on its answer ([`apply`]) and sends what it wants to send ([`flush`]).
+//! A segment comes the same way, by [`input`].
+//!
+//! Lock order: a listener's socket lock, then that of a child nobody knows yet; a socket lock, then
+//! the `binding` mutex (process context alone), then the bind table; a socket lock, then the
+//! TIME-WAIT table; a socket lock, then a bucket of the table of connections. No two of the tables
+//! are locked at once.
+
+#![forbid(unsafe_code)]
+
+pub mod accept_queue;
+pub mod apply;
+pub mod bind;
+pub mod close;
+pub mod connect;
+pub mod dump;
+pub mod flush;
+pub mod identity;
+pub mod info;
+pub mod input;
+pub mod listen;
+pub mod listener;
+pub mod namespace;
+pub mod options;
+pub mod poll;
+pub mod ports;
+pub mod receive_queue;
+pub mod recv;
+pub mod send;
+pub mod sock_state;
+pub mod time_wait;
+
+use crate::net::family::Ioctl;
+use crate::net::{
+    Destination, Entry, Family, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue, OptWriter,
+    RxSkb, Shutdown, Sock, Tunable, Verdict,
+};
+use crate::tcp::time::Instant;
+use core::net::SocketAddrV4;
+use kernel::prelude::*;
+use kernel::sync::aref::ARef;
+
+/// The family `AF_OXTCP`.
+pub struct Oxtcp;
+
+/// The core's time.
+fn now() -> Instant {
+    Instant::from_us(crate::net::now())
+}
+
+impl Family for Oxtcp {
+    type Sock = sock_state::SockState;
+    type Shared = poll::Shared;
+    type Net = namespace::Namespace;
+
+    const NAME: &'static CStr = c"OXTCP";
+    const TUNABLES: &'static [Tunable] = namespace::TUNABLES;
+
+    fn new_net() -> impl PinInit<Self::Net, Error> {
+        namespace::Namespace::new()
+    }
+
+    fn net_exit(net: &NetNs<Self>) {
+        time_wait::expire(net, true);
+    }
+
+    fn net_timer(net: &NetNs<Self>) {
+        time_wait::expire(net, false);
+    }
+
+    fn new_sock(net: &NetNs<Self>) -> Self::Sock {
+        sock_state::SockState::new(net)
+    }
+
+    fn new_shared(_net: &NetNs<Self>) -> Self::Shared {
+        poll::Shared::new()
+    }
+
+    fn release(sock: &Sock<Self>) {
+        close::release(sock);
+    }
+
+    fn bind(sock: &Sock<Self>, addr: SocketAddrV4) -> Result {
+        bind::bind(sock, addr)
+    }
+
+    fn connect(sock: &Sock<Self>, to: Destination, nonblock: bool) -> Result {
+        connect::connect(sock, to, nonblock)
+    }
+
+    fn accept(sock: &Sock<Self>, nonblock: bool) -> Result<ARef<Sock<Self>>> {
+        listen::accept(sock, nonblock)
+    }
+
+    fn getname(sock: &Sock<Self>, peer: bool) -> Result<SocketAddrV4> {
+        dump::name(sock, peer)
+    }
+
+    fn poll(sock: &Sock<Self>) -> u32 {
+        poll::poll(sock)
+    }
+
+    fn ioctl(sock: &Sock<Self>, what: Ioctl) -> Result<i32> {
+        options::ioctl(sock, what)
+    }
+
+    fn listen(sock: &Sock<Self>, backlog: u32) -> Result {
+        listen::listen(sock, backlog)
+    }
+
+    fn shutdown(sock: &Sock<Self>, how: Shutdown) -> Result {
+        close::shutdown(sock, how)
+    }
+
+    fn setsockopt(sock: &Sock<Self>, level: i32, name: i32, value: OptValue) -> Result {
+        options::set(sock, level, name, value)
+    }
+
+    fn getsockopt(sock: &Sock<Self>, level: i32, name: i32, out: OptWriter<'_>) -> Result {
+        options::get(sock, level, name, out)
+    }
+
+    fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize> {
+        send::sendmsg(sock, msg)
+    }
+
+    fn recvmsg(
+        sock: &Sock<Self>,
+        msg: &mut Msg<'_>,
+        len: usize,
+        flags: MsgFlags,
+    ) -> Result<usize> {
+        recv::recvmsg(sock, msg, len, flags)
+    }
+
+    fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {
+        options::keepalive(sock, on);
+    }
+
+    fn segment(net: &NetNs<Self>, skb: RxSkb) -> Verdict {
+        input::segment(net, skb)
+    }
+
+    fn icmp_error(net: &NetNs<Self>, error: &IcmpError) {
+        input::icmp_error(net, error);
+    }
+
+    fn backlog(sock: &mut Locked<'_, Self>, skb: RxSkb) {
+        input::backlog(sock, skb);
+    }
+
+    fn timer(sock: &mut Locked<'_, Self>) {
+        input::timer(sock);
+    }
+
+    fn abort(sock: &mut Locked<'_, Self>, error: Error) {
+        close::destroy(sock, error);
+    }
+
+    fn dump(net: &NetNs<Self>, from: u64, emit: &mut dyn FnMut(&Entry<'_, Self>, u64) -> bool) {
+        dump::dump(net, from, emit);
+    }
+}

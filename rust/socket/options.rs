@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Options of the level `IPPROTO_TCP` (tcp(7)), and the ioctls of a stream socket.
+
+use super::flush::flush;
+use super::info::tcp_info;
+use super::sock_state::{Conn, SockState};
+use super::{now, Oxtcp};
+use crate::net::family::Ioctl;
+use crate::net::{Locked, OptValue, OptWriter, Sock};
+use crate::tcp::state::State;
+use crate::tcp::time::Duration;
+use kernel::prelude::*;
+
+const SOL_TCP: i32 = 6;
+
+const TCP_NODELAY: i32 = 1;
+const TCP_MAXSEG: i32 = 2;
+const TCP_KEEPIDLE: i32 = 4;
+const TCP_KEEPINTVL: i32 = 5;
+const TCP_KEEPCNT: i32 = 6;
+const TCP_SYNCNT: i32 = 7;
+const TCP_LINGER2: i32 = 8;
+const TCP_INFO: i32 = 11;
+const TCP_QUICKACK: i32 = 12;
+const TCP_CONGESTION: i32 = 13;
+const TCP_USER_TIMEOUT: i32 = 18;
+
+/// The one congestion control there is, under Linux's name for it.
+pub(super) const CONGESTION: &str = "reno";
+
+/// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
+const CA_NAME_MAX: usize = 16;
+
+const MAX_KEEPALIVE: i32 = 32767;
+
+/// setsockopt(2). Errors: `ENOPROTOOPT`, `EINVAL` for a value out of Linux's range, `ENOENT` for a
+/// congestion control that is not there.
+pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result {
+    if level != SOL_TCP {
+        return Err(ENOPROTOOPT);
+    }
+    if name == TCP_CONGESTION {
+        return set_congestion(&value);
+    }
+    let value = value.int()?;
+    let mut locked = sock.lock();
+    match name {
+        TCP_NODELAY => {
+            locked.config.nodelay = value != 0;
+            flush(&mut locked);
+        }
+        TCP_MAXSEG => {
+            let mss = u16::try_from(value).map_err(|_| EINVAL)?;
+            if mss != 0 && !(88..=32767).contains(&mss) {
+                return Err(EINVAL);
+            }
+            locked.chosen.maxseg = (mss != 0).then_some(mss);
+        }
+        TCP_KEEPIDLE => {
+            let seconds = in_range(value, 1, MAX_KEEPALIVE)? as u16;
+            locked.chosen.keepidle = Some(seconds);
+            locked.config.keepalive_time = Duration::from_secs(seconds.into());
+            keepalive_changed(&mut locked);
+        }
+        TCP_KEEPINTVL => {
+            let seconds = in_range(value, 1, MAX_KEEPALIVE)? as u16;
+            locked.chosen.keepintvl = Some(seconds);
+            locked.config.keepalive_interval = Duration::from_secs(seconds.into());
+        }
+        TCP_KEEPCNT => {
+            let count = in_range(value, 1, 127)? as u8;
+            locked.chosen.keepcnt = Some(count);
+            locked.config.keepalive_probes = count;
+        }
+        TCP_SYNCNT => {
+            let count = in_range(value, 1, 127)? as u8;
+            locked.chosen.syn_retries = Some(count);
+            locked.config.syn_retries = count;
+        }
+        TCP_LINGER2 => locked.chosen.linger2 = Some(value.clamp(-1, 120)),
+        TCP_USER_TIMEOUT => {
+            let ms = u64::try_from(value).map_err(|_| EINVAL)?;
+            locked.config.user_timeout = Duration::from_ms(ms);
+        }
+        TCP_QUICKACK => {
+            if let Conn::Open(tcb) = &mut locked.conn {
+                tcb.set_quick_ack(value != 0);
+                flush(&mut locked);
+            }
+        }
+        _ => return Err(ENOPROTOOPT),
+    }
+    Ok(())
+}
+
+fn in_range(value: i32, min: i32, max: i32) -> Result<i32> {
+    if (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(EINVAL)
+    }
+}
+
+fn set_congestion(value: &OptValue) -> Result {
+    let mut name = [0; CA_NAME_MAX];
+    let len = value.bytes(&mut name)?;
+    if len == 0 {
+        return Err(EINVAL);
+    }
+    let name = name.get(..len).unwrap_or(&name);
+    let name = name.split(|b| *b == 0).next().unwrap_or(name);
+    if name == CONGESTION.as_bytes() {
+        Ok(())
+    } else {
+        Err(ENOENT)
+    }
+}
+
+/// `SO_KEEPALIVE` was set.
+pub fn keepalive(locked: &mut Locked<'_, Oxtcp>, on: bool) {
+    locked.config.keepalive = on;
+    keepalive_changed(locked);
+}
+
+fn keepalive_changed(locked: &mut Locked<'_, Oxtcp>) {
+    let state: &mut SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.set_keepalive(&state.config, now());
+        flush(locked);
+    }
+}
+
+/// getsockopt(2). Errors: `ENOPROTOOPT`, `EFAULT`.
+pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Result {
+    if level != SOL_TCP {
+        return Err(ENOPROTOOPT);
+    }
+    let locked = sock.lock();
+    let config = &locked.config;
+    let seconds = |d: Duration| i32::try_from(d.ms() / 1000).unwrap_or(i32::MAX);
+    let value = match name {
+        TCP_NODELAY => i32::from(config.nodelay),
+        TCP_MAXSEG => match &locked.conn {
+            Conn::Open(tcb) => i32::from(tcb.mss()),
+            _ => i32::from(locked.chosen.maxseg.unwrap_or(536)),
+        },
+        TCP_KEEPIDLE => seconds(config.keepalive_time),
+        TCP_KEEPINTVL => seconds(config.keepalive_interval),
+        TCP_KEEPCNT => i32::from(config.keepalive_probes),
+        TCP_SYNCNT => i32::from(config.syn_retries),
+        TCP_LINGER2 => match locked.chosen.linger2 {
+            Some(s) if s != 0 => s,
+            _ => seconds(config.fin_timeout),
+        },
+        TCP_USER_TIMEOUT => i32::try_from(config.user_timeout.ms()).unwrap_or(i32::MAX),
+        TCP_QUICKACK => match &locked.conn {
+            Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
+            _ => 1,
+        },
+        TCP_INFO => {
+            let info = tcp_info(&locked);
+            drop(locked);
+            return out.tcp_info(&info);
+        }
+        TCP_CONGESTION => {
+            drop(locked);
+            let mut name = [0; CA_NAME_MAX];
+            for (to, from) in name.iter_mut().zip(CONGESTION.bytes()) {
+                *to = from;
+            }
+            return out.bytes(&name);
+        }
+        _ => return Err(ENOPROTOOPT),
+    };
+    drop(locked);
+    out.int(value)
+}
+
+/// ioctl(2). Errors: `EINVAL` for a listener.
+pub fn ioctl(sock: &Sock<Oxtcp>, what: Ioctl) -> Result<i32> {
+    let mut locked = sock.lock();
+    if locked.state() == State::Listen && what != Ioctl::AtMark {
+        return Err(EINVAL);
+    }
+    let bytes = match (what, &locked.conn) {
+        (Ioctl::InQ, _) => locked.recv_buffer().readable(),
+        (Ioctl::OutQ, Conn::Open(tcb)) => tcb.unacked(),
+        (Ioctl::OutQNsd, Conn::Open(tcb)) => tcb.unsent(),
+        _ => 0,
+    };
+    Ok(i32::try_from(bytes).unwrap_or(i32::MAX))
+}

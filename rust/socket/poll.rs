@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! poll(2), select(2), epoll(7): what a socket is ready for, as `tcp_poll` says it.
+//!
+//! It takes no lock: what it looks at is either published by the socket core or kept in
+//! [`Shared`] by those who hold the lock.
+
+use super::Oxtcp;
+use crate::net::{poll, Sock};
+use crate::tcp::state::State;
+use kernel::sync::atomic::{Atomic, Relaxed};
+
+/// What of a socket can be seen without its lock.
+pub struct Shared {
+    /// Bytes to read; for a listener connections to accept.
+    readable: Atomic<u32>,
+}
+
+impl Shared {
+    /// Nothing to read.
+    pub fn new() -> Self {
+        Self { readable: Atomic::new(0) }
+    }
+
+    /// Publishes how much there is to read.
+    pub(super) fn set_readable(&self, count: u32) {
+        self.readable.store(count, Relaxed);
+    }
+
+    /// How much there is to read.
+    pub(super) fn readable(&self) -> u32 {
+        self.readable.load(Relaxed)
+    }
+}
+
+/// The `EPOLL*` mask of the socket's present state.
+pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
+    let state = sock.state();
+    let readable = sock.shared().readable();
+    if state == State::Listen.number() {
+        return if readable > 0 { poll::IN | poll::RDNORM } else { 0 };
+    }
+
+    let shut = sock.shutdown_state();
+    let mut mask = 0;
+    if (shut.read && shut.write) || state == State::Closed.number() {
+        mask |= poll::HUP;
+    }
+    if shut.read {
+        mask |= poll::IN | poll::RDNORM | poll::RDHUP;
+    }
+    let opening = state == State::SynSent.number() || state == State::SynReceived.number();
+    if !opening {
+        if readable > 0 && readable >= sock.rcvlowat() {
+            mask |= poll::IN | poll::RDNORM;
+        }
+        if shut.write || writable(sock) {
+            mask |= poll::OUT | poll::WRNORM;
+        }
+    }
+    if sock.pending_error() != 0 || sock.has_error_queue() {
+        mask |= poll::ERR;
+    }
+    mask
+}
+
+/// Whether there is room to write; if not, whoever makes room is asked to tell.
+fn writable(sock: &Sock<Oxtcp>) -> bool {
+    if sock.is_writable() {
+        return true;
+    }
+    sock.want_write();
+    // Room may have come between the look and the wish.
+    sock.is_writable()
+}

@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who holds which local port: the bind table of one network namespace.
+//!
+//! A port may have many owners: a listener, the connections accepted from it, clients that share
+//! an ephemeral port towards different peers, entries in TIME-WAIT. What a bind may share is
+//! decided as Linux decides it (`inet_csk_bind_conflict`). Owners that look alike are one entry
+//! with a count, so a server with ten thousand connections costs one entry for each of its local
+//! addresses.
+
+use kernel::prelude::*;
+use kernel::rbtree::{RBTree, RBTreeNode};
+use kernel::sync::Arc;
+
+/// Why an owner holds its port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// bind() gave it the port.
+    Bound,
+    /// It listens on the port.
+    Listening,
+    /// It was accepted from a listener on the port, or connected from a bound port.
+    Connected,
+    /// connect() chose the port: others may share it towards another peer.
+    Ephemeral,
+    /// It is in TIME-WAIT.
+    TimeWait,
+}
+
+/// What the bind table knows of an owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// Local address in host order, 0 for the wildcard.
+    pub addr: u32,
+    /// Interface index that the socket is bound to, 0 for any.
+    pub dev: i32,
+    /// `SO_REUSEADDR`.
+    pub reuse: bool,
+    /// Why it holds the port.
+    pub role: Role,
+}
+
+impl Owner {
+    fn overlaps(&self, other: &Owner) -> bool {
+        let addr = self.addr == 0 || other.addr == 0 || self.addr == other.addr;
+        let dev = self.dev == 0 || other.dev == 0 || self.dev == other.dev;
+        addr && dev
+    }
+
+    /// Whether `self`, which asks for the port, may not have it because of `other`.
+    fn conflicts(&self, other: &Owner) -> bool {
+        self.overlaps(other)
+            && !(self.reuse && other.reuse && other.role != Role::Listening)
+    }
+}
+
+/// The same owners, counted; `R` is what keeps the port away from `AF_INET` meanwhile.
+struct Share<R> {
+    owner: Owner,
+    count: u32,
+    reservation: Option<Arc<R>>,
+}
+
+struct Listener<L> {
+    addr: u32,
+    dev: i32,
+    socket: L,
+}
+
+struct Bucket<L, R: 'static> {
+    shares: KVec<Share<R>>,
+    listeners: KVec<Listener<L>>,
+}
+
+impl<L, R> Bucket<L, R> {
+    const fn new() -> Self {
+        Self { shares: KVec::new(), listeners: KVec::new() }
+    }
+
+    fn add(&mut self, owner: Owner) -> Result {
+        if let Some(share) = self.shares.as_mut_slice().iter_mut().find(|s| s.owner == owner) {
+            share.count = share.count.saturating_add(1);
+            return Ok(());
+        }
+        let share = Share { owner, count: 1, reservation: None };
+        Ok(self.shares.push(share, GFP_ATOMIC)?)
+    }
+
+    /// Takes one owner away; gives back the reservation that nobody needs any more, for the caller
+    /// to drop outside of the lock.
+    fn remove(&mut self, owner: &Owner) -> Option<Arc<R>> {
+        let at = self.shares.as_slice().iter().position(|s| s.owner == *owner)?;
+        let share = self.shares.as_mut_slice().get_mut(at)?;
+        share.count = share.count.saturating_sub(1);
+        if share.count > 0 {
+            return None;
+        }
+        self.shares.remove(at).ok().and_then(|s| s.reservation)
+    }
+
+    /// Whether `owner`, once `but` (itself in its former role) is left out, meets a conflict.
+    fn conflict(&self, owner: &Owner, but: Option<&Owner>) -> bool {
+        self.shares.as_slice().iter().any(|s| {
+            let others = s.count.saturating_sub(u32::from(but == Some(&s.owner)));
+            others > 0 && owner.conflicts(&s.owner)
+        })
+    }
+}
+
+/// The bind table of a namespace. `L` is a listener's handle, `R` a reservation in `AF_INET`.
+pub struct PortTable<L, R: 'static> {
+    buckets: RBTree<u16, Bucket<L, R>>,
+}
+
+impl<L: Clone, R> PortTable<L, R> {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self { buckets: RBTree::new() }
+    }
+
+    fn bucket(&mut self, port: u16) -> Result<&mut Bucket<L, R>> {
+        if self.buckets.get(&port).is_none() {
+            let node = RBTreeNode::new(port, Bucket::new(), GFP_ATOMIC)?;
+            self.buckets.insert(node);
+        }
+        self.buckets.get_mut(&port).ok_or(ENOMEM)
+    }
+
+    fn drop_if_empty(&mut self, port: u16) {
+        let empty = |b: &Bucket<L, R>| b.shares.is_empty() && b.listeners.is_empty();
+        if self.buckets.get(&port).is_some_and(empty) {
+            self.buckets.remove(&port);
+        }
+    }
+
+    /// Gives `port` to `owner` if nobody objects.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE` where another owner objects, `ENOMEM`.
+    pub fn claim(&mut self, port: u16, owner: Owner) -> Result {
+        if self.buckets.get(&port).is_some_and(|b| b.conflict(&owner, None)) {
+            return Err(EADDRINUSE);
+        }
+        self.join(port, owner)
+    }
+
+    /// Adds `owner` to `port` without asking: it comes from an owner that was there (an accepted
+    /// connection, one that goes to TIME-WAIT).
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn join(&mut self, port: u16, owner: Owner) -> Result {
+        let added = self.bucket(port)?.add(owner);
+        self.drop_if_empty(port);
+        added
+    }
+
+    /// Whether connect() may choose `port`: it is free, or held by other ephemeral connections
+    /// alone (the 4-tuple is then what must be unique).
+    pub fn is_ephemeral(&self, port: u16) -> bool {
+        self.buckets.get(&port).map_or(true, |b| {
+            b.listeners.is_empty()
+                && b.shares
+                    .as_slice()
+                    .iter()
+                    .all(|s| matches!(s.owner.role, Role::Ephemeral | Role::TimeWait))
+        })
+    }
+
+    /// Takes one `owner` off `port`. What is given back is to be dropped outside of the lock.
+    #[must_use]
+    pub fn release(&mut self, port: u16, owner: &Owner) -> Option<Arc<R>> {
+        let freed = self.buckets.get_mut(&port).and_then(|b| b.remove(owner));
+        self.drop_if_empty(port);
+        freed
+    }
+
+    /// Changes what `old` is to the table, without a check. The reservation stays with the port.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; nothing has changed then.
+    pub fn change(&mut self, port: u16, old: &Owner, new: Owner) -> Result {
+        let bucket = self.bucket(port)?;
+        bucket.add(new)?;
+        if let Some(reservation) = bucket.remove(old) {
+            if let Some(share) = bucket.shares.as_mut_slice().iter_mut().find(|s| s.owner == new) {
+                share.reservation.get_or_insert(reservation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes `old` a listener on its port; `socket` is found by [`PortTable::listener`] from now
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE` where another listener has the port, `ENOMEM`.
+    pub fn listen(&mut self, port: u16, old: &Owner, new: Owner, socket: L) -> Result {
+        let bucket = self.bucket(port)?;
+        if bucket.conflict(&new, Some(old)) {
+            return Err(EADDRINUSE);
+        }
+        bucket.listeners.reserve(1, GFP_ATOMIC)?;
+        self.change(port, old, new)?;
+        let bucket = self.bucket(port)?;
+        let entry = Listener { addr: new.addr, dev: new.dev, socket };
+        Ok(bucket.listeners.push(entry, GFP_ATOMIC)?)
+    }
+
+    /// The end of listening on `port` for the listener that `which` picks. Its handle is given
+    /// back to be dropped outside of the lock; the port stays with its owner.
+    #[must_use]
+    pub fn unlisten(&mut self, port: u16, which: impl Fn(&L) -> bool) -> Option<L> {
+        let bucket = self.buckets.get_mut(&port)?;
+        let at = bucket.listeners.as_slice().iter().position(|l| which(&l.socket))?;
+        bucket.listeners.remove(at).ok().map(|l| l.socket)
+    }
+
+    /// The listener for a segment to `addr` (host order) and `port` that came in by interface
+    /// `dev`: the one bound most closely, an interface before an address before the wildcard.
+    pub fn listener(&self, port: u16, addr: u32, dev: i32) -> Option<L> {
+        let score = |l: &Listener<L>| {
+            let fits = (l.addr == 0 || l.addr == addr) && (l.dev == 0 || l.dev == dev);
+            fits.then(|| 2 * u32::from(l.dev != 0) + u32::from(l.addr != 0))
+        };
+        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        let best = listeners.iter().filter(|l| score(l).is_some()).max_by_key(|l| score(l))?;
+        Some(best.socket.clone())
+    }
+
+    /// The `n`-th listener of all, in the order of ports.
+    pub fn nth_listener(&self, n: usize) -> Option<L> {
+        let mut all = self.buckets.values().flat_map(|b| b.listeners.as_slice());
+        all.nth(n).map(|l| l.socket.clone())
+    }
+
+    /// The reservation that an owner of `port` with this very address has already.
+    pub fn reservation(&self, port: u16, addr: u32) -> Option<Arc<R>> {
+        let shares = self.buckets.get(&port)?.shares.as_slice();
+        let found = shares.iter().find(|s| s.owner.addr == addr && s.reservation.is_some())?;
+        found.reservation.clone()
+    }
+
+    /// Whether any owner of `port` has a reservation.
+    pub fn is_reserved(&self, port: u16) -> bool {
+        self.buckets
+            .get(&port)
+            .is_some_and(|b| b.shares.as_slice().iter().any(|s| s.reservation.is_some()))
+    }
+
+    /// Ties `reservation` to the owners that are as `owner`.
+    pub fn reserve(&mut self, port: u16, owner: &Owner, reservation: Arc<R>) {
+        let bucket = self.buckets.get_mut(&port);
+        let share = bucket.and_then(|b| {
+            b.shares.as_mut_slice().iter_mut().find(|s| s.owner == *owner)
+        });
+        if let Some(share) = share {
+            share.reservation = Some(reservation);
+        }
+    }
+}
+
+#[kunit_tests(oxtcp_ports)]
+mod tests {
+    use super::*;
+
+    fn owner(addr: u32, reuse: bool, role: Role) -> Owner {
+        Owner { addr, dev: 0, reuse, role }
+    }
+
+    #[test]
+    fn a_port_has_one_owner_unless_both_may_share() -> Result {
+        let mut table = PortTable::<u32, ()>::new();
+        let plain = owner(0, false, Role::Bound);
+        let shared = owner(0, true, Role::Bound);
+
+        table.claim(80, plain)?;
+        assert!(table.claim(80, plain) == Err(EADDRINUSE));
+        assert!(table.claim(80, shared) == Err(EADDRINUSE));
+        assert!(table.release(80, &plain).is_none());
+
+        table.claim(80, shared)?;
+        table.claim(80, shared)?;
+        assert!(table.claim(80, plain) == Err(EADDRINUSE));
+        Ok(())
+    }
+
+    #[test]
+    fn different_addresses_share_a_port_and_the_wildcard_does_not() -> Result {
+        let mut table = PortTable::<u32, ()>::new();
+
+        table.claim(80, owner(1, false, Role::Bound))?;
+        table.claim(80, owner(2, false, Role::Bound))?;
+        assert!(table.claim(80, owner(0, false, Role::Bound)) == Err(EADDRINUSE));
+        Ok(())
+    }
+
+    #[test]
+    fn one_of_two_that_share_listens() -> Result {
+        let mut table = PortTable::<u32, ()>::new();
+        let bound = owner(0, true, Role::Bound);
+        let listening = owner(0, true, Role::Listening);
+
+        table.claim(80, bound)?;
+        table.claim(80, bound)?;
+        table.listen(80, &bound, listening, 7)?;
+        assert!(table.listen(80, &bound, listening, 8) == Err(EADDRINUSE));
+        assert!(table.listener(80, 5, 0) == Some(7));
+        assert!(table.unlisten(80, |l| *l == 7) == Some(7));
+        assert!(table.listener(80, 5, 0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn the_closest_listener_is_found() -> Result {
+        let mut table = PortTable::<u32, ()>::new();
+        for (addr, socket) in [(0, 1), (5, 2)] {
+            let bound = owner(addr, true, Role::Bound);
+            table.claim(80, bound)?;
+            table.listen(80, &bound, owner(addr, true, Role::Listening), socket)?;
+        }
+
+        assert!(table.listener(80, 5, 0) == Some(2));
+        assert!(table.listener(80, 6, 0) == Some(1));
+        assert!(table.listener(81, 6, 0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn a_reservation_ends_with_its_last_owner() -> Result {
+        let mut table = PortTable::<u32, u8>::new();
+        let bound = owner(0, true, Role::Bound);
+        table.claim(80, bound)?;
+        table.claim(80, bound)?;
+        table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
+
+        assert!(table.release(80, &bound).is_none());
+        assert!(table.is_reserved(80));
+        assert!(table.release(80, &bound).is_some_and(|r| *r == 3));
+        assert!(!table.is_reserved(80));
+        Ok(())
+    }
+
+    #[test]
+    fn only_ephemeral_owners_share_with_connect() -> Result {
+        let mut table = PortTable::<u32, ()>::new();
+        assert!(table.is_ephemeral(61000));
+        table.join(61000, owner(1, false, Role::Ephemeral))?;
+        assert!(table.is_ephemeral(61000));
+        table.claim(61001, owner(1, false, Role::Bound))?;
+        assert!(!table.is_ephemeral(61001));
+        Ok(())
+    }
+}

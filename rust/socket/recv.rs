@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! recvmsg(2) and the other reads.
+
+use super::apply::publish_readable;
+use super::flush::flush;
+use super::receive_queue::Rx;
+use super::sock_state::Conn;
+use super::Oxtcp;
+use crate::net::{Locked, Msg, MsgFlags, Sock, Timeout};
+use crate::tcp::state::State;
+use kernel::prelude::*;
+
+/// Reads up to `len` bytes of text, blocking as the flags and `SO_RCVTIMEO` say until `SO_RCVLOWAT`
+/// bytes, or all with `MSG_WAITALL`, are there.
+///
+/// Errors as recv(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `ENOTCONN` when it listens or was
+/// never connected, the pending error of the connection once; 0 is the end of the stream.
+pub fn recvmsg(
+    sock: &Sock<Oxtcp>,
+    msg: &mut Msg<'_>,
+    len: usize,
+    flags: MsgFlags,
+) -> Result<usize> {
+    let mut locked = sock.lock();
+    if locked.state() == State::Listen {
+        return Err(ENOTCONN);
+    }
+    if flags.oob() {
+        // No urgent data is kept apart: there is none to read.
+        return Err(EINVAL);
+    }
+    let target = locked.rcv_target(flags.waitall(), len);
+    let mut timeout = locked.rcv_timeout(flags.dontwait());
+    let mut done = 0;
+    let result = loop {
+        match take(&mut locked, msg, len - done, done, flags) {
+            Ok(n) => done += n,
+            Err(e) => break Err(e),
+        }
+        if done >= target {
+            break Ok(());
+        }
+        match wait(&mut locked, done, &mut timeout) {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(e) => break Err(e),
+        }
+    };
+    if done > 0 && !flags.peek() {
+        consumed(&mut locked);
+    }
+    match result {
+        Err(e) if done == 0 => Err(e),
+        _ => Ok(done),
+    }
+}
+
+/// Moves what is there, up to `max` bytes, to the user; `seen` bytes were peeked at before.
+fn take(
+    locked: &mut Locked<'_, Oxtcp>,
+    msg: &mut Msg<'_>,
+    max: usize,
+    seen: usize,
+    flags: MsgFlags,
+) -> Result<usize> {
+    let mut buffer = locked.recv_buffer();
+    let offset = if flags.peek() { u32::try_from(seen).unwrap_or(u32::MAX) } else { 0 };
+    let there = buffer.readable().saturating_sub(offset);
+    let max = max.min(there as usize);
+    if max == 0 {
+        return Ok(0);
+    }
+    let taken = if flags.trunc() { max } else { buffer.copy_to(msg, offset, max)? };
+    if !flags.peek() {
+        buffer.consume(taken as u32);
+    }
+    Ok(taken)
+}
+
+/// Waits for more text. `Ok(false)`: no more is to be waited for, what was read is the answer.
+fn wait(locked: &mut Locked<'_, Oxtcp>, done: usize, timeout: &mut Timeout) -> Result<bool> {
+    let over = locked.sock().shutdown_state().read;
+    if done > 0 {
+        let error = locked.sock().pending_error() != 0;
+        if error || over || locked.state() == State::Closed || timeout.is_over() {
+            return Ok(false);
+        }
+    } else {
+        if locked.done && locked.sock().pending_error() == 0 {
+            return Ok(false);
+        }
+        locked.take_error()?;
+        if over {
+            return Ok(false);
+        }
+        if locked.state() == State::Closed {
+            return Err(ENOTCONN);
+        }
+        if timeout.is_over() {
+            return Err(EAGAIN);
+        }
+    }
+    if done > 0 {
+        // The reader makes room while it waits: the peer has to hear of it.
+        consumed(locked);
+    }
+    locked.wait(timeout)?;
+    Ok(true)
+}
+
+/// Text was read: there may be a window to announce.
+fn consumed(locked: &mut Locked<'_, Oxtcp>) {
+    publish_readable(locked);
+    let (state, _send, recv) = locked.parts();
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_receive(&state.config, &Rx(recv));
+        flush(locked);
+    }
+}

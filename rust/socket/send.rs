@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! sendmsg(2) and the other writes.
+
+use super::flush::flush;
+use super::sock_state::Conn;
+use super::Oxtcp;
+use crate::net::{Locked, Msg, Sock, Timeout};
+use crate::tcp::state::State;
+use kernel::prelude::*;
+
+/// Takes the bytes of `msg` into the send buffer, blocking as the flags and `SO_SNDTIMEO` say, and
+/// sends what may be sent.
+///
+/// Errors as send(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `EPIPE` with `SIGPIPE` when it was
+/// shut down or never connected, the pending error of the connection once. When some bytes were
+/// taken, their number is the answer and the error waits.
+pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+    let flags = msg.flags();
+    if flags.oob() {
+        return Err(EOPNOTSUPP);
+    }
+    let mut locked = sock.lock();
+    let mut timeout = locked.snd_timeout(flags.dontwait());
+    let mut done = 0;
+    let result = match wait_connected(&mut locked, &mut timeout) {
+        Ok(()) => take(&mut locked, msg, &mut timeout, &mut done),
+        Err(e) => Err(e),
+    };
+    match result {
+        Err(e) if done == 0 => Err(failed(&mut locked, msg, e)),
+        _ => Ok(done),
+    }
+}
+
+/// The error to give: a pending one goes before `EPIPE`, and only a bare `EPIPE` raises `SIGPIPE`
+/// (`sk_stream_error`).
+fn failed(locked: &mut Locked<'_, Oxtcp>, msg: &Msg<'_>, error: Error) -> Error {
+    if error != EPIPE {
+        return error;
+    }
+    match locked.take_error() {
+        Err(pending) => pending,
+        Ok(()) => msg.broken_pipe(),
+    }
+}
+
+/// Waits until a connection that is being opened is open. Errors: `EPIPE` when none is being
+/// opened, and why the opening failed.
+fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Result {
+    loop {
+        match locked.state() {
+            State::Established | State::CloseWait => return Ok(()),
+            State::SynSent | State::SynReceived => {}
+            _ => return Err(EPIPE),
+        }
+        if locked.sock().pending_error() != 0 {
+            return Err(EPIPE);
+        }
+        locked.wait(timeout)?;
+    }
+}
+
+fn take(
+    locked: &mut Locked<'_, Oxtcp>,
+    msg: &mut Msg<'_>,
+    timeout: &mut Timeout,
+    done: &mut usize,
+) -> Result {
+    while msg.remaining() > 0 {
+        if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
+            return Err(EPIPE);
+        }
+        let taken = locked.send_buffer().append(msg, usize::MAX);
+        match taken {
+            Ok(bytes) => {
+                *done += bytes;
+                if let Conn::Open(tcb) = &mut locked.conn {
+                    tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX));
+                }
+                flush(locked);
+            }
+            Err(e) if e == EAGAIN => locked.wait_writable(timeout)?,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What oxtcp keeps in a socket, under the socket's lock.
+
+use super::listener::Listener;
+use super::namespace::{setting, Net, Setting};
+use super::ports::Owner;
+use crate::tcp::config::Config;
+use crate::tcp::state::State;
+use crate::tcp::time::Duration;
+use crate::tcp::Tcb;
+use kernel::prelude::*;
+
+/// What connect(2) thinks of the socket (`SS_UNCONNECTED` and so on).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// It may connect or listen.
+    Unconnected,
+    /// A connection is being opened, and nobody was told how that ended.
+    Connecting,
+    /// It was connected, whatever became of it.
+    Connected,
+}
+
+/// What the socket is.
+pub enum Conn {
+    /// Nothing yet, or no more.
+    Closed,
+    /// A listener.
+    Listening(KBox<Listener>),
+    /// A connection.
+    Open(Tcb),
+}
+
+/// Which settings the user made, to be kept when the namespace's are read again.
+#[derive(Clone, Copy, Default)]
+pub struct Chosen {
+    /// `TCP_SYNCNT`.
+    pub syn_retries: Option<u8>,
+    /// `TCP_LINGER2`, in seconds.
+    pub linger2: Option<i32>,
+    /// `TCP_KEEPIDLE`, in seconds.
+    pub keepidle: Option<u16>,
+    /// `TCP_KEEPINTVL`, in seconds.
+    pub keepintvl: Option<u16>,
+    /// `TCP_KEEPCNT`.
+    pub keepcnt: Option<u8>,
+    /// `TCP_MAXSEG`, bytes.
+    pub maxseg: Option<u16>,
+}
+
+/// The state of a socket.
+pub struct SockState {
+    pub(super) phase: Phase,
+    pub(super) conn: Conn,
+    /// How the bind table knows us; the port is in the socket's local address.
+    pub(super) owner: Option<Owner>,
+    pub(super) config: Config,
+    pub(super) chosen: Chosen,
+    /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
+    pub(super) done: bool,
+}
+
+impl SockState {
+    /// A new socket.
+    pub fn new(net: &Net) -> Self {
+        let mut state = Self {
+            phase: Phase::Unconnected,
+            conn: Conn::Closed,
+            owner: None,
+            config: Config::default(),
+            chosen: Chosen::default(),
+            done: false,
+        };
+        state.read_settings(net);
+        state
+    }
+
+    /// The state of RFC 9293 3.3.2. TIME-WAIT is an entry of its own; the socket is CLOSED then.
+    pub fn state(&self) -> State {
+        match &self.conn {
+            Conn::Closed => State::Closed,
+            Conn::Listening(_) => State::Listen,
+            Conn::Open(tcb) => tcb.state(),
+        }
+    }
+
+    /// Takes the namespace's settings as they are now; what the user chose stays.
+    pub(super) fn read_settings(&mut self, net: &Net) {
+        let ipv4 = net.ipv4();
+        let seconds = |s: u16| Duration::from_secs(u64::from(s));
+        let ms = |ms: u32| Duration::from_ms(u64::from(ms));
+        let chosen = self.chosen;
+        let window_scale = (ipv4.rmem[2].max(1).ilog2().saturating_sub(15)).min(14);
+        self.config = Config {
+            syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
+            synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
+            retries: ipv4.retries2,
+            orphan_retries: ipv4.orphan_retries,
+            fin_timeout: match chosen.linger2 {
+                Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
+                Some(s) if s < 0 => Duration::ZERO,
+                _ => ms(ipv4.fin_timeout_ms),
+            },
+            time_wait: ms(setting(net, Setting::TimeWaitMs)),
+            keepalive_time: chosen.keepidle.map_or(ms(ipv4.keepalive_time_ms), seconds),
+            keepalive_interval: chosen.keepintvl.map_or(ms(ipv4.keepalive_intvl_ms), seconds),
+            keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
+            rto_min: Duration::from_us(u64::from(ipv4.rto_min_us)),
+            rto_max: ms(ipv4.rto_max_ms),
+            window_scaling: ipv4.window_scaling,
+            timestamps: ipv4.timestamps != 0,
+            sack: ipv4.sack,
+            window_scale: window_scale as u8,
+            slow_start_after_idle: ipv4.slow_start_after_idle,
+            rfc1337: ipv4.rfc1337,
+            ..self.config
+        };
+    }
+
+    /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes)
+    /// and the window of the SYN, which as in Linux is a multiple of it. `capacity` is the text
+    /// that an empty receive buffer holds, bytes.
+    pub(super) fn set_path(&mut self, advmss: u16, capacity: u32) {
+        let mss = self.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
+        self.config.mss = mss;
+        self.config.initial_window = initial_window(mss, capacity);
+    }
+}
+
+/// The window of a SYN or SYN-ACK, bytes.
+pub(super) fn initial_window(mss: u16, capacity: u32) -> u32 {
+    let mss = u32::from(mss).max(1);
+    let window = capacity.min(65535);
+    if window > mss {
+        window - window % mss
+    } else {
+        window
+    }
+}

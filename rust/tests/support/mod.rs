@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the tests share: random numbers, a receive buffer, segments as bytes.
+
+pub mod bytes;
+pub mod rng;
+pub mod rx;

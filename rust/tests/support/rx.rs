@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A receive buffer over vectors, with the ways of the kernel's: text costs more memory than its
+//! length, storing may fail, and text that came early may be given up again.
+
+use oxtcp_core::tcp::options::{SackBlocks, SeqRange};
+use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::{NoRoom, ReceiveQueue};
+use std::collections::VecDeque;
+
+/// Text that waits for what is before it.
+struct Early {
+    start: SeqNumber,
+    text: Vec<u8>,
+    /// When it last changed.
+    stamp: u64,
+}
+
+impl Early {
+    fn end(&self) -> SeqNumber {
+        self.start + self.text.len() as u32
+    }
+}
+
+/// The buffer.
+pub struct Rx {
+    capacity: u32,
+    /// Bytes that a segment in the buffer costs beside its text.
+    overhead: u32,
+    readable: VecDeque<u8>,
+    /// Lengths of the segments in `readable`.
+    segments: VecDeque<u32>,
+    /// Ascending and disjoint.
+    early: Vec<Early>,
+    changes: u64,
+    /// The text of the segment that is being processed.
+    pub segment: Vec<u8>,
+    /// Whether storing fails.
+    pub fail: bool,
+}
+
+impl Rx {
+    pub fn new(capacity: u32, overhead: u32) -> Self {
+        Self {
+            capacity,
+            overhead,
+            readable: VecDeque::new(),
+            segments: VecDeque::new(),
+            early: Vec::new(),
+            changes: 0,
+            segment: Vec::new(),
+            fail: false,
+        }
+    }
+
+    /// Bytes that can be read.
+    pub fn readable(&self) -> usize {
+        self.readable.len()
+    }
+
+    /// Bytes that came early.
+    pub fn early(&self) -> usize {
+        self.early.iter().map(|e| e.text.len()).sum()
+    }
+
+    /// Takes up to `n` bytes.
+    pub fn read(&mut self, n: usize) -> Vec<u8> {
+        let n = n.min(self.readable.len());
+        let mut left = n as u32;
+        while left > 0 {
+            let front = self.segments.front_mut().expect("text has a segment");
+            let taken = left.min(*front);
+            *front -= taken;
+            left -= taken;
+            if *front == 0 {
+                self.segments.pop_front();
+            }
+        }
+        self.readable.drain(..n).collect()
+    }
+
+    /// Gives up all that came early, selectively acknowledged or not.
+    pub fn renege(&mut self) {
+        self.early.clear();
+    }
+
+    fn keep_early(&mut self, start: SeqNumber, text: &[u8]) {
+        self.changes += 1;
+        let mut merged = Early {
+            start,
+            text: text.to_vec(),
+            stamp: self.changes,
+        };
+        let mut rest = Vec::new();
+        for old in self.early.drain(..) {
+            if old.end().before(merged.start) || merged.end().before(old.start) {
+                rest.push(old);
+                continue;
+            }
+            let start = merged.start.min(old.start);
+            let end = merged.end().max(old.end());
+            let mut text = vec![0; end.since(start) as usize];
+            // What was here first stays.
+            for part in [&merged, &old] {
+                let at = part.start.since(start) as usize;
+                text[at..at + part.text.len()].copy_from_slice(&part.text);
+            }
+            merged.start = start;
+            merged.text = text;
+        }
+        rest.push(merged);
+        rest.sort_by_key(|e| e.start - rest_base(start));
+        self.early = rest;
+    }
+
+    fn take_contiguous(&mut self, mut next: SeqNumber) -> SeqNumber {
+        while self.early.first().is_some_and(|e| e.start.at_or_before(next)) {
+            let e = self.early.remove(0);
+            let old = next.since(e.start) as usize;
+            if let Some(new) = e.text.get(old..).filter(|new| !new.is_empty()) {
+                self.readable.extend(new);
+                self.segments.push_back(new.len() as u32);
+                next = e.end();
+            }
+        }
+        next
+    }
+}
+
+/// Early text is within 2^30 of any of it.
+fn rest_base(near: SeqNumber) -> SeqNumber {
+    near - (1 << 30)
+}
+
+impl ReceiveQueue for Rx {
+    fn store(
+        &mut self,
+        rcv_nxt: SeqNumber,
+        seq: SeqNumber,
+        skip: u32,
+        len: u32,
+    ) -> Result<SeqNumber, NoRoom> {
+        assert!(len > 0 && seq.at_or_after(rcv_nxt));
+        let text = self.segment[skip as usize..(skip + len) as usize].to_vec();
+        if self.fail {
+            return Err(NoRoom);
+        }
+        if seq == rcv_nxt {
+            self.readable.extend(&text);
+            self.segments.push_back(len);
+            return Ok(self.take_contiguous(seq + len));
+        }
+        self.keep_early(seq, &text);
+        Ok(rcv_nxt)
+    }
+
+    fn space(&self) -> u32 {
+        let cost = self.readable.len() as u32 + self.overhead * self.segments.len() as u32;
+        self.capacity.saturating_sub(cost)
+    }
+
+    fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    fn sack_blocks(&self) -> SackBlocks {
+        let mut ranges: Vec<_> = self.early.iter().collect();
+        ranges.sort_by_key(|e| std::cmp::Reverse(e.stamp));
+        let mut blocks = SackBlocks::NONE;
+        for e in ranges {
+            blocks.push(SeqRange {
+                start: e.start,
+                end: e.end(),
+            });
+        }
+        blocks
+    }
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SELFTEST_ENV_H
+#define SELFTEST_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Number of the family under test: SELFTEST_FAMILY of the environment, else 25. */
+int own_family(void);
+
+/* Whether the family under test is AF_INET, by which the tests themselves are checked. */
+bool own_is_inet(void);
+
+/*
+ * How much slower than usual the kernel is: SELFTEST_SLOW of the environment,
+ * else 1. Time limits are multiplied by it; amounts of work shrink with it.
+ */
+unsigned int slowness(void);
+
+/* A time limit in ms, stretched on a slow kernel. */
+int limit_ms(int ms);
+
+/* An amount of work, smaller on a slow kernel, never below @least. */
+size_t amount(size_t plain, size_t least);
+
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t now_ms(void);
+
+/* Ends the test as failed, with a diagnostic line. */
+#define die(fmt, ...) die_at(__FILE__, __LINE__, fmt, ##__VA_ARGS__)
+__attribute__((noreturn, format(printf, 3, 4)))
+void die_at(const char *file, int line, const char *fmt, ...);
+
+/* Sets a sysctl of the current network namespace ("net/ipv4/tcp_syn_retries"). */
+void set_sysctl(const char *name, const char *value);
+bool has_sysctl(const char *name);
+
+/* Reads a small file; the number in it, or @otherwise when there is none. */
+long read_number(const char *path, long otherwise);
+
+/*
+ * Evaluates @condition until it holds, for at most @ms. For what has no file
+ * descriptor to poll, such as a state shown in procfs.
+ */
+#define wait_until(condition, ms) ({				\
+	int64_t until_ = now_ms() + limit_ms(ms);		\
+	bool held_;						\
+	while (!(held_ = (condition)) && now_ms() < until_)	\
+		pause_ms(2);					\
+	held_;							\
+})
+void pause_ms(int ms);
+
+#endif

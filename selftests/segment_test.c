@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Data and acknowledgements of an established connection, segment by segment. */
+#include <poll.h>
+
+#include "lib/selftest.h"
+#include "lib/wire.h"
+
+#define PORT 4000
+#define PEER_PORT 5000
+/* The MSS that the peer offers. */
+#define PEER_MSS 1000
+
+FIXTURE(segment) {
+	struct wire w;
+	int fd;
+};
+
+FIXTURE_SETUP(segment)
+{
+	int listener;
+
+	make_network(LOOPBACK);
+	wire_open();
+	listener = own_socket(0);
+	ASSERT_EQ(0, bind_to(listener, STACK_ADDR, PORT));
+	ASSERT_EQ(0, listen(listener, 8));
+	wire_connect(&self->w, PEER_PORT, PORT);
+	self->fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(segment)
+{
+}
+
+static bool reads(int fd, const char *expected)
+{
+	size_t len = strlen(expected);
+	char got[64] = "";
+
+	recv_all(fd, got, len);
+	return !memcmp(got, expected, len);
+}
+
+static int state(void)
+{
+	return connection_state(own_family(), PORT, PEER_PORT);
+}
+
+TEST_F(segment, data_are_acknowledged)
+{
+	wire_send(&self->w, ACK | PSH, "hello", 5);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(reads(self->fd, "hello"));
+}
+
+TEST_F(segment, sent_data_start_at_the_next_number_and_are_pushed)
+{
+	struct segment s;
+
+	send_all(self->fd, "hello", 5);
+	s = wire_expect(&self->w, PSH);
+	EXPECT_EQ(self->w.rcv_nxt, s.seq);
+	EXPECT_EQ(self->w.snd_nxt, s.ack);
+	EXPECT_EQ(5, s.len);
+	EXPECT_EQ(0, memcmp(s.data, "hello", 5));
+}
+
+TEST_F(segment, later_data_wait_for_the_missing)
+{
+	uint32_t start = self->w.snd_nxt;
+	int have = -1;
+
+	wire_send_at(&self->w, start + 5, ACK | PSH, "later", 5);
+	/* The acknowledgement asks for the missing at once. */
+	EXPECT_EQ(start, wire_expect(&self->w, ACK).ack);
+	EXPECT_EQ(0, ioctl(self->fd, FIONREAD, &have));
+	EXPECT_EQ(0, have);
+	EXPECT_EQ(0, wait_events(self->fd, POLLIN, 0));
+	wire_send_at(&self->w, start, ACK, "first", 5);
+	EXPECT_EQ(start + 10, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(reads(self->fd, "firstlater"));
+}
+
+TEST_F(segment, many_gaps_are_filled_in_any_order)
+{
+	static const char text[] = "abcdefghijklmnopqrst";
+	static const int order[] = { 7, 3, 9, 5, 1, 8, 2, 6, 4, 0 };
+	uint32_t start = self->w.snd_nxt;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		wire_send_at(&self->w, start + 2 * order[i], ACK, text + 2 * order[i], 2);
+	EXPECT_TRUE(reads(self->fd, text));
+}
+
+TEST_F(segment, overlapping_data_count_once)
+{
+	uint32_t start = self->w.snd_nxt;
+
+	wire_send_at(&self->w, start, ACK, "abcd", 4);
+	wire_send_at(&self->w, start + 2, ACK, "cdef", 4);
+	wire_send_at(&self->w, start + 8, ACK, "ij", 2);
+	wire_send_at(&self->w, start + 7, ACK, "hijkl", 5);
+	wire_send_at(&self->w, start + 4, ACK, "efghij", 6);
+	EXPECT_TRUE(reads(self->fd, "abcdefghijkl"));
+	EXPECT_EQ(0, wait_events(self->fd, POLLIN, 0));
+}
+
+TEST_F(segment, repeated_data_are_acknowledged_again_and_dropped)
+{
+	uint32_t start = self->w.snd_nxt;
+
+	wire_send(&self->w, ACK | PSH, "hello", 5);
+	wire_expect(&self->w, ACK);
+	wire_send_at(&self->w, start, ACK | PSH, "hello", 5);
+	EXPECT_EQ(start + 5, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(reads(self->fd, "hello"));
+	EXPECT_EQ(0, wait_events(self->fd, POLLIN, 0));
+}
+
+TEST_F(segment, data_far_outside_the_window_are_dropped)
+{
+	wire_send_at(&self->w, self->w.snd_nxt + 0x10000000, ACK | PSH, "x", 1);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	wire_send(&self->w, ACK | PSH, "good", 4);
+	EXPECT_TRUE(reads(self->fd, "good"));
+}
+
+TEST_F(segment, wrong_checksum_is_dropped_without_an_answer)
+{
+	struct segment s = {
+		.sport = PEER_PORT, .dport = PORT, .seq = self->w.snd_nxt,
+		.ack = self->w.rcv_nxt, .flags = ACK | PSH, .window = 1000,
+		.data = "evil", .len = 4, .corrupt = true,
+	};
+
+	wire_inject(&s);
+	EXPECT_EQ(0, wire_count(0xff, 50));
+	wire_send(&self->w, ACK | PSH, "good", 4);
+	EXPECT_TRUE(reads(self->fd, "good"));
+}
+
+TEST_F(segment, without_ack_is_dropped)
+{
+	wire_send_at(&self->w, self->w.snd_nxt, PSH, "evil", 4);
+	wire_send(&self->w, ACK | PSH, "good", 4);
+	EXPECT_TRUE(reads(self->fd, "good"));
+}
+
+TEST_F(segment, malformed_options_do_no_harm)
+{
+	static const uint8_t options[][8] = {
+		{ 2, 0, 1, 1 }, { 8, 255, 1, 1 }, { 5, 3, 1, 1 }, { 1, 1, 1, 8 },
+		{ 254, 1, 254, 1 }, { 3, 40, 200, 200 }, { 8, 10, 0, 0 }, { 0, 0, 0, 0 },
+	};
+	struct segment s = {
+		.sport = PEER_PORT, .dport = PORT, .ack = self->w.rcv_nxt, .flags = ACK,
+		.window = 1000, .options_len = 8, .len = 1,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(options); i++) {
+		s.seq = self->w.snd_nxt++;
+		s.options = options[i];
+		s.data = &"abcdefgh"[i];
+		/* Whether it is taken or dropped: what follows in good form must be. */
+		wire_inject(&s);
+		wire_send_at(&self->w, s.seq, ACK, s.data, 1);
+	}
+	EXPECT_TRUE(reads(self->fd, "abcdefgh"));
+}
+
+TEST_F(segment, acknowledgement_of_what_was_not_sent_is_answered)
+{
+	struct wire ahead = self->w;
+
+	ahead.rcv_nxt += 5000;
+	wire_send_at(&ahead, ahead.snd_nxt, ACK, NULL, 0);
+	EXPECT_EQ(self->w.rcv_nxt, wire_expect(&self->w, ACK).seq);
+	EXPECT_EQ(TCP_ESTABLISHED, state());
+	send_all(self->fd, "hello", 5);
+	EXPECT_EQ(self->w.rcv_nxt, wire_expect(&self->w, PSH).seq);
+}
+
+TEST_F(segment, very_old_acknowledgement_is_ignored)
+{
+	struct wire old = self->w;
+
+	old.rcv_nxt -= 0x30000000;
+	wire_send_at(&old, old.snd_nxt, ACK, NULL, 0);
+	wire_send(&self->w, ACK | PSH, "good", 4);
+	EXPECT_TRUE(reads(self->fd, "good"));
+	EXPECT_EQ(TCP_ESTABLISHED, state());
+}
+
+TEST_F(segment, mss_of_the_peer_is_kept)
+{
+	static const char block[5000];
+	size_t total = 0;
+	struct segment s;
+
+	send_all(self->fd, block, sizeof(block));
+	while (total < sizeof(block)) {
+		s = wire_expect(&self->w, ACK);
+		EXPECT_GE(PEER_MSS, s.len);
+		total += s.len;
+		wire_ack(&self->w, &s);
+	}
+}
+
+TEST_F(segment, window_of_the_peer_is_kept)
+{
+	static const char block[5000];
+	struct segment s;
+	size_t total = 0;
+
+	/* With a newer number: the same one with a smaller window could be an old segment. */
+	wire_send(&self->w, ACK | PSH, "x", 1);
+	self->w.window = 1500;
+	wire_send(&self->w, ACK | PSH, "y", 1);
+	EXPECT_TRUE(reads(self->fd, "xy"));
+	wire_count(0, 0);
+	send_all(self->fd, block, sizeof(block));
+	while (wire_next(&s, 100))
+		total += s.len;
+	EXPECT_LE(PEER_MSS, total);
+	EXPECT_GE(1500, total);
+}
+
+TEST_F(segment, sequence_numbers_wrap)
+{
+	/* The peer's numbers start at 0x7ffffff0, ours where the stack chose. */
+	static char block[1000];
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		memset(block, i, sizeof(block));
+		wire_send(&self->w, ACK | PSH, block, sizeof(block));
+		recv_all(self->fd, block, sizeof(block));
+		EXPECT_EQ(i, block[999]);
+	}
+	EXPECT_EQ(0x7ffffff1u + 20000, self->w.snd_nxt);
+}
+
+TEST_F(segment, fin_before_missing_data_is_not_the_end)
+{
+	uint32_t start = self->w.snd_nxt;
+
+	wire_send_at(&self->w, start + 4, ACK | FIN, NULL, 0);
+	EXPECT_EQ(start, wire_expect(&self->w, ACK).ack);
+	EXPECT_EQ(0, wait_events(self->fd, POLLIN | POLLRDHUP, 0));
+	EXPECT_EQ(TCP_ESTABLISHED, state());
+	wire_send_at(&self->w, start, ACK, "data", 4);
+	EXPECT_EQ(start + 5, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(reads(self->fd, "data"));
+	EXPECT_EQ(-1, recv_errno(self->fd));
+	EXPECT_EQ(TCP_CLOSE_WAIT, state());
+}
+
+TEST_F(segment, repeated_fin_is_acknowledged_again)
+{
+	uint32_t start = self->w.snd_nxt;
+
+	wire_send(&self->w, ACK | FIN, NULL, 0);
+	EXPECT_EQ(start + 1, wire_expect(&self->w, ACK).ack);
+	wire_send_at(&self->w, start, ACK | FIN, NULL, 0);
+	EXPECT_EQ(start + 1, wire_expect(&self->w, ACK).ack);
+	EXPECT_EQ(TCP_CLOSE_WAIT, state());
+}
+
+TEST_F(segment, close_takes_all_four_segments)
+{
+	struct segment fin;
+
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	EXPECT_EQ(self->w.rcv_nxt, fin.seq);
+	EXPECT_EQ(TCP_FIN_WAIT1, state());
+	wire_ack(&self->w, &fin);
+	EXPECT_TRUE(wait_until(state() == TCP_FIN_WAIT2, 5000));
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(wait_until(state() == TCP_TIME_WAIT, 5000));
+}
+
+TEST_F(segment, fin_with_acknowledgement_goes_straight_to_time_wait)
+{
+	struct segment fin;
+
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	self->w.rcv_nxt = fin.seq + 1;
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(wait_until(state() == TCP_TIME_WAIT, 5000));
+}
+
+TEST_F(segment, simultaneous_close)
+{
+	struct segment fin;
+
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	EXPECT_TRUE(wait_until(state() == TCP_CLOSING, 5000));
+	wire_ack(&self->w, &fin);
+	EXPECT_TRUE(wait_until(state() == TCP_TIME_WAIT, 5000));
+}
+
+TEST_F(segment, passive_close_ends_with_the_last_acknowledgement)
+{
+	struct segment fin;
+
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	EXPECT_EQ(-1, recv_errno(self->fd));
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	EXPECT_EQ(TCP_LAST_ACK, state());
+	wire_ack(&self->w, &fin);
+	EXPECT_TRUE(wait_until(state() == 0, 5000));
+}
+
+TEST_F(segment, fin_repeated_in_time_wait_is_acknowledged)
+{
+	struct segment fin;
+
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	self->w.rcv_nxt = fin.seq + 1;
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	wire_expect(&self->w, ACK);
+	wire_send_at(&self->w, self->w.snd_nxt - 1, FIN | ACK, NULL, 0);
+	EXPECT_EQ(self->w.snd_nxt, wire_expect(&self->w, ACK).ack);
+	EXPECT_EQ(TCP_TIME_WAIT, state());
+}
+
+TEST_F(segment, new_syn_in_time_wait_opens_again)
+{
+	struct segment s;
+	uint32_t end;
+
+	close(self->fd);
+	s = wire_expect(&self->w, FIN);
+	self->w.rcv_nxt = s.seq + 1;
+	wire_send(&self->w, FIN | ACK, NULL, 0);
+	EXPECT_TRUE(wait_until(state() == TCP_TIME_WAIT, 5000));
+	wire_expect(&self->w, ACK);
+	end = self->w.snd_nxt;
+	self->w.snd_nxt = end + 100000;
+	wire_send(&self->w, SYN, NULL, 0);
+	s = wire_expect(&self->w, SYN | ACK);
+	EXPECT_EQ(self->w.snd_nxt, s.ack);
+	wire_ack(&self->w, &s);
+	EXPECT_TRUE(wait_until(state() == TCP_ESTABLISHED, 5000));
+}
+
+SELFTEST_MAIN

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `liboxtcp_preload.so`: with `LD_PRELOAD` an unmodified program's TCP sockets become oxtcp's.
+//!
+//! Only `socket(AF_INET, SOCK_STREAM, 0 or IPPROTO_TCP)` is changed, and of it only the family;
+//! every other call goes to the kernel as it is. There is no silent way back to `AF_INET`: while
+//! the module is not loaded, the program sees `EAFNOSUPPORT`.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use libc::{c_int, c_long};
+
+/// `AF_OXTCP`'s number unless the module was loaded with another.
+const DEFAULT_FAMILY: c_int = 25;
+
+/// The family asked of the kernel in place of `domain`.
+fn rewritten(domain: c_int, kind: c_int, protocol: c_int, oxtcp: impl Fn() -> c_int) -> c_int {
+    let kind = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+    let tcp = domain == libc::AF_INET
+        && kind == libc::SOCK_STREAM
+        && (protocol == 0 || protocol == libc::IPPROTO_TCP);
+    if tcp {
+        oxtcp()
+    } else {
+        domain
+    }
+}
+
+/// The loaded module's number: `OXTCP_FAMILY` if it is set, else as the module publishes it, else
+/// the default. Looked up once: the module cannot change it while sockets are open.
+fn running_family() -> c_int {
+    static FAMILY: AtomicI32 = AtomicI32::new(0);
+    match FAMILY.load(Ordering::Relaxed) {
+        0 => {
+            let family = look_up_family();
+            FAMILY.store(family, Ordering::Relaxed);
+            family
+        }
+        family => family,
+    }
+}
+
+fn look_up_family() -> c_int {
+    let published = [
+        "/proc/sys/net/oxtcp/family",
+        "/sys/module/oxtcp/parameters/family",
+    ];
+    std::env::var("OXTCP_FAMILY")
+        .ok()
+        .into_iter()
+        .chain(
+            published
+                .iter()
+                .filter_map(|path| std::fs::read_to_string(path).ok()),
+        )
+        .find_map(|text| text.trim().parse().ok())
+        .unwrap_or(DEFAULT_FAMILY)
+}
+
+/// As `socket(2)`, with the family of a TCP socket changed.
+#[no_mangle]
+pub extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    let domain = rewritten(domain, kind, protocol, running_family);
+    // SAFETY: socket(2) takes three integers and touches no memory of ours. libc's wrapper sets
+    // errno as the C library's `socket` does.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_socket,
+            c_long::from(domain),
+            c_long::from(kind),
+            c_long::from(protocol),
+        )
+    };
+    // A descriptor and -1 both fit.
+    fd as c_int
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libc::{
+        AF_INET, AF_INET6, AF_UNIX, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, SOCK_CLOEXEC,
+        SOCK_DGRAM, SOCK_NONBLOCK, SOCK_RAW, SOCK_STREAM,
+    };
+
+    const IPPROTO_MPTCP: c_int = 262;
+
+    #[test]
+    fn tcp_sockets_change_their_family() {
+        for kind in [
+            SOCK_STREAM,
+            SOCK_STREAM | SOCK_NONBLOCK,
+            SOCK_STREAM | SOCK_CLOEXEC,
+            SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+        ] {
+            for protocol in [0, IPPROTO_TCP] {
+                assert_eq!(rewritten(AF_INET, kind, protocol, || 77), 77);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_else_stays() {
+        for (domain, kind, protocol) in [
+            (AF_INET, SOCK_DGRAM, 0),
+            (AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+            (AF_INET, SOCK_STREAM, IPPROTO_SCTP),
+            (AF_INET, SOCK_STREAM, IPPROTO_MPTCP),
+            (AF_INET, SOCK_RAW, IPPROTO_TCP),
+            (AF_INET6, SOCK_STREAM, 0),
+            (AF_UNIX, SOCK_STREAM, 0),
+            (AF_INET, 0, 0),
+            (AF_INET, SOCK_STREAM | 0x100, 0),
+        ] {
+            assert_eq!(rewritten(domain, kind, protocol, || 77), domain);
+        }
+    }
+}
