@@ -65,7 +65,6 @@ pub(super) fn disconnect(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener
         locked.set_error(ECONNRESET);
     }
     dissolve(locked);
-    let _ = locked.take_error();
     locked.phase = Phase::Unconnected;
     listener
 }

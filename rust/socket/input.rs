@@ -14,7 +14,7 @@ use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Verdict}
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::user::{Icmp, IcmpVerdict};
+use crate::tcp::user::IcmpVerdict;
 
 /// A segment to one of our ports.
 pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
@@ -136,18 +136,21 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
 pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(sock) = net.ehash().lookup(&error.tuple) else { return };
     net.count(Counter::IcmpErrors);
+    if error.mtu == 0 && error.errno == 0 {
+        return;
+    }
     // A process has the socket: an ICMP error may always be lost.
     let Some(mut locked) = sock.try_lock_bh() else { return };
-    let kind = if error.fatal { Icmp::Hard } else { Icmp::Soft };
+    if error.mtu != 0 {
+        // The route knows the new MTU; what was too large is found lost and sent again.
+        return flush(&mut locked);
+    }
     let Conn::Open(tcb) = &mut locked.conn else { return };
-    let (verdict, mut events) = tcb.on_icmp(kind, SeqNumber(error.seq));
+    let (verdict, mut events) = tcb.on_icmp(SeqNumber(error.seq));
     let errno = kernel::error::Error::from_errno(-error.errno);
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),
-        IcmpVerdict::Remember if error.errno != 0 && error.mtu == 0 => {
-            locked.set_soft_error(Some(errno));
-        }
-        IcmpVerdict::Remember => {}
+        IcmpVerdict::Remember => locked.set_soft_error(Some(errno)),
         IcmpVerdict::Abort => {
             locked.set_error(errno);
             locked.wake_error();
@@ -155,7 +158,4 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         }
     }
     apply(&mut locked, &events);
-    if error.mtu != 0 {
-        flush(&mut locked);
-    }
 }

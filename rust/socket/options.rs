@@ -119,6 +119,8 @@ fn set_congestion(value: &OptValue) -> Result {
 
 /// `SO_KEEPALIVE` was set.
 pub fn keepalive(locked: &mut Locked<'_, Oxtcp>, on: bool) {
+    let net = locked.net();
+    locked.read_settings(net);
     locked.config.keepalive = on;
     keepalive_changed(locked);
 }

@@ -96,7 +96,10 @@ impl SockState {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
             retries: ipv4.retries2,
-            orphan_retries: ipv4.orphan_retries,
+            orphan_retries: match ipv4.orphan_retries {
+                0 => 8,
+                n => n,
+            },
             fin_timeout: match chosen.linger2 {
                 Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
                 Some(s) if s < 0 => Duration::ZERO,

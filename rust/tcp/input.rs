@@ -180,8 +180,14 @@ impl Tcb {
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;
         }
+        let expected = self.rcv_nxt;
         self.text(config, seg, rx, now, events);
         self.fin(config, now, events);
+        let alive = !matches!(self.state, State::Closed | State::TimeWait);
+        if alive && seg.seq_len() > 0 && self.rcv_nxt == expected {
+            // Nothing of it was next in turn: the peer has to hear what is (RFC 5681 4.2).
+            self.ack_due = AckDue::Now;
+        }
     }
 
     /// Protection against wrapped sequence numbers (RFC 7323 5.3 R1).

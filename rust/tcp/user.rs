@@ -9,15 +9,6 @@ use super::state::State;
 use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
 use super::time::Instant;
 
-/// An ICMP error, as RFC 5927 and RFC 9293 3.9.2.2 sort them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Icmp {
-    /// Port or protocol unreachable: ends a connection that is being opened.
-    Hard,
-    /// Net or host unreachable and the like: remembered, at most.
-    Soft,
-}
-
 /// What an ICMP error means to a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IcmpVerdict {
@@ -112,15 +103,17 @@ impl Tcb {
     }
 
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it
-    /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened (5.2).
-    pub fn on_icmp(&mut self, kind: Icmp, seq: super::seq::SeqNumber) -> (IcmpVerdict, Events) {
+    /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened. There, as
+    /// in Linux and unlike RFC 9293's MUST-56, any is: nothing is lost yet, and the user need not
+    /// wait for minutes.
+    pub fn on_icmp(&mut self, seq: super::seq::SeqNumber) -> (IcmpVerdict, Events) {
         let mut events = Events::default();
         let in_flight = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);
         if !in_flight || self.state == State::Closed {
             return (IcmpVerdict::Ignore, events);
         }
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        if opening && kind == Icmp::Hard {
+        if opening {
             self.end(Some(Error::Refused), &mut events);
             return (IcmpVerdict::Abort, events);
         }

@@ -27,7 +27,6 @@ pub struct Oracle {
     pub segments: u64,
     pub retransmissions: u64,
     pub fast_retransmits: u64,
-    pub timeouts: u64,
 }
 
 impl Oracle {
