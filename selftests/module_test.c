@@ -72,7 +72,7 @@ TEST_F(module, is_kept_by_an_open_socket_and_unloads_after_it)
 
 	ASSERT_TRUE(becomes_unused());
 	fd = own_socket(0);
-	EXPECT_EQ(1, references());
+	EXPECT_LT(0, references());
 	EXPECT_EQ(EAGAIN, unload());
 	EXPECT_EQ(0, bind_to(fd, "127.0.0.1", 0));
 	close(fd);
@@ -86,23 +86,19 @@ TEST_F(module, is_kept_by_an_open_socket_and_unloads_after_it)
 
 TEST_F(module, is_kept_by_a_connection_that_outlives_its_file)
 {
-	int listener, client, server;
+	struct combo combo = { .path = LOOPBACK, .server = INET, .client = OWN };
+	struct pair p;
 
 	make_network(LOOPBACK);
 	ASSERT_TRUE(becomes_unused());
-	listener = own_listen("127.0.0.1", 1);
-	client = own_socket(0);
-	ASSERT_EQ(0, connect_to(client, "127.0.0.1", local_port(listener)));
-	server = accept(listener, NULL, NULL);
-	ASSERT_LE(0, server);
-	fill(client);
-	close(client);
-	close(listener);
+	p = make_pair(&combo);
+	fill(p.client);
+	close(p.client);
 	/* Its data have not been taken: the closed end goes on. */
-	EXPECT_EQ(2, references());
+	EXPECT_LT(0, references());
 	EXPECT_EQ(EAGAIN, unload());
-	drain(server);
-	close(server);
+	drain(p.server);
+	close(p.server);
 	EXPECT_TRUE(becomes_unused());
 }
 

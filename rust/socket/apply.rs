@@ -6,7 +6,7 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{time_wait, Oxtcp};
+use super::{buffers, time_wait, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
@@ -48,6 +48,12 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     }
     if events.acked > 0 {
         locked.send_buffer().release(events.acked);
+    }
+    if events.acked > 0 || events.connected {
+        buffers::expand_send(locked);
+    }
+    if events.connected {
+        buffers::start(locked);
     }
     mirror_state(locked);
     if events.connected {

@@ -10,7 +10,7 @@ use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Rx;
 use super::sock_state::{initial_window, Conn, Phase, SockState};
-use super::{identity, now, Oxtcp};
+use super::{buffers, identity, now, Oxtcp};
 use crate::net::route::{advmss_back, Route};
 use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
 use crate::tcp::config::Config;
@@ -278,6 +278,8 @@ fn make_child(
     child.set_state(State::SynReceived.number());
     child.conn = Conn::Open(tcb);
     child.set_state(State::Established.number());
+    buffers::expand_send(child);
+    buffers::start(child);
     net.ehash().insert(child)
 }
 

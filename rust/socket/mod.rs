@@ -16,6 +16,7 @@
 pub mod accept_queue;
 pub mod apply;
 pub mod bind;
+pub mod buffers;
 pub mod close;
 pub mod connect;
 pub mod dump;

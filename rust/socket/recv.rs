@@ -49,6 +49,7 @@ pub fn recvmsg(
     };
     if done > 0 && !flags.peek() {
         consumed(&mut locked);
+        super::buffers::adjust_receive(&mut locked, done);
     }
     match result {
         Err(e) if done == 0 => Err(e),

@@ -5,6 +5,8 @@
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::ports::Owner;
+use super::now;
+use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
@@ -59,6 +61,7 @@ pub struct SockState {
     pub(super) chosen: Chosen,
     /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
     pub(super) done: bool,
+    pub(super) receive_space: ReceiveSpace,
 }
 
 impl SockState {
@@ -71,6 +74,7 @@ impl SockState {
             config: Config::default(),
             chosen: Chosen::default(),
             done: false,
+            receive_space: ReceiveSpace::new(0, now()),
         };
         state.read_settings(net);
         state

@@ -23,13 +23,14 @@ impl Tcb {
         events: &mut Events,
     ) {
         let news = self.take_sack(seg);
-        if seg.ack.after(self.snd_una) {
+        let advances = seg.ack.after(self.snd_una);
+        if advances {
             self.advance(config, seg, now, events);
         } else if seg.ack == self.snd_una && self.is_duplicate(seg, news) {
             self.dup_acks = self.dup_acks.saturating_add(1);
         }
         self.detect_loss(now, events);
-        self.update_window(seg);
+        self.update_window(seg, advances);
         self.after_fin_acked(config, now, events);
     }
 
@@ -175,6 +176,12 @@ impl Tcb {
         }
     }
 
+    /// The congestion window: never less than a segment, whatever the segment size has become since
+    /// the window was set, else nothing could ever be sent.
+    pub(super) fn cwnd(&self) -> u32 {
+        self.congestion.window().max(self.mss32())
+    }
+
     /// Bytes that are taken to be in the network (RFC 6675's pipe).
     pub(super) fn pipe(&self) -> u32 {
         let arrived = if self.sack {
@@ -188,16 +195,22 @@ impl Tcb {
         self.flight().saturating_sub(arrived).saturating_sub(lost)
     }
 
-    /// SND.WND, from a segment newer than the last that set it.
-    fn update_window(&mut self, seg: &Segment) {
-        let newer = self.snd_wl1.before(seg.seq)
-            || (self.snd_wl1 == seg.seq && self.snd_wl2.at_or_before(seg.ack));
-        if !newer || seg.ack.before(self.snd_una) {
+    /// SND.WND, from a segment newer than the last that set it. As in Linux one that acknowledges
+    /// more is newer, whatever its sequence number: else a window counted from the old SND.UNA would
+    /// move with SND.UNA beyond what the peer ever offered. Of two with the same numbers the one
+    /// with the larger window is the newer, for windows do not shrink.
+    fn update_window(&mut self, seg: &Segment, advances: bool) {
+        if seg.ack.before(self.snd_una) {
             return;
         }
         let wnd = self.window_of(seg);
+        let newer = advances
+            || self.snd_wl1.before(seg.seq)
+            || (self.snd_wl1 == seg.seq && (wnd > self.snd_wnd || wnd == 0));
+        if !newer {
+            return;
+        }
         self.snd_wl1 = seg.seq;
-        self.snd_wl2 = seg.ack;
         if wnd != self.snd_wnd {
             self.snd_wnd = wnd;
             self.max_snd_wnd = self.max_snd_wnd.max(wnd);

@@ -123,7 +123,6 @@ impl Tcb {
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
-        self.snd_wl2 = seg.ack;
         self.snd_sml = seg.ack;
         self.rtx_next = seg.ack;
         self.backoff = 0;

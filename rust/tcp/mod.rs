@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod ack;
+pub mod buffer_space;
 pub mod config;
 pub mod congestion;
 pub mod events;

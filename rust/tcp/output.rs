@@ -106,7 +106,7 @@ impl Tcb {
         let hole = self.scoreboard.next_hole(from, self.lost_edge())?;
         let first = hole.start == self.snd_una;
         let mss = self.mss32();
-        let room = match self.congestion.window().saturating_sub(self.pipe()) {
+        let room = match self.cwnd().saturating_sub(self.pipe()) {
             room if first => room.max(mss),
             room => room,
         };
@@ -140,7 +140,7 @@ impl Tcb {
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
-        let room = self.congestion.window().saturating_sub(self.pipe());
+        let room = self.cwnd().saturating_sub(self.pipe());
         let allowed = window.min(room).min(limits.max_run.max(mss));
         let mut len = whole_segments(waiting, allowed, mss);
 
@@ -265,16 +265,12 @@ impl Tcb {
         let offered = self.rcv_wnd();
         let step = u32::from(config.mss).min(rx.capacity() / 2);
         let space = rx.space();
-        let window = if space >= offered.saturating_add(step) {
-            space
-        } else {
-            offered
-        };
         let unit = 1u32 << self.rcv_scale;
-        let wire = if window == offered {
-            window.div_ceil(unit)
+        let kept = offered.div_ceil(unit);
+        let wire = if space >= offered.saturating_add(step) {
+            kept.max(space / unit)
         } else {
-            window / unit
+            kept
         };
         let wire = u16::try_from(wire).unwrap_or(u16::MAX);
         self.rcv_adv = self

@@ -114,9 +114,8 @@ pub struct Tcb {
     pub(super) snd_wnd: u32,
     /// Largest window the peer ever offered, bytes.
     pub(super) max_snd_wnd: u32,
-    /// SEG.SEQ and SEG.ACK of the last window update.
+    /// SEG.SEQ of the last window update.
     pub(super) snd_wl1: SeqNumber,
-    pub(super) snd_wl2: SeqNumber,
     /// End of the last segment sent that was not full (Minshall's rule).
     pub(super) snd_sml: SeqNumber,
     /// Where retransmission goes on, while recovering.
@@ -201,7 +200,6 @@ impl Tcb {
             snd_wnd: 0,
             max_snd_wnd: 0,
             snd_wl1: iss,
-            snd_wl2: iss,
             snd_sml: iss,
             rtx_next: iss,
             iss,

@@ -28,7 +28,7 @@ fn run(seed: u64) -> Result<Outcome, String> {
         let mut world = World::new(params, true);
         let second = catch_unwind(AssertUnwindSafe(|| world.run()));
         let same = if second.is_err() { "" } else { "NOT REPRODUCED\n" };
-        format!("{}{params:#?}\n{same}seed {seed}", world.trace.text())
+        format!("{}{params:?}\n{same}seed {seed}", world.report())
     })
 }
 

@@ -48,7 +48,8 @@ static int selftest_main(int argc, char **argv)
 }
 
 #define SELFTEST_MAIN \
-	int main(int argc, char **argv) { \
+	int main(int argc, char **argv) \
+	{ \
 		return selftest_main(argc, argv); \
 	}
 

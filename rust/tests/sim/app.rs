@@ -41,6 +41,8 @@ pub struct App {
     /// When it may write and read again, µs.
     pub write_at: u64,
     pub read_at: u64,
+    /// When it was last asked, µs.
+    pub asked_at: u64,
 }
 
 impl App {
@@ -56,6 +58,7 @@ impl App {
             at_end: false,
             write_at: 0,
             read_at: 0,
+            asked_at: 0,
         }
     }
 
@@ -105,10 +108,8 @@ impl App {
     }
 
     /// When it wants to be asked again, if that is only a matter of time.
-    pub fn wakes_at(&self, now: u64) -> Option<u64> {
-        if self.closed {
-            return None;
-        }
-        [self.write_at, self.read_at].into_iter().filter(|at| *at > now).min()
+    pub fn wakes_at(&self) -> Option<u64> {
+        let later = |at: &u64| *at > self.asked_at && !self.closed;
+        [self.write_at, self.read_at].into_iter().filter(later).min()
     }
 }

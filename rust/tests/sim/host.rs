@@ -15,7 +15,7 @@ use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::syn_received::{self, on_listen, ListenVerdict, SynReceived, TimerVerdict};
 use oxtcp_core::tcp::tcb::TxLimits;
-use oxtcp_core::tcp::time::Instant;
+use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
 use oxtcp_core::tcp::Tcb;
 use std::collections::VecDeque;
@@ -108,6 +108,14 @@ impl Host {
             Conn::Open(tcb) => tcb.state(),
             Conn::TimeWait(_) => State::TimeWait,
             Conn::Closed => State::Closed,
+        }
+    }
+
+    /// All that the core knows, for a report.
+    pub fn dump(&self) -> String {
+        match &self.conn {
+            Conn::Open(tcb) => format!("{tcb:?}"),
+            _ => format!("{:?}", self.state()),
         }
     }
 
@@ -224,6 +232,7 @@ impl Host {
     fn app_step(&mut self, now: Instant) -> bool {
         let config = self.config();
         let us = now.us();
+        self.app.asked_at = us;
         if self.rx.readable() > 0 || self.eof || self.error.is_some() {
             let wanted = self.app.wants_to_read(us);
             if wanted > 0 && self.rx.readable() > 0 {
@@ -337,7 +346,8 @@ impl Host {
             self.oracle.transmitted(tcb, &config, &out);
             self.outbox.push((out, text));
         }
-        self.oracle.settled(tcb, now);
+        let slack = Duration::from_us(self.params.slack);
+        self.oracle.settled(tcb, slack, now);
     }
 
     /// Segments of the outbox, as bytes; a run in one piece if the path takes it so.

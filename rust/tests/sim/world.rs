@@ -46,7 +46,7 @@ pub struct World {
     links: [Link; 2],
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     order: u64,
-    pub trace: Trace,
+    trace: Trace,
     states: [State; 2],
     /// The host that lost its connection first, without an error.
     first_over: Option<usize>,
@@ -68,6 +68,12 @@ impl World {
             states: [State::Closed; 2],
             first_over: None,
         }
+    }
+
+    /// The trace, and what both ends know at the end.
+    pub fn report(&self) -> String {
+        let [a, b] = [0, 1].map(|i| self.hosts[i].dump());
+        format!("{}A {a}\nB {b}\n", self.trace.text())
     }
 
     fn push(&mut self, at: u64, event: Event) {
@@ -124,7 +130,7 @@ impl World {
     fn wakes_at(&self, i: usize) -> Option<u64> {
         let host = &self.hosts[i];
         let timer = host.deadline().map(|at| at.us() + host.params.slack);
-        let app = host.app.wakes_at(self.now);
+        let app = host.app.wakes_at();
         timer.into_iter().chain(app).min()
     }
 

@@ -39,7 +39,10 @@ pub fn run(tests: &[Test]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| {
-        arguments.is_empty() || arguments.iter().any(|a| a.strip_prefix("rust.") == Some(name))
+        arguments.is_empty()
+            || arguments
+                .iter()
+                .any(|a| a.strip_prefix("rust.") == Some(name))
     };
     let tests: Vec<&Test> = tests.iter().filter(|(name, _)| wanted(name)).collect();
     println!("TAP version 13\n1..{}", tests.len());

@@ -19,12 +19,17 @@ pub enum Stack {
 }
 
 /// Each combination of server and client that has the family under test in it.
-pub const COMBINATIONS: [(Stack, Stack); 3] =
-    [(Stack::Own, Stack::Inet), (Stack::Inet, Stack::Own), (Stack::Own, Stack::Own)];
+pub const COMBINATIONS: [(Stack, Stack); 3] = [
+    (Stack::Own, Stack::Inet),
+    (Stack::Inet, Stack::Own),
+    (Stack::Own, Stack::Own),
+];
 
 /// Makes the loopback device of the current namespace usable.
 pub fn loopback_up() {
-    let done = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    let done = Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status();
     assert!(done.expect("ip").success());
 }
 

@@ -20,7 +20,10 @@ pub const TESTS: &[Test] = &[
     ("read_and_write_both_ways", read_and_write_both_ways),
     ("vectored_read_and_write", vectored_read_and_write),
     ("peek_leaves_the_data", peek_leaves_the_data),
-    ("lines_through_a_buffered_reader", lines_through_a_buffered_reader),
+    (
+        "lines_through_a_buffered_reader",
+        lines_through_a_buffered_reader,
+    ),
     ("shutdown_is_end_of_file", shutdown_is_end_of_file),
     ("drop_is_end_of_file", drop_is_end_of_file),
     ("nonblocking_would_block", nonblocking_would_block),
@@ -31,10 +34,16 @@ pub const TESTS: &[Test] = &[
     ("connect_timeout_connects", connect_timeout_connects),
     ("zero_linger_resets", zero_linger_resets),
     ("error_is_taken_once", error_is_taken_once),
-    ("cloned_stream_reads_and_writes_on_two_threads", cloned_stream_on_two_threads),
+    (
+        "cloned_stream_reads_and_writes_on_two_threads",
+        cloned_stream_on_two_threads,
+    ),
     ("incoming_serves_many_threads", incoming_serves_many_threads),
     ("copy_is_byte_identical", copy_is_byte_identical),
-    ("one_socket_read_by_many_threads_loses_nothing", one_socket_read_by_many_threads),
+    (
+        "one_socket_read_by_many_threads_loses_nothing",
+        one_socket_read_by_many_threads,
+    ),
 ];
 
 fn names_of_both_ends_agree() {
@@ -62,7 +71,9 @@ fn read_and_write_both_ways() {
 fn vectored_read_and_write() {
     for (server, client) in COMBINATIONS {
         let (mut server, mut client) = pair(server, client);
-        let sent = client.write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b"cde")]).unwrap();
+        let sent = client
+            .write_vectored(&[IoSlice::new(b"ab"), IoSlice::new(b"cde")])
+            .unwrap();
         assert_eq!(sent, 5);
         let mut whole = [0; 5];
         assert!(server.peek(&mut whole).unwrap() > 0);
@@ -106,7 +117,10 @@ fn shutdown_is_end_of_file() {
         let mut got = Vec::new();
         server.read_to_end(&mut got).unwrap();
         assert_eq!(got, b"last");
-        assert_eq!(client.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        assert_eq!(
+            client.write(b"x").unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
         server.write_all(b"answer").unwrap();
         drop(server);
         got.clear();
@@ -130,7 +144,10 @@ fn nonblocking_would_block() {
     for (server, client) in COMBINATIONS {
         let (mut server, mut client) = pair(server, client);
         server.set_nonblocking(true).unwrap();
-        assert_eq!(server.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            server.read(&mut [0; 1]).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         client.set_nonblocking(true).unwrap();
         let block = vec![0; 1 << 20];
         let full = loop {
@@ -149,7 +166,10 @@ fn read_timeout_would_block() {
         server.set_read_timeout(Some(limit)).unwrap();
         assert_eq!(server.read_timeout().unwrap(), Some(limit));
         let start = Instant::now();
-        assert_eq!(server.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(
+            server.read(&mut [0; 1]).unwrap_err().kind(),
+            ErrorKind::WouldBlock
+        );
         assert!(start.elapsed() >= limit);
     }
 }
@@ -166,7 +186,10 @@ fn nodelay_is_kept() {
 fn connect_is_refused() {
     for (server, client) in COMBINATIONS {
         let closed = listen(server).local_addr().unwrap();
-        assert_eq!(connect(client, closed).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            connect(client, closed).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
     }
 }
 
@@ -185,7 +208,9 @@ fn connect_timeout_connects() {
         let listener = listen(server);
         let socket = socket(client);
         let to = listener.local_addr().unwrap();
-        socket.connect_timeout(&to.into(), Duration::from_secs(10) * slowness()).unwrap();
+        socket
+            .connect_timeout(&to.into(), Duration::from_secs(10) * slowness())
+            .unwrap();
         assert_eq!(TcpStream::from(socket).peer_addr().unwrap(), to);
     }
 }
@@ -193,7 +218,9 @@ fn connect_timeout_connects() {
 fn zero_linger_resets() {
     for (server, client) in COMBINATIONS {
         let (mut server, client) = pair(server, client);
-        SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
         drop(client);
         let error = server.read(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -262,7 +289,9 @@ fn incoming_serves_many_threads() {
             let mut stream = stream.unwrap();
             let mut got = [0; 4];
             stream.read_exact(&mut got).unwrap();
-            stream.write_all(&(u32::from_be_bytes(got) + 1).to_be_bytes()).unwrap();
+            stream
+                .write_all(&(u32::from_be_bytes(got) + 1).to_be_bytes())
+                .unwrap();
         }
         for client in clients {
             client.join().unwrap();
@@ -273,7 +302,9 @@ fn incoming_serves_many_threads() {
 fn copy_is_byte_identical() {
     for (server, client) in COMBINATIONS {
         let len = if slowness() > 1 { 256 << 10 } else { 8 << 20 };
-        let data: Vec<u8> = (0..len as u32).map(|i| (i.wrapping_mul(2654435761) >> 13) as u8).collect();
+        let data: Vec<u8> = (0..len as u32)
+            .map(|i| (i.wrapping_mul(2654435761) >> 13) as u8)
+            .collect();
         let expected = Sha256::digest(&data);
         let (mut server, mut client) = pair(server, client);
         let sender = thread::spawn(move || {

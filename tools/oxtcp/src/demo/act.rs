@@ -25,9 +25,9 @@ use crate::state::State;
 /// Length of the listener's accept queue, in connections.
 const BACKLOG: u32 = 4;
 /// Connections that fill the queues, beside the one shown.
-const GUESTS: usize = 3;
+const GUESTS: u32 = 3;
 /// Time between their starts.
-const GUEST_INTERVAL: Duration = Duration::from_millis(15);
+const GUEST_INTERVAL: Duration = Duration::from_millis(12);
 /// How long the data may take.
 const DATA_PATIENCE: Duration = Duration::from_secs(180);
 
@@ -72,7 +72,7 @@ impl Act {
         let listener = self.listen(network, &mut stage)?;
         let (client, server) = self.shake_hands(network, &mut stage, &listener)?;
         self.fill_queues(network, &mut stage, &listener)?;
-        self.send_data(&mut stage, &client, &server)?;
+        self.send_data(network, &mut stage, &client, &server)?;
         self.close(&mut stage, client, server, time_wait_ends)?;
 
         self.title(&mut stage, "The listener goes", "");
@@ -81,7 +81,7 @@ impl Act {
         stage.until("the listener is CLOSED", PATIENCE, |world| {
             world.listener_history() == [State::Listen, State::Closed]
         })?;
-        verdict::check(&stage, self.closes_first, time_wait_ends, GUESTS as u32)
+        verdict::check(&stage, self.closes_first, time_wait_ends, GUESTS)
     }
 
     fn family(&self, side: Side) -> Family {
@@ -219,29 +219,25 @@ impl Act {
         let family = self.client;
         let address = self.address();
         let mut connecting = Vec::new();
-        for _ in 0..GUESTS {
+        for guest in 0..GUESTS {
             let socket = network.namespace(Side::Client).run(|| {
-                Ok(Socket::new(
-                    Domain::from(i32::from(family.number())),
-                    Type::STREAM,
-                    None,
-                )?)
+                let domain = Domain::from(i32::from(family.number()));
+                Ok(Socket::new(domain, Type::STREAM, None)?)
             })?;
             connecting.push(thread::spawn(move || {
+                thread::sleep(GUEST_INTERVAL * guest);
                 socket.connect(&address.into()).map(|()| socket)
             }));
-            stage.linger(GUEST_INTERVAL)?;
         }
-        let guests = GUESTS as u32;
         stage.until("three connections to accept", PATIENCE, |world| {
             world
                 .queues()
-                .is_some_and(|q| (q.syn, q.accept) == (0, guests))
+                .is_some_and(|q| (q.syn, q.accept) == (0, GUESTS))
         })?;
         stage.show_sockets(Side::Server, "-ln", State::Listen.bit())?;
 
         let mut taken = Vec::new();
-        for left in (0..guests).rev() {
+        for left in (0..GUESTS).rev() {
             stage.call(Side::Server, "accept()");
             taken.push(listener.accept().context("accept")?.0);
             stage.until("one connection less to accept", PATIENCE, |world| {
@@ -264,6 +260,7 @@ impl Act {
 
     fn send_data(
         &self,
+        network: &Network,
         stage: &mut Stage<'_>,
         client: &TcpStream,
         server: &TcpStream,
@@ -273,9 +270,10 @@ impl Act {
             stage,
             "3. Data both ways",
             &format!(
-                "   {amount} each way at once. The first segments are drawn, the rest counted."
+                "   {amount} each way at once, on the link without its delay. The first segments\n   are drawn, the rest counted."
             ),
         );
+        network.be_fast()?;
         stage.world.begin_data();
         stage.call(Side::Client, "write(), read()");
         stage.call(Side::Server, "write(), read()");
@@ -295,6 +293,7 @@ impl Act {
         // The last acknowledgements are still on their way.
         stage.linger(Duration::from_millis(200))?;
         let data = stage.world.end_data();
+        network.be_slow()?;
         self.show_data(stage, data, took);
         self.compare(stage, Side::Client, &there)?;
         self.compare(stage, Side::Server, &back)?;

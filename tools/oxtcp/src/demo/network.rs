@@ -13,7 +13,7 @@ use super::event::Side;
 
 /// One way's delay of the link: enough that a state between two segments is seen, little enough
 /// that no retransmission timer (200 ms at least) fires.
-const DELAY: &str = "40ms";
+const DELAY_MS: u32 = 40;
 /// Segments that may wait for a processor at the end of the link. Linux's own limit drops some when
 /// the delay lets many go at once.
 const BACKLOG: &str = "100000";
@@ -65,10 +65,33 @@ impl Network {
             run(&format!(
                 "ip netns exec {name} ethtool -K eth0 tso off gso off gro off"
             ))?;
-            let netem = format!("netem delay {DELAY} limit 100000");
-            run(&format!("tc -n {name} qdisc add dev eth0 root {netem}"))?;
+            run(&format!(
+                "tc -n {name} qdisc add dev eth0 root {}",
+                netem(DELAY_MS)
+            ))?;
         }
         Ok(network)
+    }
+
+    /// Takes the link's delay away, so that data moves at the speed of the ends.
+    pub fn be_fast(&self) -> Result<()> {
+        self.set_delay(0)
+    }
+
+    /// Gives the link its delay again.
+    pub fn be_slow(&self) -> Result<()> {
+        self.set_delay(DELAY_MS)
+    }
+
+    fn set_delay(&self, ms: u32) -> Result<()> {
+        for side in [Side::Client, Side::Server] {
+            let name = side.name();
+            run(&format!(
+                "tc -n {name} qdisc change dev eth0 root {}",
+                netem(ms)
+            ))?;
+        }
+        Ok(())
     }
 
     /// One end's namespace.
@@ -128,6 +151,11 @@ impl Drop for Namespace {
             eprintln!("oxtcp: {e:#}");
         }
     }
+}
+
+/// A queue that keeps each segment for a time.
+fn netem(ms: u32) -> String {
+    format!("netem delay {ms}ms limit 100000")
 }
 
 /// Runs a command of words without spaces.

@@ -224,13 +224,13 @@ impl Pen {
         } else {
             ("-", ">", "<", "~")
         };
-        // Head, a dash at each end, blanks around the text.
-        let room = MIDDLE - 5;
+        // Head, a dash, blanks around the text.
+        let room = MIDDLE - 4;
         let mut text = text.to_owned();
         if text.chars().count() > room {
             text = text.chars().take(room - 1).collect::<String>() + cut;
         }
-        let filled = dash.repeat(room - text.chars().count() + 1);
+        let filled = dash.repeat(room - text.chars().count());
         match to {
             Side::Server => format!("{dash} {text} {filled}{right}"),
             Side::Client => format!("{left}{dash} {text} {filled}"),

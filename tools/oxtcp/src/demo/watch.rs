@@ -40,16 +40,16 @@ pub fn start(
         };
         let mut last = Vec::new();
         while !stop.load(Ordering::Relaxed) {
-            let mut at = now();
             let mut sockets = list();
             // One that turns from a socket into an entry, or back, may be missed while it does.
             if sockets
                 .as_ref()
                 .is_some_and(|sockets| sockets.len() < last.len())
             {
-                at = now();
                 sockets = list();
             }
+            // Reading takes a while: all that is seen in the list has happened by now.
+            let at = now();
             if let Some(sockets) = sockets {
                 if !same(&last, &sockets) {
                     last = sockets.clone();

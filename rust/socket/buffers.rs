@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers that grow with the path, within `tcp_wmem` and `tcp_rmem`, as long as the user has not
+//! set their size.
+
+use super::sock_state::Conn;
+use super::{now, Oxtcp};
+use crate::net::Locked;
+use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
+use crate::tcp::congestion::CongestionControl;
+use crate::tcp::rtt::INITIAL_RTO;
+
+/// Gives the send buffer room for what the congestion window allows.
+pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
+    let Conn::Open(tcb) = &locked.conn else { return };
+    let wanted = send_buffer(tcb.congestion().window(), tcb.mss().into());
+    if wanted <= locked.sndbuf() {
+        return;
+    }
+    let most = locked.net().ipv4().wmem[2];
+    let size = wanted.min(most);
+    if size > locked.sndbuf() {
+        locked.set_sndbuf(size);
+    }
+}
+
+/// Begins to watch how much the user reads.
+pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
+    let window = locked.config.initial_window;
+    locked.receive_space = ReceiveSpace::new(window, now());
+}
+
+/// The user has read `bytes`: the receive buffer may have to grow.
+pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
+    let Conn::Open(tcb) = &locked.conn else { return };
+    let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
+    let mss = u32::from(locked.config.mss);
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else { return };
+    let net = locked.net();
+    let ipv4 = net.ipv4();
+    // The buffer's memory is twice the text that it is meant to hold.
+    let size = window.saturating_mul(2).min(ipv4.rmem[2]);
+    if ipv4.moderate_rcvbuf && size > locked.rcvbuf() {
+        locked.set_rcvbuf(size);
+    }
+}
