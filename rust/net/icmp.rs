@@ -106,7 +106,6 @@ pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ih
     let mut fatal = false;
     // SAFETY: The pointer is valid.
     let errno = unsafe { b::ox_icmp_errno(icmp_type, code, &mut fatal) }.abs();
-    net.count(Counter::IcmpErrors);
     F::icmp_error(
         net,
         &IcmpError {

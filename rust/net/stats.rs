@@ -80,7 +80,7 @@ counters! {
     OfoQueue,
     /// Segments put on a backlog.
     Backlog,
-    /// ICMP errors about our segments.
+    /// ICMP errors about a connection of ours.
     IcmpErrors,
     /// ICMP errors whose quoted sequence number is not in flight (RFC 5927).
     OutOfWindowIcmps,

@@ -25,7 +25,11 @@ impl<T> AcceptQueue<T> {
         for _ in 0..size {
             slots.push(None, GFP_KERNEL)?;
         }
-        Ok(Self { slots, head: 0, len: 0 })
+        Ok(Self {
+            slots,
+            head: 0,
+            len: 0,
+        })
     }
 
     /// Changes the bound, keeping what is queued in its order. A bound below the present length
@@ -47,6 +51,11 @@ impl<T> AcceptQueue<T> {
     /// Connections in the queue.
     pub fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether no connection waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// Whether the next connection has to wait.

@@ -13,7 +13,10 @@ use crate::tcp::state::State;
 use kernel::prelude::*;
 
 /// Both directions.
-pub(super) const BOTH: Shutdown = Shutdown { read: true, write: true };
+pub(super) const BOTH: Shutdown = Shutdown {
+    read: true,
+    write: true,
+};
 
 /// Publishes for those without the lock how much there is to read or to accept.
 pub(super) fn publish_readable(locked: &mut Locked<'_, Oxtcp>) {
@@ -68,7 +71,10 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     }
     if events.peer_closed {
         locked.done = true;
-        locked.add_shutdown(Shutdown { read: true, write: false });
+        locked.add_shutdown(Shutdown {
+            read: true,
+            write: false,
+        });
         if !locked.is_orphan() {
             locked.wake_state_change(false);
             locked.wake_fin(events.time_wait.is_some());
@@ -79,7 +85,11 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     }
     if let (Some(entry), Some(owner)) = (events.time_wait, locked.owner) {
         let local = locked.sock().local();
-        let owner = Owner { addr: local.ip().to_bits(), role: Role::TimeWait, ..owner };
+        let owner = Owner {
+            addr: local.ip().to_bits(),
+            role: Role::TimeWait,
+            ..owner
+        };
         time_wait::enter(net, &locked.sock().tuple(), entry, owner);
     }
     if events.closed || events.time_wait.is_some() {

@@ -13,7 +13,12 @@ use kernel::sync::Arc;
 
 /// How `sock` looks to the bind table with the address `addr`.
 pub(super) fn owner(sock: &Sock<Oxtcp>, addr: core::net::Ipv4Addr, role: Role) -> Owner {
-    Owner { addr: addr.to_bits(), dev: sock.bound_dev(), reuse: sock.reuse(), role }
+    Owner {
+        addr: addr.to_bits(),
+        dev: sock.bound_dev(),
+        reuse: sock.reuse(),
+        role,
+    }
 }
 
 /// bind(2), by the rules and with the errors of ip(7) and tcp(7): `EADDRNOTAVAIL`, `EACCES`,
@@ -100,7 +105,10 @@ fn claim(net: &Net, port: u16, owner: Owner, dev: i32) -> Result {
 
 fn reserve(net: &Net, port: u16, owner: Owner, dev: i32) -> Result<Arc<Reservation>> {
     let addr = SocketAddrV4::new(owner.addr.into(), port);
-    Ok(Arc::new(Reservation::new(net, addr, owner.reuse, dev)?, GFP_KERNEL)?)
+    Ok(Arc::new(
+        Reservation::new(net, addr, owner.reuse, dev)?,
+        GFP_KERNEL,
+    )?)
 }
 
 /// One more owner of a port that is ours already.
@@ -128,10 +136,16 @@ pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
 /// `SO_REUSEADDR` or the device may have changed since the port was taken; and the role changes:
 /// tells the table.
 pub(super) fn change_role(locked: &mut Locked<'_, Oxtcp>, role: Role) -> Result {
-    let Some(old) = locked.owner else { return Ok(()) };
+    let Some(old) = locked.owner else {
+        return Ok(());
+    };
     let new = owner(locked.sock(), *locked.sock().local().ip(), role);
     if new != old {
-        locked.net().bind_table.lock().change(locked.sock().local().port(), &old, new)?;
+        locked
+            .net()
+            .bind_table
+            .lock()
+            .change(locked.sock().local().port(), &old, new)?;
         locked.owner = Some(new);
     }
     Ok(())

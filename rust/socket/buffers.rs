@@ -12,7 +12,9 @@ use crate::tcp::rtt::INITIAL_RTO;
 
 /// Gives the send buffer room for what the congestion window allows.
 pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
-    let Conn::Open(tcb) = &locked.conn else { return };
+    let Conn::Open(tcb) = &locked.conn else {
+        return;
+    };
     let wanted = send_buffer(tcb.congestion().window(), tcb.mss().into());
     if wanted <= locked.sndbuf() {
         return;
@@ -32,11 +34,15 @@ pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
 
 /// The user has read `bytes`: the receive buffer may have to grow.
 pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
-    let Conn::Open(tcb) = &locked.conn else { return };
+    let Conn::Open(tcb) = &locked.conn else {
+        return;
+    };
     let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
     let mss = u32::from(locked.config.mss);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else { return };
+    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else {
+        return;
+    };
     let net = locked.net();
     let ipv4 = net.ipv4();
     // The buffer's memory is twice the text that it is meant to hold.

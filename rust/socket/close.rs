@@ -137,7 +137,10 @@ fn close(locked: &mut Locked<'_, Oxtcp>, net: &Net) {
 
 /// `SO_LINGER`: waits until the peer has everything.
 fn wait_closed(locked: &mut Locked<'_, Oxtcp>, mut timeout: Timeout) {
-    while matches!(locked.state(), State::FinWait1 | State::Closing | State::LastAck) {
+    while matches!(
+        locked.state(),
+        State::FinWait1 | State::Closing | State::LastAck
+    ) {
         if locked.wait(&mut timeout).is_err() {
             return;
         }

@@ -74,7 +74,11 @@ fn open(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
     let sock = locked.sock();
     let bound = sock.local();
     // A port left from an earlier connection is not ours any more.
-    let local = if locked.owner.is_some() { bound } else { SocketAddrV4::new(*bound.ip(), 0) };
+    let local = if locked.owner.is_some() {
+        bound
+    } else {
+        SocketAddrV4::new(*bound.ip(), 0)
+    };
     let route = Route::to(locked, local, remote)?;
     let source = route.source();
     let remote = SocketAddrV4::new(route.destination(), remote.port());
@@ -139,15 +143,14 @@ fn take_tuple(
 
 /// An ephemeral port that gives a tuple nobody has: from a start that only we can foresee for this
 /// destination, and moves on with each connection (RFC 6056 3.3.3).
-fn choose_port(
-    locked: &mut Locked<'_, Oxtcp>,
-    source: Ipv4Addr,
-    remote: SocketAddrV4,
-) -> Result {
+fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketAddrV4) -> Result {
     let net = locked.net();
     let (min, max) = local_ports(net);
     let count = u32::from(max - min) + 1;
-    let tuple = FourTuple { local: SocketAddrV4::new(source, 0), remote };
+    let tuple = FourTuple {
+        local: SocketAddrV4::new(source, 0),
+        remote,
+    };
     let hash = random::tuple_hash(&tuple, identity::PORT_SALT) as u32;
     let start = hash.wrapping_add(net.next_port.fetch_add(1, Relaxed)) % count;
     let owner = owner(locked.sock(), source, Role::Ephemeral);

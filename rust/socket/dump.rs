@@ -49,8 +49,14 @@ type Emit<'a> = dyn FnMut(&Entry<'_, Oxtcp>, u64) -> bool + 'a;
 /// Shows the sockets from position `from` on, until `emit` says that it has enough.
 pub fn dump(net: &Net, from: u64, emit: &mut Emit<'_>) {
     let at = Position::new(from);
-    let start = |section| if at.section == section { (at.place, at.sub) } else { (0, 0) };
-    if at.section <= LISTENERS {
+    let start = |section| {
+        if at.section == section {
+            (at.place, at.sub)
+        } else {
+            (0, 0)
+        }
+    };
+    if at.section == LISTENERS {
         let (place, sub) = start(LISTENERS);
         if !listeners(net, place, sub, emit) {
             return;
@@ -98,9 +104,15 @@ fn listeners(net: &Net, mut place: u64, mut sub: u64, emit: &mut Emit<'_>) -> bo
 
 fn half_open(sock: &ARef<Sock<Oxtcp>>, n: usize) -> Option<(FourTuple, u8, Instant)> {
     let locked = sock.lock();
-    let Conn::Listening(listener) = &locked.conn else { return None };
+    let Conn::Listening(listener) = &locked.conn else {
+        return None;
+    };
     let (key, entry) = listener.nth(n)?;
-    Some((key.tuple(sock.local().port()), entry.retries(), entry.deadline()))
+    Some((
+        key.tuple(sock.local().port()),
+        entry.retries(),
+        entry.deadline(),
+    ))
 }
 
 fn small_entry<'a>(
@@ -128,7 +140,11 @@ fn connections(net: &Net, place: u64, sub: u64, emit: &mut Emit<'_>) -> bool {
     let mut skip = sub as usize;
     for bucket in place as usize..table.buckets() {
         let mut show = |sock: &Sock<Oxtcp>, index: usize| {
-            socket(sock, Position::number(CONNECTIONS, bucket as u64, index as u64 + 1), emit)
+            socket(
+                sock,
+                Position::number(CONNECTIONS, bucket as u64, index as u64 + 1),
+                emit,
+            )
         };
         if !table.for_each_in(bucket, skip, &mut show) {
             return false;
@@ -183,13 +199,19 @@ fn socket(sock: &Sock<Oxtcp>, next: u64, emit: &mut Emit<'_>) -> bool {
 }
 
 fn time_wait(net: &Net, mut place: u64, emit: &mut Emit<'_>) {
-    const NOBODY: FourTuple = FourTuple { local: addr::ANY, remote: addr::ANY };
+    const NOBODY: FourTuple = FourTuple {
+        local: addr::ANY,
+        remote: addr::ANY,
+    };
     loop {
         let mut batch: [(FourTuple, Instant); 16] = [(NOBODY, Instant::from_us(0)); 16];
         let mut free = batch.iter_mut();
-        let count = net.time_wait.lock().show(place as usize, &mut |_, tuple, deadline| {
-            free.next().map(|slot| *slot = (tuple, deadline)).is_some()
-        });
+        let count = net
+            .time_wait
+            .lock()
+            .show(place as usize, &mut |_, tuple, deadline| {
+                free.next().map(|slot| *slot = (tuple, deadline)).is_some()
+            });
         for (tuple, deadline) in batch.iter().take(count) {
             place += 1;
             let entry = small_entry(State::TimeWait, *tuple, 0, |now| {
@@ -211,7 +233,10 @@ pub fn name(sock: &Sock<Oxtcp>, peer: bool) -> kernel::error::Result<SocketAddrV
         return Ok(sock.local());
     }
     let locked = sock.lock();
-    let connected = !matches!(locked.state(), State::Closed | State::SynSent | State::Listen);
+    let connected = !matches!(
+        locked.state(),
+        State::Closed | State::SynSent | State::Listen
+    );
     if connected && sock.remote().port() != 0 {
         Ok(sock.remote())
     } else {

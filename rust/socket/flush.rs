@@ -24,7 +24,9 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         max_run: locked.max_gso_bytes(),
     };
     let (state, mut send, recv) = locked.parts();
-    let Conn::Open(tcb) = &mut state.conn else { return };
+    let Conn::Open(tcb) = &mut state.conn else {
+        return;
+    };
     let rx = Rx(recv);
     while let Some(out) = tcb.poll_transmit(&state.config, &rx, &limits, now) {
         if out.retransmission {
@@ -54,7 +56,12 @@ fn transmit(
         let mut buf = [0; MAX_HEADER_LEN];
         let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
         let header = buf.get(..len).unwrap_or(&[]);
-        let sent = send.transmit(&Segments { header, offset, len: out.len, mss: out.mss })?;
+        let sent = send.transmit(&Segments {
+            header,
+            offset,
+            len: out.len,
+            mss: out.mss,
+        })?;
         if sent >= out.len {
             return Ok(());
         }
@@ -69,7 +76,12 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
     let net = locked.net();
     count_bare(net, out);
     let tuple = locked.sock().tuple();
-    let _ = transmit(&mut locked.send_buffer(), &tuple, Transmit { len: 0, ..*out }, 0);
+    let _ = transmit(
+        &mut locked.send_buffer(),
+        &tuple,
+        Transmit { len: 0, ..*out },
+        0,
+    );
 }
 
 /// Sends a segment for which there is no socket, back to where `skb` came from.
@@ -84,7 +96,14 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Tra
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
     let header = buf.get(..len).unwrap_or(&[]);
     // A reply that cannot be sent is lost, as any segment may be.
-    let _ = Reply { tuple: *tuple, header, tos: tos & !0x3, oif: 0, mark: 0 }.send(net);
+    let _ = Reply {
+        tuple: *tuple,
+        header,
+        tos: tos & !0x3,
+        oif: 0,
+        mark: 0,
+    }
+    .send(net);
 }
 
 fn count_bare(net: &NetNs<Oxtcp>, out: &Transmit) {

@@ -14,5 +14,8 @@ pub(super) const PORT_SALT: u32 = 1;
 /// The identity of a connection between the ends of `tuple` that begins now.
 pub(super) fn of(tuple: &FourTuple, now: Instant) -> Identity {
     let hash = random::tuple_hash(tuple, ISS_SALT);
-    Identity { iss: initial_sequence(hash as u32, now), ts_offset: (hash >> 32) as u32 }
+    Identity {
+        iss: initial_sequence(hash as u32, now),
+        ts_offset: (hash >> 32) as u32,
+    }
 }

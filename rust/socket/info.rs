@@ -15,7 +15,10 @@ const OPT_WSCALE: u8 = 4;
 /// The struct for a socket. A listener shows its accept queue as in Linux: its length as
 /// `tcpi_unacked`, its limit as `tcpi_sacked`.
 pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
-    let mut info = TcpInfo { tcpi_state: state.state().number(), ..TcpInfo::default() };
+    let mut info = TcpInfo {
+        tcpi_state: state.state().number(),
+        ..TcpInfo::default()
+    };
     let tcb = match &state.conn {
         Conn::Open(tcb) => tcb,
         Conn::Listening(listener) => {

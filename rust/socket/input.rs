@@ -41,8 +41,10 @@ pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
 
 fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -> Verdict {
     let local = skb.tuple().local;
-    let listener =
-        net.bind_table.lock().listener(local.port(), local.ip().to_bits(), skb.iif());
+    let listener = net
+        .bind_table
+        .lock()
+        .listener(local.port(), local.ip().to_bits(), skb.iif());
     let Some(listener) = listener else {
         no_socket(net, skb, seg);
         return Verdict::Taken;
@@ -75,7 +77,9 @@ fn no_socket(net: &Net, skb: RxSkb, seg: &Segment) {
 
 /// A segment that waited while a process had the socket.
 pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
-    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else { return };
+    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else {
+        return;
+    };
     if let Conn::Listening(_) = locked.conn {
         if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, &seg, None) {
             // Two sockets are not locked at once: the peer will send it again.
@@ -94,7 +98,9 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     locked.note_receive(&skb);
     let (state, send, recv) = locked.parts_with(skb);
     let mut rx = Rx(recv);
-    let Conn::Open(tcb) = &mut state.conn else { return };
+    let Conn::Open(tcb) = &mut state.conn else {
+        return;
+    };
     let events = tcb.on_segment(&state.config, seg, &mut rx, now());
     if let Some((drop, skb)) = events.dropped.zip(rx.take_segment()) {
         if drop == TcpDrop::Paws {
@@ -126,7 +132,9 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
         return listen::on_timer(locked);
     }
     let state: &mut super::sock_state::SockState = locked;
-    let Conn::Open(tcb) = &mut state.conn else { return };
+    let Conn::Open(tcb) = &mut state.conn else {
+        return;
+    };
     let events = tcb.on_timer(&state.config, now());
     apply(locked, &events);
     flush(locked);
@@ -134,18 +142,24 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
 
 /// An ICMP error that quotes a segment of ours (RFC 5927).
 pub fn icmp_error(net: &Net, error: &IcmpError) {
-    let Some(sock) = net.ehash().lookup(&error.tuple) else { return };
+    let Some(sock) = net.ehash().lookup(&error.tuple) else {
+        return;
+    };
     net.count(Counter::IcmpErrors);
     if error.mtu == 0 && error.errno == 0 {
         return;
     }
     // A process has the socket: an ICMP error may always be lost.
-    let Some(mut locked) = sock.try_lock_bh() else { return };
+    let Some(mut locked) = sock.try_lock_bh() else {
+        return;
+    };
     if error.mtu != 0 {
         // The route knows the new MTU; what was too large is found lost and sent again.
         return flush(&mut locked);
     }
-    let Conn::Open(tcb) = &mut locked.conn else { return };
+    let Conn::Open(tcb) = &mut locked.conn else {
+        return;
+    };
     let (verdict, mut events) = tcb.on_icmp(SeqNumber(error.seq));
     let errno = kernel::error::Error::from_errno(-error.errno);
     match verdict {

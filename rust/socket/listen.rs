@@ -14,6 +14,7 @@ use super::{buffers, identity, now, Oxtcp};
 use crate::net::route::{advmss_back, Route};
 use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
 use crate::tcp::config::Config;
+use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
@@ -44,7 +45,9 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
     let net = locked.net();
     let old = locked.owner.ok_or(EINVAL)?;
     let new = owner(sock, *sock.local().ip(), Role::Listening);
-    net.bind_table.lock().listen(sock.local().port(), &old, new, sock.into())?;
+    net.bind_table
+        .lock()
+        .listen(sock.local().port(), &old, new, sock.into())?;
     locked.owner = Some(new);
     let keepalive = locked.keepopen();
     locked.read_settings(net);
@@ -58,7 +61,11 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
 /// ended by [`abandon`] once no lock is held.
 pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     let sock = locked.sock();
-    let handle = locked.net().bind_table.lock().unlisten(sock.local().port(), |l| l.same(sock));
+    let handle = locked
+        .net()
+        .bind_table
+        .lock()
+        .unlisten(sock.local().port(), |l| l.same(sock));
     drop(handle);
     // Without memory the table keeps calling it a listener until the port is released.
     let _ = change_role(locked, Role::Bound);
@@ -91,7 +98,9 @@ pub fn accept(sock: &Sock<Oxtcp>, nonblock: bool) -> Result<ARef<Sock<Oxtcp>>> {
     let mut locked = sock.lock();
     let mut timeout = locked.rcv_timeout(nonblock);
     loop {
-        let Conn::Listening(listener) = &mut locked.conn else { return Err(EINVAL) };
+        let Conn::Listening(listener) = &mut locked.conn else {
+            return Err(EINVAL);
+        };
         if let Some(child) = listener.accept_queue.pop() {
             publish_readable(&mut locked);
             return Ok(child);
@@ -133,7 +142,7 @@ pub(super) fn on_segment(
     };
 
     let now = now();
-    let config = path_config(&state.config, entry.mss());
+    let config = path_config(&state.config, entry.mss(), entry.timestamps());
     match entry.on_segment(&config, seg, now) {
         Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
         Verdict::SynAck => reply(net, &skb, &entry.syn_ack(&config, now)),
@@ -141,7 +150,12 @@ pub(super) fn on_segment(
         Verdict::Remove => {
             listener.remove(&key);
             net.count(Counter::AttemptFails);
-            trace::set_state(net, &tuple, State::SynReceived.number(), State::Closed.number());
+            trace::set_state(
+                net,
+                &tuple,
+                State::SynReceived.number(),
+                State::Closed.number(),
+            );
         }
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
@@ -162,18 +176,23 @@ pub(super) fn on_segment(
     Outcome::Taken
 }
 
-/// The settings of a connection on a path whose MSS is `mss`.
-fn path_config(config: &Config, mss: u16) -> Config {
-    Config { mss, initial_window: initial_window(mss, config.initial_window), ..*config }
+/// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its
+/// segments, of which the window is to be a multiple.
+fn path_config(config: &Config, mss: u16, timestamps: bool) -> Config {
+    let text = if timestamps {
+        mss.saturating_sub(TIMESTAMPS_LEN)
+    } else {
+        mss
+    };
+    Config {
+        mss,
+        initial_window: initial_window(text, config.initial_window),
+        ..*config
+    }
 }
 
 /// A segment of no connection yet.
-fn on_first(
-    locked: &mut Locked<'_, Oxtcp>,
-    skb: RxSkb,
-    seg: &Segment,
-    floor: Option<SeqNumber>,
-) {
+fn on_first(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) {
     let net = locked.net();
     match on_listen(seg) {
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
@@ -190,7 +209,9 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
     let now = now();
     let capacity = locked.recv_buffer().capacity();
     let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else { return };
+    let Conn::Listening(listener) = &mut state.conn else {
+        return;
+    };
     if listener.accept_queue.is_full() {
         net.count(Counter::ListenOverflows);
         net.count(Counter::ListenDrops);
@@ -207,7 +228,8 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
     };
     let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
     state.config.initial_window = capacity;
-    let config = path_config(&state.config, mss);
+    let timestamps = state.config.timestamps && seg.options.timestamps.is_some();
+    let config = path_config(&state.config, mss, timestamps);
     let mut ids = identity::of(&tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
         ids.iss = floor;
@@ -218,7 +240,12 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
         return skb.discard(net, DropReason::NoMemory);
     }
     let deadline = listener.deadline();
-    trace::set_state(net, &tuple, State::Listen.number(), State::SynReceived.number());
+    trace::set_state(
+        net,
+        &tuple,
+        State::Listen.number(),
+        State::SynReceived.number(),
+    );
     reply(net, &skb, &entry.syn_ack(&config, now));
     locked.set_deadline(deadline.map(|at| at.us()));
 }
@@ -237,7 +264,12 @@ fn complete(
     let chosen = locked.chosen;
     {
         let mut new = child.lock_child();
-        let made = make_child(&mut new, &tuple, entry.into_tcb(&config, seg, now()), config);
+        let made = make_child(
+            &mut new,
+            &tuple,
+            entry.into_tcb(&config, seg, now()),
+            config,
+        );
         if let Err(error) = made {
             super::apply::finish(&mut new);
             new.orphan();
@@ -303,13 +335,15 @@ pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
     let port = locked.sock().local().port();
     let now = now();
     let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else { return };
+    let Conn::Listening(listener) = &mut state.conn else {
+        return;
+    };
     let config = &state.config;
     let gone = listener.sweep(|key, entry| match entry.on_timer(config, now) {
         TimerVerdict::NotYet => false,
         TimerVerdict::GiveUp => true,
         TimerVerdict::SynAck => {
-            let config = path_config(config, entry.mss());
+            let config = path_config(config, entry.mss(), entry.timestamps());
             reply_to(net, &key.tuple(port), 0, &entry.syn_ack(&config, now));
             false
         }
@@ -317,7 +351,12 @@ pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
     for key in gone.iter().flatten() {
         net.count(Counter::AttemptFails);
         let tuple = key.tuple(port);
-        trace::set_state(net, &tuple, State::SynReceived.number(), State::Closed.number());
+        trace::set_state(
+            net,
+            &tuple,
+            State::SynReceived.number(),
+            State::Closed.number(),
+        );
     }
     let deadline = listener.deadline();
     locked.set_deadline(deadline.map(|at| at.us()));

@@ -130,12 +130,7 @@ impl Family for Oxtcp {
         send::sendmsg(sock, msg)
     }
 
-    fn recvmsg(
-        sock: &Sock<Self>,
-        msg: &mut Msg<'_>,
-        len: usize,
-        flags: MsgFlags,
-    ) -> Result<usize> {
+    fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize> {
         recv::recvmsg(sock, msg, len, flags)
     }
 

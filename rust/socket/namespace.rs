@@ -29,9 +29,24 @@ pub enum Setting {
 /// `net.oxtcp.*`: what Linux has no setting for. The ports lie beyond `ip_local_port_range`'s
 /// default, so that `AF_INET` does not choose them.
 pub const TUNABLES: &[Tunable] = &[
-    Tunable { name: c"time_wait_ms", default: 60_000, min: 0, max: 600_000 },
-    Tunable { name: c"local_port_min", default: 61_000, min: 1, max: 65_535 },
-    Tunable { name: c"local_port_max", default: 65_535, min: 1, max: 65_535 },
+    Tunable {
+        name: c"time_wait_ms",
+        default: 60_000,
+        min: 0,
+        max: 600_000,
+    },
+    Tunable {
+        name: c"local_port_min",
+        default: 61_000,
+        min: 1,
+        max: 65_535,
+    },
+    Tunable {
+        name: c"local_port_max",
+        default: 65_535,
+        min: 1,
+        max: 65_535,
+    },
 ];
 
 /// The state of a namespace.

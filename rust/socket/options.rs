@@ -16,6 +16,7 @@ const SOL_TCP: i32 = 6;
 
 const TCP_NODELAY: i32 = 1;
 const TCP_MAXSEG: i32 = 2;
+const TCP_CORK: i32 = 3;
 const TCP_KEEPIDLE: i32 = 4;
 const TCP_KEEPINTVL: i32 = 5;
 const TCP_KEEPCNT: i32 = 6;
@@ -48,6 +49,10 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
     match name {
         TCP_NODELAY => {
             locked.config.nodelay = value != 0;
+            flush(&mut locked);
+        }
+        TCP_CORK => {
+            locked.config.cork = value != 0;
             flush(&mut locked);
         }
         TCP_MAXSEG => {
@@ -143,6 +148,7 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
     let seconds = |d: Duration| i32::try_from(d.ms() / 1000).unwrap_or(i32::MAX);
     let value = match name {
         TCP_NODELAY => i32::from(config.nodelay),
+        TCP_CORK => i32::from(config.cork),
         TCP_MAXSEG => match &locked.conn {
             Conn::Open(tcb) => i32::from(tcb.mss()),
             _ => i32::from(locked.chosen.maxseg.unwrap_or(536)),

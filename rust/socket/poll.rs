@@ -18,8 +18,10 @@ pub struct Shared {
 
 impl Shared {
     /// Nothing to read.
-    pub fn new() -> Self {
-        Self { readable: Atomic::new(0) }
+    pub(super) fn new() -> Self {
+        Self {
+            readable: Atomic::new(0),
+        }
     }
 
     /// Publishes how much there is to read.
@@ -38,7 +40,11 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
     let state = sock.state();
     let readable = sock.shared().readable();
     if state == State::Listen.number() {
-        return if readable > 0 { poll::IN | poll::RDNORM } else { 0 };
+        return if readable > 0 {
+            poll::IN | poll::RDNORM
+        } else {
+            0
+        };
     }
 
     let shut = sock.shutdown_state();

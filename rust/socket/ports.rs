@@ -49,8 +49,7 @@ impl Owner {
 
     /// Whether `self`, which asks for the port, may not have it because of `other`.
     fn conflicts(&self, other: &Owner) -> bool {
-        self.overlaps(other)
-            && !(self.reuse && other.reuse && other.role != Role::Listening)
+        self.overlaps(other) && !(self.reuse && other.reuse && other.role != Role::Listening)
     }
 }
 
@@ -74,22 +73,38 @@ struct Bucket<L, R: 'static> {
 
 impl<L, R> Bucket<L, R> {
     const fn new() -> Self {
-        Self { shares: KVec::new(), listeners: KVec::new() }
+        Self {
+            shares: KVec::new(),
+            listeners: KVec::new(),
+        }
     }
 
     fn add(&mut self, owner: Owner) -> Result {
-        if let Some(share) = self.shares.as_mut_slice().iter_mut().find(|s| s.owner == owner) {
+        if let Some(share) = self
+            .shares
+            .as_mut_slice()
+            .iter_mut()
+            .find(|s| s.owner == owner)
+        {
             share.count = share.count.saturating_add(1);
             return Ok(());
         }
-        let share = Share { owner, count: 1, reservation: None };
+        let share = Share {
+            owner,
+            count: 1,
+            reservation: None,
+        };
         Ok(self.shares.push(share, GFP_ATOMIC)?)
     }
 
     /// Takes one owner away; gives back the reservation that nobody needs any more, for the caller
     /// to drop outside of the lock.
     fn remove(&mut self, owner: &Owner) -> Option<Arc<R>> {
-        let at = self.shares.as_slice().iter().position(|s| s.owner == *owner)?;
+        let at = self
+            .shares
+            .as_slice()
+            .iter()
+            .position(|s| s.owner == *owner)?;
         let share = self.shares.as_mut_slice().get_mut(at)?;
         share.count = share.count.saturating_sub(1);
         if share.count > 0 {
@@ -114,8 +129,10 @@ pub struct PortTable<L, R: 'static> {
 
 impl<L: Clone, R> PortTable<L, R> {
     /// An empty table.
-    pub fn new() -> Self {
-        Self { buckets: RBTree::new() }
+    pub(super) fn new() -> Self {
+        Self {
+            buckets: RBTree::new(),
+        }
     }
 
     fn bucket(&mut self, port: u16) -> Result<&mut Bucket<L, R>> {
@@ -139,7 +156,11 @@ impl<L: Clone, R> PortTable<L, R> {
     ///
     /// `EADDRINUSE` where another owner objects, `ENOMEM`.
     pub fn claim(&mut self, port: u16, owner: Owner) -> Result {
-        if self.buckets.get(&port).is_some_and(|b| b.conflict(&owner, None)) {
+        if self
+            .buckets
+            .get(&port)
+            .is_some_and(|b| b.conflict(&owner, None))
+        {
             return Err(EADDRINUSE);
         }
         self.join(port, owner)
@@ -160,7 +181,7 @@ impl<L: Clone, R> PortTable<L, R> {
     /// Whether connect() may choose `port`: it is free, or held by other ephemeral connections
     /// alone (the 4-tuple is then what must be unique).
     pub fn is_ephemeral(&self, port: u16) -> bool {
-        self.buckets.get(&port).map_or(true, |b| {
+        self.buckets.get(&port).is_none_or(|b| {
             b.listeners.is_empty()
                 && b.shares
                     .as_slice()
@@ -186,7 +207,12 @@ impl<L: Clone, R> PortTable<L, R> {
         let bucket = self.bucket(port)?;
         bucket.add(new)?;
         if let Some(reservation) = bucket.remove(old) {
-            if let Some(share) = bucket.shares.as_mut_slice().iter_mut().find(|s| s.owner == new) {
+            if let Some(share) = bucket
+                .shares
+                .as_mut_slice()
+                .iter_mut()
+                .find(|s| s.owner == new)
+            {
                 share.reservation.get_or_insert(reservation);
             }
         }
@@ -207,7 +233,11 @@ impl<L: Clone, R> PortTable<L, R> {
         bucket.listeners.reserve(1, GFP_ATOMIC)?;
         self.change(port, old, new)?;
         let bucket = self.bucket(port)?;
-        let entry = Listener { addr: new.addr, dev: new.dev, socket };
+        let entry = Listener {
+            addr: new.addr,
+            dev: new.dev,
+            socket,
+        };
         Ok(bucket.listeners.push(entry, GFP_ATOMIC)?)
     }
 
@@ -216,7 +246,11 @@ impl<L: Clone, R> PortTable<L, R> {
     #[must_use]
     pub fn unlisten(&mut self, port: u16, which: impl Fn(&L) -> bool) -> Option<L> {
         let bucket = self.buckets.get_mut(&port)?;
-        let at = bucket.listeners.as_slice().iter().position(|l| which(&l.socket))?;
+        let at = bucket
+            .listeners
+            .as_slice()
+            .iter()
+            .position(|l| which(&l.socket))?;
         bucket.listeners.remove(at).ok().map(|l| l.socket)
     }
 
@@ -228,7 +262,10 @@ impl<L: Clone, R> PortTable<L, R> {
             fits.then(|| 2 * u32::from(l.dev != 0) + u32::from(l.addr != 0))
         };
         let listeners = self.buckets.get(&port)?.listeners.as_slice();
-        let best = listeners.iter().filter(|l| score(l).is_some()).max_by_key(|l| score(l))?;
+        let best = listeners
+            .iter()
+            .filter(|l| score(l).is_some())
+            .max_by_key(|l| score(l))?;
         Some(best.socket.clone())
     }
 
@@ -241,7 +278,9 @@ impl<L: Clone, R> PortTable<L, R> {
     /// The reservation that an owner of `port` with this very address has already.
     pub fn reservation(&self, port: u16, addr: u32) -> Option<Arc<R>> {
         let shares = self.buckets.get(&port)?.shares.as_slice();
-        let found = shares.iter().find(|s| s.owner.addr == addr && s.reservation.is_some())?;
+        let found = shares
+            .iter()
+            .find(|s| s.owner.addr == addr && s.reservation.is_some())?;
         found.reservation.clone()
     }
 
@@ -256,7 +295,10 @@ impl<L: Clone, R> PortTable<L, R> {
     pub fn reserve(&mut self, port: u16, owner: &Owner, reservation: Arc<R>) {
         let bucket = self.buckets.get_mut(&port);
         let share = bucket.and_then(|b| {
-            b.shares.as_mut_slice().iter_mut().find(|s| s.owner == *owner)
+            b.shares
+                .as_mut_slice()
+                .iter_mut()
+                .find(|s| s.owner == *owner)
         });
         if let Some(share) = share {
             share.reservation = Some(reservation);
@@ -269,7 +311,12 @@ mod tests {
     use super::*;
 
     fn owner(addr: u32, reuse: bool, role: Role) -> Owner {
-        Owner { addr, dev: 0, reuse, role }
+        Owner {
+            addr,
+            dev: 0,
+            reuse,
+            role,
+        }
     }
 
     #[test]

@@ -26,7 +26,10 @@ impl ReceiveQueue for Rx<'_> {
         skip: u32,
         len: u32,
     ) -> Result<SeqNumber, NoRoom> {
-        self.0.store(rcv_nxt.0, seq.0, skip, len).map(SeqNumber).map_err(|_| NoRoom)
+        self.0
+            .store(rcv_nxt.0, seq.0, skip, len)
+            .map(SeqNumber)
+            .map_err(|_| NoRoom)
     }
 
     fn space(&self) -> u32 {
@@ -42,7 +45,10 @@ impl ReceiveQueue for Rx<'_> {
         let count = self.0.sack_ranges(&mut ranges);
         let mut blocks = SackBlocks::NONE;
         for &(start, end) in ranges.iter().take(count) {
-            blocks.push(SeqRange { start: SeqNumber(start), end: SeqNumber(end) });
+            blocks.push(SeqRange {
+                start: SeqNumber(start),
+                end: SeqNumber(end),
+            });
         }
         blocks
     }

@@ -66,13 +66,21 @@ fn take(
     flags: MsgFlags,
 ) -> Result<usize> {
     let mut buffer = locked.recv_buffer();
-    let offset = if flags.peek() { u32::try_from(seen).unwrap_or(u32::MAX) } else { 0 };
+    let offset = if flags.peek() {
+        u32::try_from(seen).unwrap_or(u32::MAX)
+    } else {
+        0
+    };
     let there = buffer.readable().saturating_sub(offset);
     let max = max.min(there as usize);
     if max == 0 {
         return Ok(0);
     }
-    let taken = if flags.trunc() { max } else { buffer.copy_to(msg, offset, max)? };
+    let taken = if flags.trunc() {
+        max
+    } else {
+        buffer.copy_to(msg, offset, max)?
+    };
     if !flags.peek() {
         buffer.consume(taken as u32);
     }

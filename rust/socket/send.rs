@@ -27,6 +27,13 @@ pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
         Ok(()) => take(&mut locked, msg, &mut timeout, &mut done),
         Err(e) => Err(e),
     };
+    if result.is_err() && !msg.flags().more() {
+        // What was to follow does not.
+        if let Conn::Open(tcb) = &mut locked.conn {
+            tcb.on_send(0, false);
+            flush(&mut locked);
+        }
+    }
     match result {
         Err(e) if done == 0 => Err(failed(&mut locked, msg, e)),
         _ => Ok(done),
@@ -76,7 +83,8 @@ fn take(
             Ok(bytes) => {
                 *done += bytes;
                 if let Conn::Open(tcb) = &mut locked.conn {
-                    tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX));
+                    let more = msg.remaining() > 0 || msg.flags().more();
+                    tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);
                 }
                 flush(locked);
             }

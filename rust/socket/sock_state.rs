@@ -4,8 +4,8 @@
 
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
-use super::ports::Owner;
 use super::now;
+use super::ports::Owner;
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
 use crate::tcp::state::State;
@@ -24,7 +24,9 @@ pub enum Phase {
     Connected,
 }
 
-/// What the socket is.
+/// What the socket is. A connection's block lies in the socket, not behind a pointer: most sockets
+/// are connections, and one allocation serves them.
+#[allow(clippy::large_enum_variant)]
 pub enum Conn {
     /// Nothing yet, or no more.
     Closed,
@@ -111,7 +113,9 @@ impl SockState {
             },
             time_wait: ms(setting(net, Setting::TimeWaitMs)),
             keepalive_time: chosen.keepidle.map_or(ms(ipv4.keepalive_time_ms), seconds),
-            keepalive_interval: chosen.keepintvl.map_or(ms(ipv4.keepalive_intvl_ms), seconds),
+            keepalive_interval: chosen
+                .keepintvl
+                .map_or(ms(ipv4.keepalive_intvl_ms), seconds),
             keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
             rto_min: Duration::from_us(u64::from(ipv4.rto_min_us)),
             rto_max: ms(ipv4.rto_max_ms),

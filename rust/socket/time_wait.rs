@@ -33,12 +33,18 @@ struct Key {
 impl Key {
     fn new(tuple: &FourTuple) -> Self {
         let end = |a: &SocketAddrV4| (a.ip().to_bits(), a.port());
-        Self { remote: end(&tuple.remote), local: end(&tuple.local) }
+        Self {
+            remote: end(&tuple.remote),
+            local: end(&tuple.local),
+        }
     }
 
     fn tuple(&self) -> FourTuple {
         let end = |(addr, port): (u32, u16)| SocketAddrV4::new(addr.into(), port);
-        FourTuple { local: end(self.local), remote: end(self.remote) }
+        FourTuple {
+            local: end(self.local),
+            remote: end(self.remote),
+        }
     }
 }
 
@@ -55,8 +61,11 @@ pub struct TimeWaitTable {
 
 impl TimeWaitTable {
     /// An empty table.
-    pub fn new() -> Self {
-        Self { entries: RBTree::new(), len: 0 }
+    pub(super) fn new() -> Self {
+        Self {
+            entries: RBTree::new(),
+            len: 0,
+        }
     }
 
     /// Whether a new connection may have `tuple`: no entry has it, or one that timestamps protect
@@ -109,7 +118,9 @@ fn length(net: &Net) -> Duration {
 pub(super) fn may_use(net: &Net, tuple: &FourTuple) -> bool {
     let loopback = tuple.remote.ip().is_loopback();
     let policy = net.ipv4().tw_reuse;
-    net.time_wait.lock().may_reuse(tuple, policy, loopback, length(net), now())
+    net.time_wait
+        .lock()
+        .may_reuse(tuple, policy, loopback, length(net), now())
 }
 
 /// Puts a connection into TIME-WAIT. Without memory, or beyond `tcp_max_tw_buckets`, it goes to
@@ -119,7 +130,9 @@ pub(super) fn enter(net: &Net, tuple: &FourTuple, time_wait: TimeWait, owner: Ow
         return;
     }
     let key = Key::new(tuple);
-    let Ok(node) = RBTreeNode::new(key, Entry { time_wait, owner }, GFP_ATOMIC) else { return };
+    let Ok(node) = RBTreeNode::new(key, Entry { time_wait, owner }, GFP_ATOMIC) else {
+        return;
+    };
     if join(net, tuple.local.port(), owner).is_err() {
         return;
     }
@@ -134,7 +147,12 @@ pub(super) fn enter(net: &Net, tuple: &FourTuple, time_wait: TimeWait, owner: Ow
         give_back(net, tuple.local.port(), &old.owner);
     }
     net.count(Counter::TimeWait);
-    trace::set_state(net, tuple, State::FinWait2.number(), State::TimeWait.number());
+    trace::set_state(
+        net,
+        tuple,
+        State::FinWait2.number(),
+        State::TimeWait.number(),
+    );
     net.arm_timer(time_wait.deadline().us());
 }
 
@@ -170,7 +188,9 @@ pub(super) fn on_segment(net: &Net, skb: RxSkb, seg: &Segment) -> Outcome {
     let rfc1337 = net.ipv4().rfc1337;
     let verdict = {
         let mut table = net.time_wait.lock();
-        let Some(entry) = table.entries.get_mut(&key) else { return Outcome::NotHere(skb) };
+        let Some(entry) = table.entries.get_mut(&key) else {
+            return Outcome::NotHere(skb);
+        };
         entry.time_wait.on_segment(seg, length(net), rfc1337, now)
     };
     match verdict {
@@ -193,13 +213,23 @@ pub(super) fn on_segment(net: &Net, skb: RxSkb, seg: &Segment) -> Outcome {
 /// Ends what has waited long enough (all of it when `all`), and says when to look again.
 pub(super) fn expire(net: &Net, all: bool) {
     let now = now();
-    let mut from = Key { remote: (0, 0), local: (0, 0) };
+    let mut from = Key {
+        remote: (0, 0),
+        local: (0, 0),
+    };
     let mut next: Option<Instant> = None;
     loop {
         let mut due = [None; BATCH];
         let end = {
             let mut table = net.time_wait.lock();
-            find_due(&mut table, from, all.then_some(now), now, &mut due, &mut next)
+            find_due(
+                &mut table,
+                from,
+                all.then_some(now),
+                now,
+                &mut due,
+                &mut next,
+            )
         };
         for key in due.iter().flatten() {
             let entry = net.time_wait.lock().remove(key);

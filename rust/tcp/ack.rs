@@ -61,15 +61,16 @@ impl Tcb {
     fn advance(&mut self, config: &Config, seg: &Segment, now: Instant, events: &mut Events) {
         let bytes = seg.ack.since(self.snd_una);
         let limited = self.is_cwnd_limited();
-        let text_start = self.snd_una.max(self.iss + 1);
-        events.acked = seg.ack.min(self.write_seq).since(text_start);
-        self.measure(seg, now);
+        events.acked = seg.ack.min(self.write_seq).since(self.snd_una);
+        if self.measure(seg, now) {
+            self.backoff = 0;
+        }
 
         self.snd_una = seg.ack;
         self.scoreboard.advance(self.snd_una);
         self.rtx_next = self.rtx_next.max(self.snd_una);
         self.snd_sml = self.snd_sml.max(self.snd_una);
-        self.backoff = 0;
+        self.retries = 0;
         self.stalled_since = now;
         let mss = self.mss32();
         match self.recovery {
@@ -78,7 +79,7 @@ impl Tcb {
                 self.congestion.on_ack(bytes, mss, limited, now);
             }
             Recovery::Fast { recover } | Recovery::Loss { recover }
-                if seg.ack.at_or_after(recover) =>
+                if self.is_recovered(recover) =>
             {
                 if let Recovery::Fast { .. } = self.recovery {
                     self.congestion.on_recovered(mss);
@@ -105,29 +106,48 @@ impl Tcb {
         };
     }
 
-    /// A round-trip time: of a timed segment, else from the timestamp echoed (RFC 7323 4.1).
-    fn measure(&mut self, seg: &Segment, now: Instant) {
+    /// Whether recovery is over. Without SACK something sent after `recover` must be acknowledged,
+    /// else the duplicates that the retransmissions themselves bring about would begin another
+    /// (RFC 6582 3.2).
+    fn is_recovered(&self, recover: SeqNumber) -> bool {
+        if self.sack || self.flight() == 0 {
+            self.snd_una.at_or_after(recover)
+        } else {
+            self.snd_una.after(recover)
+        }
+    }
+
+    /// A round-trip time: of a timed segment, else, while text is being sent again, from the
+    /// timestamp echoed (RFC 7323 4.1; its clock is too coarse for other times). Returns whether
+    /// there was one.
+    fn measure(&mut self, seg: &Segment, now: Instant) -> bool {
         if let Some(timing) = self.timing {
-            if seg.ack.at_or_after(timing.end) {
+            let timed = seg.ack.at_or_after(timing.end);
+            if timed {
                 self.rtt.sample(now.since(timing.sent));
                 self.timing = None;
             }
-            return;
+            return timed;
+        }
+        if self.recovery == Recovery::Open {
+            return false;
         }
         let Some(ts) = seg
             .options
             .timestamps
             .filter(|ts| self.timestamps && ts.ecr != 0)
         else {
-            return;
+            return false;
         };
         let ms = now
             .ms_wrapped()
             .wrapping_add(self.ts_offset)
             .wrapping_sub(ts.ecr);
-        if ms < 1 << 20 {
+        let sane = ms < 1 << 20;
+        if sane {
             self.rtt.sample(Duration::from_ms(u64::from(ms.max(1))));
         }
+        sane
     }
 
     /// Whether the congestion window was what held the sender back (RFC 7661 4.2; in slow start, as
@@ -147,11 +167,8 @@ impl Tcb {
         if self.recovery != Recovery::Open || self.flight() == 0 {
             return;
         }
-        let lost = if self.sack {
-            self.scoreboard.lost_before(self.mss32()).is_some()
-        } else {
-            u32::from(self.dup_acks) >= DUP_THRESH
-        };
+        let lost = u32::from(self.dup_acks) >= DUP_THRESH
+            || self.scoreboard.lost_before(self.mss32()).is_some();
         if lost {
             self.congestion.on_loss(self.flight(), self.mss32(), now);
             self.recovery = Recovery::Fast {
@@ -184,10 +201,11 @@ impl Tcb {
 
     /// Bytes that are taken to be in the network (RFC 6675's pipe).
     pub(super) fn pipe(&self) -> u32 {
-        let arrived = if self.sack {
-            self.scoreboard.sacked()
-        } else {
-            u32::from(self.dup_acks).saturating_mul(self.mss32())
+        let arrived = match self.recovery {
+            _ if self.sack => self.scoreboard.sacked(),
+            // What arrives now may be what is counted as lost below.
+            Recovery::Loss { .. } => 0,
+            _ => u32::from(self.dup_acks).saturating_mul(self.mss32()),
         };
         let lost = self
             .scoreboard

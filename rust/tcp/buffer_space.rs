@@ -8,14 +8,19 @@ use super::time::{Duration, Instant};
 /// Memory that the kernel takes for a full segment of `mss` bytes of text, as Linux reckons
 /// (`tcp_sndbuf_expand`), bytes.
 fn segment_memory(mss: u32) -> u32 {
-    mss.saturating_add(640).checked_next_power_of_two().unwrap_or(1 << 31).saturating_add(256)
+    mss.saturating_add(640)
+        .checked_next_power_of_two()
+        .unwrap_or(1 << 31)
+        .saturating_add(256)
 }
 
 /// Send buffer for a congestion window of `cwnd` bytes: memory for two windows, so that the next
 /// is there while one is in flight.
 pub fn send_buffer(cwnd: u32, mss: u32) -> u32 {
     let segments = (cwnd / mss.max(1)).max(10);
-    segments.saturating_mul(2).saturating_mul(segment_memory(mss))
+    segments
+        .saturating_mul(2)
+        .saturating_mul(segment_memory(mss))
 }
 
 /// Watches how much the user reads in a round trip.
@@ -30,7 +35,11 @@ pub struct ReceiveSpace {
 impl ReceiveSpace {
     /// A connection begins with a window of `window` bytes.
     pub fn new(window: u32, now: Instant) -> Self {
-        Self { since: now, copied: 0, space: window }
+        Self {
+            since: now,
+            copied: 0,
+            space: window,
+        }
     }
 
     /// The user has read `bytes`. Once in a round trip of `rtt`: if more was read than ever before,
@@ -47,7 +56,9 @@ impl ReceiveSpace {
             return None;
         }
         let grown = copied - self.space;
-        let base = copied.saturating_mul(2).saturating_add(mss.saturating_mul(16));
+        let base = copied
+            .saturating_mul(2)
+            .saturating_add(mss.saturating_mul(16));
         let ratio = u64::from(base) * u64::from(grown) / u64::from(self.space.max(1));
         let boost = ratio.saturating_mul(2);
         self.space = copied;
@@ -71,16 +82,27 @@ mod tests {
     fn the_window_grows_when_more_is_read_in_a_round_trip() {
         let rtt = Duration::from_ms(10);
         let mut space = ReceiveSpace::new(64000, Instant::from_us(0));
-        assert_eq!(space.on_read(64000, 1460, rtt, Instant::from_us(5_000)), None);
+        assert_eq!(
+            space.on_read(64000, 1460, rtt, Instant::from_us(5_000)),
+            None
+        );
         let wanted = space.on_read(64000, 1460, rtt, Instant::from_us(10_000));
         assert!(wanted.is_some_and(|w| w >= 2 * 128_000));
-        assert_eq!(space.on_read(128_000, 1460, rtt, Instant::from_us(20_000)), None);
+        assert_eq!(
+            space.on_read(128_000, 1460, rtt, Instant::from_us(20_000)),
+            None
+        );
     }
 
     #[test]
     fn nothing_overflows() {
         let mut space = ReceiveSpace::new(0, Instant::from_us(0));
-        let wanted = space.on_read(u32::MAX, u32::MAX, Duration::ZERO, Instant::from_us(u64::MAX));
+        let wanted = space.on_read(
+            u32::MAX,
+            u32::MAX,
+            Duration::ZERO,
+            Instant::from_us(u64::MAX),
+        );
         assert_eq!(wanted, Some(u32::MAX));
     }
 }

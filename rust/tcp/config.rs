@@ -36,6 +36,8 @@ pub struct Config {
     pub rto_max: Duration,
     /// No Nagle algorithm (`TCP_NODELAY`).
     pub nodelay: bool,
+    /// Send full segments alone (`TCP_CORK`).
+    pub cork: bool,
     /// Offer and accept window scaling.
     pub window_scaling: bool,
     /// Offer and accept timestamps.
@@ -71,6 +73,7 @@ impl Default for Config {
             rto_min: Duration::from_ms(200),
             rto_max: Duration::from_secs(120),
             nodelay: false,
+            cork: false,
             window_scaling: true,
             timestamps: true,
             sack: true,

@@ -119,6 +119,7 @@ impl Tcb {
             self.rtt.sample(now.since(timing.sent));
         }
         self.start_congestion();
+        self.retries = 0;
         self.snd_una = seg.ack;
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
@@ -339,11 +340,11 @@ impl Tcb {
 
     /// To TIME-WAIT.
     pub(super) fn enter_time_wait(&mut self, config: &Config, now: Instant, events: &mut Events) {
-        let wnd = self.rcv_wnd() >> self.rcv_scale;
+        let wnd = self.offer_again();
         let last = Last {
             snd_nxt: self.snd_nxt,
             rcv_nxt: self.rcv_nxt,
-            wnd: u16::try_from(wnd).unwrap_or(u16::MAX),
+            wnd,
             ts_recent: self.timestamps.then_some(self.ts_recent),
             ts_offset: self.ts_offset,
         };

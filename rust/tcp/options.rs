@@ -16,6 +16,9 @@ const TIMESTAMPS: u8 = 8;
 /// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
 pub const MAX_WINDOW_SCALE: u8 = 14;
 
+/// Bytes that the timestamps option takes of every segment, with its padding.
+pub const TIMESTAMPS_LEN: u16 = 12;
+
 /// The timestamps option (RFC 7323 3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timestamps {

@@ -4,7 +4,7 @@
 
 use super::config::Config;
 use super::congestion::CongestionControl;
-use super::options::Options;
+use super::options::{Options, TIMESTAMPS_LEN};
 use super::receive::ReceiveQueue;
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
@@ -13,8 +13,9 @@ use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, Timing, TxLimi
 use super::text::DELAYED_ACK;
 use super::time::Instant;
 
-/// Bytes that the timestamps option takes of every segment, with its padding.
-const TIMESTAMPS_LEN: u16 = 12;
+/// Least segment size that a peer may ask for (`tcp_min_snd_mss`): smaller ones would cost us more
+/// than they cost the peer.
+const LEAST_MSS: u16 = 48;
 
 impl Tcb {
     /// The next segment, or run of segments, to send; call until there is none.
@@ -55,7 +56,8 @@ impl Tcb {
     /// segment has (RFC 6691).
     pub(super) fn set_mss(&mut self, path_mss: u16) {
         let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
-        self.eff_mss = self.peer_mss.min(path_mss).saturating_sub(options).max(1);
+        let mss = self.peer_mss.min(path_mss).max(LEAST_MSS);
+        self.eff_mss = mss.saturating_sub(options);
     }
 
     fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
@@ -90,7 +92,7 @@ impl Tcb {
     }
 
     /// A segment out of the window, which the peer has to answer with an acknowledgment.
-    fn probe(&self, now: Instant) -> Transmit {
+    fn probe(&mut self, now: Instant) -> Transmit {
         let mut probe = self.bare_ack(now);
         probe.seq = self.snd_una - 1;
         probe
@@ -145,7 +147,7 @@ impl Tcb {
         let mut len = whole_segments(waiting, allowed, mss);
 
         let tail = waiting % mss;
-        if len == waiting && tail != 0 && !fin_waiting && self.nagle_holds(config) {
+        if len == waiting && tail != 0 && !fin_waiting && self.holds_tail(config) {
             len -= tail;
         }
         if len == 0 && window < waiting.min(mss) {
@@ -165,10 +167,12 @@ impl Tcb {
         })
     }
 
-    /// Nagle's algorithm with Minshall's rule: a segment that is not full waits as long as another
-    /// such is not acknowledged (RFC 9293 3.7.4, RFC 896).
-    fn nagle_holds(&self, config: &Config) -> bool {
-        !config.nodelay && self.snd_sml.after(self.snd_una)
+    /// Whether a segment that is not full has to wait: for what the user still has to say, or by
+    /// Nagle's algorithm with Minshall's rule as long as another such is not acknowledged
+    /// (RFC 9293 3.7.4, RFC 896).
+    fn holds_tail(&self, config: &Config) -> bool {
+        let more = (self.more_to_come || config.cork) && !self.override_sws;
+        more || (!config.nodelay && self.snd_sml.after(self.snd_una))
     }
 
     /// The window is smaller than a segment: use it only if it is half of the largest we saw, or if
@@ -186,6 +190,7 @@ impl Tcb {
     fn wait_for_window(&mut self, config: &Config, now: Instant) {
         if self.flight() == 0 && self.retransmit_timer == RetransmitTimer::Off {
             self.backoff = 0;
+            self.stalled_since = now;
             self.retransmit_timer = RetransmitTimer::Persist(now + self.rto(config));
         }
     }
@@ -224,8 +229,15 @@ impl Tcb {
                 self.timing = Some(Timing { end, sent: now });
             }
         }
-        if !matches!(self.retransmit_timer, RetransmitTimer::Rto(_)) {
-            self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+        let again = part.again && part.seq == self.snd_una;
+        match self.retransmit_timer {
+            // The first segment, sent again by fast retransmit, has its whole time to arrive.
+            RetransmitTimer::Rto(_) if !again => {}
+            RetransmitTimer::Persist(_) => {
+                self.backoff = 0;
+                self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+            }
+            _ => self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config)),
         }
         if now.since(self.last_heard) <= DELAYED_ACK {
             // Text flows both ways: acknowledgments can ride on it.

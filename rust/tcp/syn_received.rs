@@ -119,6 +119,11 @@ impl SynReceived {
         self.mss
     }
 
+    /// Whether timestamps are in use.
+    pub fn timestamps(&self) -> bool {
+        self.timestamps
+    }
+
     fn window(config: &Config) -> u16 {
         config.initial_window.min(65535) as u16
     }

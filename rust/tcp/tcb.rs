@@ -145,6 +145,8 @@ pub struct Tcb {
     /// Both ends scale their windows.
     pub(super) scaling: bool,
     pub(super) fin_queued: bool,
+    /// More text is on its way from the user: a segment that is not full waits for it.
+    pub(super) more_to_come: bool,
     /// A segment may go out although the peer's window is smaller than it should be for that.
     pub(super) override_sws: bool,
     /// The user has closed: nobody reads any more.
@@ -156,7 +158,10 @@ pub struct Tcb {
 
     pub(super) retransmit_timer: RetransmitTimer,
     pub(super) idle_timer: IdleTimer,
-    /// Expiries of the retransmission timer, or probes, since the peer last answered.
+    /// Expiries of the retransmission timer since the peer last acknowledged something new.
+    pub(super) retries: u8,
+    /// How often the timeout is doubled. It outlives progress until there is a measurement
+    /// (Karn's algorithm): a timeout that is too short for the path would else never be corrected.
     pub(super) backoff: u8,
     /// Keepalive probes since the peer last answered.
     pub(super) probes: u8,
@@ -209,7 +214,7 @@ impl Tcb {
             rcv_adv: SeqNumber(0),
             peer_fin: None,
             last_ack_sent: SeqNumber(0),
-            rcv_mss: DEFAULT_MSS,
+            rcv_mss: DEFAULT_MSS.min(config.mss),
             quick_acks: QUICK_ACKS,
             snd_scale: 0,
             rcv_scale: if config.window_scaling {
@@ -221,6 +226,7 @@ impl Tcb {
             sack: config.sack,
             scaling: config.window_scaling,
             fin_queued: false,
+            more_to_come: false,
             override_sws: false,
             orphan: false,
             ts_recent: 0,
@@ -228,6 +234,7 @@ impl Tcb {
             ts_offset: ids.ts_offset,
             retransmit_timer: RetransmitTimer::Off,
             idle_timer: IdleTimer::Off,
+            retries: 0,
             backoff: 0,
             probes: 0,
             dup_acks: 0,
@@ -281,12 +288,21 @@ impl Tcb {
 
     /// Bytes of text queued and not acknowledged (`SIOCOUTQ`).
     pub fn unacked(&self) -> u32 {
-        self.write_seq.since(self.snd_una.max(self.iss + 1))
+        self.write_seq.since(self.text_from(self.snd_una))
     }
 
     /// Bytes of text never sent (`SIOCOUTQNSD`).
     pub fn unsent(&self) -> u32 {
-        self.write_seq.since(self.snd_nxt.max(self.iss + 1))
+        self.write_seq.since(self.text_from(self.snd_nxt))
+    }
+
+    /// `seq`, or the first number of text while that is our SYN. The state tells: the ISS means
+    /// nothing any more once 2^31 bytes were sent.
+    fn text_from(&self, seq: SeqNumber) -> SeqNumber {
+        match self.state {
+            State::SynSent | State::SynReceived => self.iss + 1,
+            _ => seq,
+        }
     }
 
     /// The round-trip estimator.
@@ -304,9 +320,23 @@ impl Tcb {
         self.total_retransmits
     }
 
-    /// Retransmissions, or probes, that the peer has not answered.
+    /// Expiries of the retransmission timer since the peer last acknowledged something new.
     pub fn retransmits(&self) -> u8 {
+        self.retries
+    }
+
+    /// How often the timeout has been doubled.
+    pub fn backoff(&self) -> u8 {
         self.backoff
+    }
+
+    /// Linux's number of the recovery's state: 0 for none, 3 for fast recovery, 4 after a timeout.
+    pub fn recovery_number(&self) -> u8 {
+        match self.recovery {
+            Recovery::Open => 0,
+            Recovery::Fast { .. } => 3,
+            Recovery::Loss { .. } => 4,
+        }
     }
 
     /// Keepalive probes that the peer has not answered.
@@ -370,10 +400,19 @@ impl Tcb {
         })
     }
 
+    /// The window last offered, as on the wire: rounded up, so that its right edge does not move
+    /// left (RFC 7323 2.4).
+    pub(super) fn offer_again(&mut self) -> u16 {
+        let wire = self.rcv_wnd().div_ceil(1 << self.rcv_scale);
+        let wire = u16::try_from(wire).unwrap_or(u16::MAX);
+        let edge = self.rcv_nxt + (u32::from(wire) << self.rcv_scale);
+        self.rcv_adv = self.rcv_adv.max(edge);
+        wire
+    }
+
     /// An acknowledgment outside of the stream, with the window last offered.
-    pub(super) fn bare_ack(&self, now: Instant) -> Transmit {
-        let wnd = self.rcv_wnd() >> self.rcv_scale;
-        let wnd = u16::try_from(wnd).unwrap_or(u16::MAX);
+    pub(super) fn bare_ack(&mut self, now: Instant) -> Transmit {
+        let wnd = self.offer_again();
         let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
         ack.options = Options {
             timestamps: self.timestamp(now),
@@ -383,7 +422,7 @@ impl Tcb {
     }
 
     /// The RST that ends the connection from our side.
-    pub(super) fn reset(&self, now: Instant) -> Transmit {
+    pub(super) fn reset(&mut self, now: Instant) -> Transmit {
         let mut reset = self.bare_ack(now);
         reset.flags = Flags::RST | Flags::ACK;
         reset.wnd = 0;

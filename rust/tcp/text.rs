@@ -59,7 +59,8 @@ impl Tcb {
             Err(_) => events.dropped = Some(Drop::NoRoom),
             Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
             Ok(nxt) => {
-                let filled_gap = nxt != first + len;
+                // RFC 5681 4.2: at once when all or a part of a gap was filled.
+                let filled_gap = nxt != first + len || !rx.sack_blocks().is_empty();
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
                 events.readable = true;

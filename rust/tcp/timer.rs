@@ -81,13 +81,15 @@ impl Tcb {
             _ if self.orphan => config.orphan_retries,
             _ => config.retries,
         };
-        if self.backoff >= limit || self.is_over_user_timeout(config, now) {
+        let over = self.retries >= limit && !self.is_peer_full(config, now);
+        if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
         }
         events.timed_out = true;
+        self.retries = self.retries.saturating_add(1);
         if matches!(self.state, State::SynSent | State::SynReceived) {
-            self.backoff += 1;
+            self.backoff = self.backoff.saturating_add(1);
             self.control = Control::Syn;
             return;
         }
@@ -128,6 +130,12 @@ impl Tcb {
         }
     }
 
+    /// Whether the peer is alive but has no room for what is in flight: that may last.
+    fn is_peer_full(&self, config: &Config, now: Instant) -> bool {
+        let patience = config.rto_max + config.rto_max;
+        self.snd_wnd == 0 && self.state.is_synchronized() && now.since(self.last_heard) < patience
+    }
+
     fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
         config.user_timeout != Duration::ZERO
             && now.since(self.stalled_since) >= config.user_timeout
@@ -140,16 +148,25 @@ impl Tcb {
             return;
         }
         let due = self.last_heard + config.keepalive_time;
-        if due > now || self.retransmit_timer != RetransmitTimer::Off {
-            self.idle_timer = IdleTimer::Keepalive(due.max(now + config.keepalive_interval));
+        if due > now {
+            self.idle_timer = IdleTimer::Keepalive(due);
             return;
         }
-        if self.probes >= config.keepalive_probes {
+        if self.retransmit_timer != RetransmitTimer::Off {
+            self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
+            return;
+        }
+        let over = if config.user_timeout == Duration::ZERO {
+            self.probes >= config.keepalive_probes
+        } else {
+            self.probes > 0 && now.since(self.last_heard) >= config.user_timeout
+        };
+        if over {
             events.reply = Some(self.reset(now));
             self.end(Some(Error::TimedOut), events);
             return;
         }
-        self.probes += 1;
+        self.probes = self.probes.saturating_add(1);
         self.control = Control::Probe;
         self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_interval);
     }

@@ -21,9 +21,12 @@ pub enum IcmpVerdict {
 }
 
 impl Tcb {
-    /// SEND: `bytes` of text were appended to the send buffer.
-    pub fn on_send(&mut self, bytes: u32) {
+    /// SEND: `bytes` of text were appended to the send buffer. `more`: the user said that more
+    /// follows at once, so that a segment that is not full is better held back for it; if nothing
+    /// comes it goes out when the retransmission timeout has passed.
+    pub fn on_send(&mut self, bytes: u32, more: bool) {
         self.write_seq += bytes;
+        self.more_to_come = more;
     }
 
     /// RECEIVE: the user took text; a window update may be due.

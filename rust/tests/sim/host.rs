@@ -266,7 +266,7 @@ impl Host {
                 let bytes = (at..at + n as u64).map(|i| stream_byte(self.seed, self.id, i));
                 self.send.extend(bytes);
                 self.app.wrote(n, us);
-                tcb.on_send(n as u32);
+                tcb.on_send(n as u32, self.rng.chance(100));
                 return true;
             }
             Call::ShutdownWrite => {

@@ -103,7 +103,7 @@ impl Oracle {
         assert!(out.mss == tcb.mss() && out.mss <= config.mss.max(536).max(out.mss));
         if !out.retransmission && tcb.flight() > 0 {
             let used = tcb.flight().saturating_sub(tcb.sacked());
-            let most = tcb.congestion().window().saturating_add(2 * u32::from(out.mss));
+            let most = tcb.congestion().window().saturating_add(3 * u32::from(out.mss));
             assert!(
                 used <= most || self.retransmissions > 0,
                 "{used} in flight with a congestion window of {most}"

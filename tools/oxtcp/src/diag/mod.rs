@@ -50,17 +50,13 @@ impl SockDiag {
         })
     }
 
-    /// Aborts a connection or listener, as an administrator.
+    /// Aborts a connection or listener, as an administrator. One that is gone by now is no error.
     pub fn destroy(&self, family: Family, id: SocketId) -> Result<()> {
-        self.request(
-            Message::Destroy {
-                family: family.number(),
-                id,
-            },
-            NLM_F_ACK,
-        )
-        .context("cannot end the socket")?;
-        Ok(())
+        let family = family.number();
+        match self.request(Message::Destroy { family, id }, NLM_F_ACK) {
+            Err(e) if e.downcast_ref() == Some(&Errno::ENOENT) => Ok(()),
+            outcome => outcome.map(drop).context("cannot end the socket"),
+        }
     }
 
     /// Sends a request and collects the sockets of the answer.
