@@ -110,7 +110,7 @@ long ox_sock_rcvtimeo(const struct sock *sk, bool noblock);
 long ox_sock_sndtimeo(const struct sock *sk, bool noblock);
 int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len);
 bool ox_sk_may_bind(const struct sock *sk, u16 port);
-int ox_sk_filter(struct sock *sk, struct sk_buff *skb, u32 header);
+bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
 __be32 ox_inet_rcv_saddr(const struct sock *sk);
@@ -149,6 +149,7 @@ bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
 void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
 int ox_skb_orphan_frags_rx(struct sk_buff *skb);
 bool ox_skb_tcp_csum_bad(struct sk_buff *skb);
+bool ox_skb_policy_ok(struct sk_buff *skb);
 int ox_skb_ct_confirm(struct sk_buff *skb);
 void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
@@ -187,11 +188,16 @@ int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
 		   int max);
 int ox_text_splice(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
 		   int max, bool shared);
+int ox_text_zerocopy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
+		     int max, struct ubuf_info *uarg);
+struct ubuf_info *ox_zerocopy_begin(struct sock *sk, size_t size, bool *direct);
+void ox_zerocopy_end(struct ubuf_info *uarg, bool used);
+struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
 u32 ox_skb_nr_frags(const struct sk_buff *skb);
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
 struct sk_buff *ox_alloc_segment(gfp_t gfp);
-bool ox_segment_add_frag(struct sk_buff *seg, const struct sk_buff *from, u32 i,
-			 u32 off, u32 len);
+bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
+			 u32 len);
 void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg);
@@ -208,6 +214,7 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
 u32 ox_sk_advmss(struct sock *sk);
 void ox_sk_route_suspect(struct sock *sk);
+void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
 int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark);

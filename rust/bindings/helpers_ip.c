@@ -35,6 +35,7 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
 	int err;
 
 	skb_set_owner_w(seg, sk);
+	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
 	err = ip_queue_xmit(sk, seg, &inet->cork.fl);
 	return err > 0 ? net_xmit_errno(err) : err;
@@ -158,6 +159,12 @@ u32 ox_sk_advmss(struct sock *sk)
 void ox_sk_route_suspect(struct sock *sk)
 {
 	dst_negative_advice(sk);
+}
+
+/* The peer answers what we send: its neighbour entry needs no probe. */
+void ox_sk_path_works(struct sock *sk)
+{
+	sk_dst_confirm(sk);
 }
 
 u32 ox_dst_mtu(const struct dst_entry *dst)

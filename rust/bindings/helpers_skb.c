@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* struct sk_buff: received segments, queues, text and memory. */
+/* struct sk_buff: received segments, queues and receive memory. */
 #include <linux/netfilter.h>
 #include <linux/skbuff.h>
-#include <linux/skbuff_ref.h>
 #include <net/ip.h>
 #include <net/netfilter/nf_conntrack.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+#include <net/xfrm.h>
 
 #include "helpers.h"
 
@@ -94,6 +94,12 @@ bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl)
 	ok = !skb_checksum_simple_validate(skb);
 	__skb_push(skb, ihl);
 	return ok;
+}
+
+/* What IPsec asks of a packet that comes in; TCP's own way does not see it. */
+bool ox_skb_policy_ok(struct sk_buff *skb)
+{
+	return xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
 /* A stolen packet never reaches conntrack's own confirm. NF_ACCEPT, or not. */
@@ -276,159 +282,4 @@ void ox_sk_rmem_charge(struct sock *sk, int delta)
 void ox_sk_mem_reclaim(struct sock *sk)
 {
 	sk_mem_reclaim(sk);
-}
-
-/* An skb of the send buffer: fragments only, accounted to the socket. */
-struct sk_buff *ox_alloc_text_skb(struct sock *sk)
-{
-	struct sk_buff *skb = alloc_skb(0, sk->sk_allocation);
-
-	if (!skb)
-		return NULL;
-	if (!sk_wmem_schedule(sk, skb->truesize)) {
-		__kfree_skb(skb);
-		return NULL;
-	}
-	/* No checksum is wanted while text is spliced in. */
-	skb->ip_summed = CHECKSUM_PARTIAL;
-	sk_wmem_queued_add(sk, skb->truesize);
-	sk_mem_charge(sk, skb->truesize);
-	return skb;
-}
-
-void ox_free_text_skb(struct sock *sk, struct sk_buff *skb)
-{
-	sk_wmem_queued_add(sk, -skb->truesize);
-	sk_mem_uncharge(sk, skb->truesize);
-	__kfree_skb(skb);
-}
-
-/*
- * Copies up to max bytes behind the skb's text, within one page fragment.
- * Returns how many; 0 when the skb is full; -EAGAIN without memory; -EFAULT.
- */
-int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
-		   int max)
-{
-	struct page_frag *pfrag = sk_page_frag(sk);
-	int i = skb_shinfo(skb)->nr_frags;
-	bool merge = true;
-	int copy, err;
-
-	if (!sk_page_frag_refill(sk, pfrag))
-		return -EAGAIN;
-	if (!skb_can_coalesce(skb, i, pfrag->page, pfrag->offset)) {
-		if (i >= MAX_SKB_FRAGS)
-			return 0;
-		merge = false;
-	}
-
-	copy = min_t(int, max, pfrag->size - pfrag->offset);
-	if (!sk_wmem_schedule(sk, copy))
-		return -EAGAIN;
-	err = skb_copy_to_page_nocache(sk, from, skb, pfrag->page,
-				       pfrag->offset, copy);
-	if (err)
-		return err;
-
-	if (merge) {
-		skb_frag_size_add(&skb_shinfo(skb)->frags[i - 1], copy);
-	} else {
-		skb_fill_page_desc(skb, i, pfrag->page, pfrag->offset, copy);
-		page_ref_inc(pfrag->page);
-	}
-	pfrag->offset += copy;
-	return copy;
-}
-
-/* Takes up to max bytes of the caller's pages themselves. */
-int ox_text_splice(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
-		   int max, bool shared)
-{
-	ssize_t n;
-
-	if (!sk_wmem_schedule(sk, max))
-		return -EAGAIN;
-	n = skb_splice_from_iter(skb, from, max);
-	if (n == -EMSGSIZE)
-		return 0;
-	if (n <= 0)
-		return n;
-	if (shared)
-		skb_shinfo(skb)->flags |= SKBFL_SHARED_FRAG;
-	sk_wmem_queued_add(sk, n);
-	sk_mem_charge(sk, n);
-	return n;
-}
-
-u32 ox_skb_nr_frags(const struct sk_buff *skb)
-{
-	return skb_shinfo(skb)->nr_frags;
-}
-
-u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i)
-{
-	return skb_frag_size(&skb_shinfo(skb)->frags[i]);
-}
-
-struct sk_buff *ox_alloc_segment(gfp_t gfp)
-{
-	struct sk_buff *seg = alloc_skb(MAX_TCP_HEADER, gfp);
-
-	if (seg)
-		skb_reserve(seg, MAX_TCP_HEADER);
-	return seg;
-}
-
-/*
- * Lets the segment refer to len bytes at off of fragment i. False when it has
- * no place for one more fragment.
- */
-bool ox_segment_add_frag(struct sk_buff *seg, const struct sk_buff *from, u32 i,
-			 u32 off, u32 len)
-{
-	skb_frag_t *frag = &skb_shinfo(from)->frags[i];
-	int n = skb_shinfo(seg)->nr_frags;
-	struct page *page = skb_frag_page(frag);
-	int start = skb_frag_off(frag) + off;
-
-	if (skb_can_coalesce(seg, n, page, start)) {
-		skb_frag_size_add(&skb_shinfo(seg)->frags[n - 1], len);
-	} else {
-		if (n >= MAX_SKB_FRAGS)
-			return false;
-		__skb_frag_ref(frag);
-		skb_fill_page_desc(seg, n, page, start, len);
-	}
-	skb_shinfo(seg)->flags |= skb_shinfo(from)->flags & SKBFL_SHARED_FRAG;
-	skb_len_add(seg, len);
-	return true;
-}
-
-void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len)
-{
-	memcpy(skb_push(seg, len), header, len);
-	skb_reset_transport_header(seg);
-	seg->ip_summed = CHECKSUM_PARTIAL;
-}
-
-void ox_segment_set_gso(struct sk_buff *seg, u32 mss)
-{
-	u32 text = seg->data_len;
-
-	if (!mss || text <= mss)
-		return;
-	skb_shinfo(seg)->gso_size = mss;
-	skb_shinfo(seg)->gso_segs = DIV_ROUND_UP(text, mss);
-	skb_shinfo(seg)->gso_type = SKB_GSO_TCPV4;
-}
-
-bool ox_sk_memory_free(const struct sock *sk)
-{
-	return sk_stream_memory_free(sk);
-}
-
-int ox_sk_wspace(const struct sock *sk)
-{
-	return sk_stream_wspace(sk);
 }

@@ -40,8 +40,15 @@ int ox_memory_init(void)
 	return percpu_counter_init(&ox_sockets, 0, GFP_KERNEL);
 }
 
+/* No socket is left, so none of its memory must be. */
 void ox_memory_exit(void)
 {
+	long left = atomic_long_read(&ox_allocated);
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		left += per_cpu(ox_fw_alloc, cpu);
+	WARN(left, "oxtcp: %ld pages of socket memory left\n", left);
 	percpu_counter_destroy(&ox_sockets);
 }
 

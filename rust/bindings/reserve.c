@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A port reserved in AF_INET's tables by a bound kernel socket, which never
- * listens. It is freed by a worker, since freeing a socket may sleep.
+ * listens. A process frees it at once, so that the port is free when close()
+ * returns; a softirq leaves that to a worker, since freeing a socket may sleep.
  */
 #include <linux/net.h>
 #include <linux/slab.h>
@@ -35,13 +36,15 @@ void ox_reserve_flush(void)
 	flush_workqueue(ox_reserve_wq);
 }
 
-static void ox_reserve_free(struct work_struct *work)
+static void ox_reserve_free(struct ox_port_reservation *r)
 {
-	struct ox_port_reservation *r =
-		container_of(work, struct ox_port_reservation, work);
-
 	sock_release(r->sock);
 	kfree(r);
+}
+
+static void ox_reserve_work(struct work_struct *work)
+{
+	ox_reserve_free(container_of(work, struct ox_port_reservation, work));
 }
 
 struct ox_port_reservation *ox_reserve(struct net *net, __be32 addr, u16 port,
@@ -58,7 +61,7 @@ struct ox_port_reservation *ox_reserve(struct net *net, __be32 addr, u16 port,
 	r = kmalloc_obj(*r);
 	if (!r)
 		return ERR_PTR(-ENOMEM);
-	INIT_WORK(&r->work, ox_reserve_free);
+	INIT_WORK(&r->work, ox_reserve_work);
 
 	err = sock_create_kern(net, AF_INET, SOCK_STREAM, IPPROTO_TCP, &r->sock);
 	if (err)
@@ -89,5 +92,9 @@ free:
 
 void ox_unreserve(struct ox_port_reservation *r)
 {
-	queue_work(ox_reserve_wq, &r->work);
+	/* Our spin locks are all taken with BH off: in_interrupt() sees them. */
+	if (in_interrupt() || irqs_disabled())
+		queue_work(ox_reserve_wq, &r->work);
+	else
+		ox_reserve_free(r);
 }

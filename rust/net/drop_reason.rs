@@ -71,8 +71,10 @@ reasons! {
     OfoPrune => skb_drop_reason_SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE,
     /// Kernel memory ran out.
     NoMemory => skb_drop_reason_SKB_DROP_REASON_NOMEM,
-    /// A socket filter (SO_ATTACH_FILTER) said no.
+    /// A socket filter (SO_ATTACH_FILTER) or the least TTL (IP_MINTTL) said no.
     SocketFilter => skb_drop_reason_SKB_DROP_REASON_SOCKET_FILTER,
+    /// An IPsec policy said no.
+    Policy => skb_drop_reason_SKB_DROP_REASON_XFRM_POLICY,
     /// The firewall's connection tracking said no.
     Netfilter => skb_drop_reason_SKB_DROP_REASON_NETFILTER_DROP,
     /// The namespace is dying.

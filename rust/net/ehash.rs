@@ -20,16 +20,16 @@ const BATCH: usize = 16;
 type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 
 /// The connections of a namespace. Each bucket is a nulls list; a lock serves many buckets.
-pub struct Ehash<F: Family> {
+pub struct Ehash<F> {
     heads: KVVec<Slot<b::hlist_nulls_head>>,
     locks: KVVec<Slot<b::spinlock_t>>,
     _family: PhantomData<fn() -> F>,
 }
 
 // SAFETY: Lists are changed under their lock only, and read under RCU.
-unsafe impl<F: Family> Send for Ehash<F> {}
+unsafe impl<F> Send for Ehash<F> {}
 // SAFETY: As above.
-unsafe impl<F: Family> Sync for Ehash<F> {}
+unsafe impl<F> Sync for Ehash<F> {}
 
 /// A bucket's lock, held.
 struct Bucket {
@@ -44,7 +44,7 @@ impl Drop for Bucket {
     }
 }
 
-impl<F: Family> Ehash<F> {
+impl<F> Ehash<F> {
     pub(super) fn new() -> Result<Self> {
         let mut heads = KVVec::with_capacity(BUCKETS as usize, GFP_KERNEL)?;
         for i in 0..BUCKETS {
@@ -89,17 +89,16 @@ impl<F: Family> Ehash<F> {
         unsafe { b::ox_tuple_siphash(tuple, 0) as u32 }
     }
 
-    /// Puts the socket in under its present 4-tuple, with a reference.
+    /// # Safety
     ///
-    /// Errors: `EADDRNOTAVAIL` when another socket has this 4-tuple; `EALREADY` when it is in.
-    pub fn insert(&self, sock: &Locked<'_, F>) -> Result {
-        let sk = sock.sock().sk();
+    /// `sk` is alive and locked, and its ends are set.
+    unsafe fn insert_sk(&self, sk: *mut b::sock) -> Result {
         let mut tuple = b::ox_tuple::default();
-        // SAFETY: The socket is locked.
+        // SAFETY: By the function's contract.
         unsafe { b::ox_sk_tuple(sk, &mut tuple) };
         let hash = Self::hash(&tuple);
         let bucket = self.bucket(hash);
-        // SAFETY: We hold the bucket's lock and the socket's.
+        // SAFETY: We hold the bucket's lock; by the function's contract.
         unsafe {
             if b::ox_sk_hashed(sk) {
                 return Err(EALREADY);
@@ -112,10 +111,11 @@ impl<F: Family> Ehash<F> {
         Ok(())
     }
 
-    /// Takes the socket out and drops the table's reference; false when it was not in.
-    pub fn remove(&self, sock: &Locked<'_, F>) -> bool {
-        let sk = sock.sock().sk();
-        // SAFETY: The socket is locked; only a hashed one has a meaningful hash.
+    /// # Safety
+    ///
+    /// `sk` is locked, and the caller has a reference that is not the table's.
+    unsafe fn remove_sk(&self, sk: *mut b::sock) -> bool {
+        // SAFETY: By the function's contract; only a hashed one has a meaningful hash.
         unsafe {
             if !b::ox_sk_hashed(sk) {
                 return false;
@@ -124,18 +124,48 @@ impl<F: Family> Ehash<F> {
             let was_in = b::ox_ehash_del(sk);
             drop(bucket);
             if was_in {
-                // Not the last: the lock's holder has one.
                 b::ox_sock_put(sk);
             }
             was_in
         }
     }
 
-    pub(super) fn lookup_wire(&self, tuple: &b::ox_tuple) -> Option<ARef<Sock<F>>> {
+    /// The socket of a 4-tuple, or null; the reference found is the caller's.
+    fn find(&self, tuple: &b::ox_tuple) -> *mut b::sock {
         let hash = Self::hash(tuple);
         let _rcu = rcu::read_lock();
-        // SAFETY: We are under RCU; the reference found is ours.
-        unsafe { Sock::from_sk_owned(b::ox_ehash_lookup(self.head(hash), hash % BUCKETS, tuple)) }
+        // SAFETY: We are under RCU.
+        unsafe { b::ox_ehash_lookup(self.head(hash), hash % BUCKETS, tuple) }
+    }
+
+    /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
+    fn collect_sk(&self, bucket: u32, skip: usize) -> [*mut b::sock; BATCH] {
+        let mut raw = [core::ptr::null_mut(); BATCH];
+        let bucket = self.bucket(bucket);
+        // SAFETY: We hold the bucket's lock; there is room for as many as we say.
+        unsafe { b::ox_ehash_collect(bucket.head, skip as u32, raw.as_mut_ptr(), BATCH as u32) };
+        raw
+    }
+}
+
+impl<F: Family> Ehash<F> {
+    /// Puts the socket in under its present 4-tuple, with a reference.
+    ///
+    /// Errors: `EADDRNOTAVAIL` when another socket has this 4-tuple; `EALREADY` when it is in.
+    pub fn insert(&self, sock: &Locked<'_, F>) -> Result {
+        // SAFETY: The socket is locked.
+        unsafe { self.insert_sk(sock.sock().sk()) }
+    }
+
+    /// Takes the socket out and drops the table's reference; false when it was not in.
+    pub fn remove(&self, sock: &Locked<'_, F>) -> bool {
+        // SAFETY: The socket is locked; who has locked it has a reference.
+        unsafe { self.remove_sk(sock.sock().sk()) }
+    }
+
+    pub(super) fn lookup_wire(&self, tuple: &b::ox_tuple) -> Option<ARef<Sock<F>>> {
+        // SAFETY: The table has sockets of `F`; the reference found is ours.
+        unsafe { Sock::from_sk_owned(self.find(tuple)) }
     }
 
     /// The connection of a 4-tuple.
@@ -151,18 +181,10 @@ impl<F: Family> Ehash<F> {
         unsafe { b::ox_ehash_find(bucket.head, &wire) }
     }
 
-    /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`.
     fn collect(&self, bucket: u32, skip: usize) -> [Option<ARef<Sock<F>>>; BATCH] {
-        let mut raw = [core::ptr::null_mut(); BATCH];
-        {
-            let bucket = self.bucket(bucket);
-            // SAFETY: We hold the bucket's lock; there is room for as many as we say.
-            unsafe {
-                b::ox_ehash_collect(bucket.head, skip as u32, raw.as_mut_ptr(), BATCH as u32)
-            };
-        }
         // SAFETY: Each is null or comes with a reference.
-        raw.map(|sk| unsafe { Sock::from_sk_owned(sk) })
+        self.collect_sk(bucket, skip)
+            .map(|sk| unsafe { Sock::from_sk_owned(sk) })
     }
 
     /// Calls `f(sock, index)` for each socket of bucket `bucket` from the `skip`-th on, until it
@@ -207,5 +229,124 @@ impl<F: Family> Ehash<F> {
                 }
             }
         }
+    }
+}
+
+#[kunit_tests(oxtcp_ehash)]
+mod tests {
+    use super::*;
+    use crate::net::testing::KernelSocket;
+
+    fn tuple(sport: u16, dport: u16) -> b::ox_tuple {
+        b::ox_tuple {
+            saddr: 1,
+            daddr: 2,
+            sport: sport.to_be(),
+            dport: dport.to_be(),
+        }
+    }
+
+    /// A socket with ends; it has none again when dropped, as its own family expects.
+    struct Ends(KernelSocket);
+
+    impl Ends {
+        fn new(sport: u16, dport: u16) -> Result<Self> {
+            let socket = KernelSocket::new()?;
+            // SAFETY: The socket is ours alone.
+            unsafe {
+                b::ox_inet_set_local(socket.sk(), 1, sport);
+                b::ox_inet_set_remote(socket.sk(), 2, dport);
+            }
+            Ok(Self(socket))
+        }
+    }
+
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            // SAFETY: The socket is ours alone.
+            unsafe {
+                b::ox_inet_set_local(self.0.sk(), 0, 0);
+                b::ox_inet_set_remote(self.0.sk(), 0, 0);
+            }
+        }
+    }
+
+    fn is_found(table: &Ehash<()>, socket: &Ends, tuple: &b::ox_tuple) -> bool {
+        let found = table.find(tuple);
+        if !found.is_null() {
+            // SAFETY: The reference is ours.
+            unsafe { b::ox_sock_put(found) };
+        }
+        found == socket.0.sk()
+    }
+
+    #[test]
+    fn what_is_in_is_found_until_it_is_out() -> Result {
+        let table = Ehash::<()>::new()?;
+        let socket = Ends::new(1, 2)?;
+        assert!(table.find(&tuple(1, 2)).is_null());
+        // SAFETY: The socket is ours alone, as good as locked.
+        unsafe {
+            assert_eq!(table.insert_sk(socket.0.sk()), Ok(()));
+            assert!(is_found(&table, &socket, &tuple(1, 2)));
+            assert!(table.find(&tuple(2, 1)).is_null());
+            assert!(table.remove_sk(socket.0.sk()));
+            assert!(!table.remove_sk(socket.0.sk()));
+        }
+        assert!(table.find(&tuple(1, 2)).is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn a_tuple_is_taken_once() -> Result {
+        let table = Ehash::<()>::new()?;
+        let (first, second) = (Ends::new(1, 2)?, Ends::new(1, 2)?);
+        // SAFETY: The sockets are ours alone, as good as locked.
+        unsafe {
+            assert_eq!(table.insert_sk(first.0.sk()), Ok(()));
+            assert_eq!(table.insert_sk(first.0.sk()), Err(EALREADY));
+            assert_eq!(table.insert_sk(second.0.sk()), Err(EADDRNOTAVAIL));
+            assert!(table.remove_sk(first.0.sk()));
+            assert_eq!(table.insert_sk(second.0.sk()), Ok(()));
+            assert!(is_found(&table, &second, &tuple(1, 2)));
+            assert!(table.remove_sk(second.0.sk()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_walk_sees_each_once() -> Result {
+        let table = Ehash::<()>::new()?;
+        let mut sockets = KVVec::new();
+        for port in 1..=40 {
+            sockets.push(Ends::new(port, 9)?, GFP_KERNEL)?;
+        }
+        // SAFETY: The sockets are ours alone, as good as locked; references are given back.
+        unsafe {
+            for socket in &sockets {
+                assert_eq!(table.insert_sk(socket.0.sk()), Ok(()));
+            }
+            let mut seen = 0;
+            for bucket in 0..BUCKETS {
+                let mut skip = 0;
+                loop {
+                    let batch = table.collect_sk(bucket, skip);
+                    let n = batch.iter().filter(|sk| !sk.is_null()).count();
+                    for sk in &batch[..n] {
+                        b::ox_sock_put(*sk);
+                    }
+                    seen += n;
+                    skip += n;
+                    if n < BATCH {
+                        break;
+                    }
+                }
+            }
+            assert_eq!(seen, sockets.len());
+            for socket in &sockets {
+                assert!(table.remove_sk(socket.0.sk()));
+            }
+        }
+        Ok(())
     }
 }

@@ -162,6 +162,7 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
     let skb = packet.skb;
     let stolen = |reason: DropReason| {
         net.count_drop(reason);
+        net.count(Counter::InSegs);
         net.count(Counter::InErrs);
         // SAFETY: The packet is ours, and gone after this.
         unsafe { b::ox_kfree_skb_reason(skb, reason.kernel()) };
@@ -171,7 +172,6 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
     if !unsafe { b::ox_skb_is_host(skb) } {
         return b::NF_ACCEPT;
     }
-    net.count(Counter::InSegs);
     let len = packet.tcp_header_len();
     if len < MIN_TCP_HEADER || !packet.pull(packet.ihl + len) {
         return stolen(DropReason::BadHeader);
@@ -180,6 +180,9 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
     unsafe {
         if b::ox_skb_orphan_frags_rx(skb) != 0 {
             return stolen(DropReason::NoMemory);
+        }
+        if !b::ox_skb_policy_ok(skb) {
+            return stolen(DropReason::Policy);
         }
         if b::ox_skb_ct_confirm(skb) != b::NF_ACCEPT as i32 {
             return stolen(DropReason::Netfilter);

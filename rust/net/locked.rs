@@ -43,7 +43,7 @@ impl Shutdown {
 pub enum BhLock<'a, F: Family> {
     /// The lock, and the segment back.
     Free(Locked<'a, F>, RxSkb),
-    /// A process has the socket: the segment is on the backlog (or dropped, and counted).
+    /// The segment is gone: to the backlog, as a process has the socket, or dropped and counted.
     Busy,
 }
 
@@ -475,13 +475,6 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn max_gso_bytes(&self) -> u32 {
         // SAFETY: The socket is alive.
         unsafe { b::ox_sk_gso_max(self.sk()) }
-    }
-
-    /// Whether the socket's filter (`SO_ATTACH_FILTER`) lets the segment in; it may shorten the
-    /// text.
-    pub fn filter(&self, skb: &mut RxSkb) -> bool {
-        // SAFETY: We hold the lock; the skb is ours.
-        unsafe { b::ox_sk_filter(self.sk(), skb.raw(), skb.header().len() as u32) == 0 }
     }
 }
 

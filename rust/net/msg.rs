@@ -4,6 +4,7 @@
 
 use super::bindings as b;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 
@@ -11,6 +12,7 @@ use kernel::prelude::*;
 pub(super) const MSG_ERRQUEUE: u32 = 0x2000;
 const MSG_SPLICE_PAGES: u32 = 0x0800_0000;
 const MSG_NO_SHARED_FRAGS: u32 = 0x0008_0000;
+const MSG_ZEROCOPY: u32 = 0x0400_0000;
 
 /// The `MSG_*` flags of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,34 @@ impl MsgFlags {
 /// The message of a sendmsg or recvmsg call.
 pub struct Msg<'a> {
     ptr: *mut b::msghdr,
+    zero_copy: Option<ZeroCopy>,
     _call: PhantomData<&'a mut b::msghdr>,
+}
+
+/// How a sendmsg with `MSG_ZEROCOPY` reports that its pages are free again.
+struct ZeroCopy {
+    report: NonNull<b::ubuf_info>,
+    /// Whether the pages themselves are taken; else they are copied, and the report says so.
+    direct: bool,
+    /// Whether any byte was taken: without, there is nothing to report.
+    used: bool,
+}
+
+impl Drop for ZeroCopy {
+    fn drop(&mut self) {
+        // SAFETY: Our reference, which ends here; skbs that hold pages have their own.
+        unsafe { b::ox_zerocopy_end(self.report.as_ptr(), self.used) }
+    }
+}
+
+/// Where the bytes of a sendmsg come from.
+pub(super) enum Take {
+    /// They are copied.
+    Copy,
+    /// The pages of a pipe or file are taken; whether others may still write to them.
+    Splice { shared: bool },
+    /// The user's pages are taken, and given back by this report.
+    ZeroCopy(NonNull<b::ubuf_info>),
 }
 
 impl Msg<'_> {
@@ -76,6 +105,7 @@ impl Msg<'_> {
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr) -> Self {
         Self {
             ptr: msg,
+            zero_copy: None,
             _call: PhantomData,
         }
     }
@@ -123,13 +153,54 @@ impl Msg<'_> {
         unsafe { &raw mut (*self.ptr).msg_iter }
     }
 
-    /// Whether the caller's pages are to be taken instead of copied, and whether they may still
-    /// be written by others.
-    pub(super) fn splice(&self) -> Option<Shared> {
+    /// How the bytes are to be taken into the send buffer of `sk`.
+    ///
+    /// Errors: `ENOBUFS` when there is no memory for the report of a zero-copy send.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a socket that the calling process has locked.
+    pub(super) unsafe fn take(&mut self, sk: *mut b::sock) -> Result<Take> {
         let bits = self.flags().bits();
-        (bits & MSG_SPLICE_PAGES != 0).then_some(Shared(bits & MSG_NO_SHARED_FRAGS == 0))
+        if bits & MSG_SPLICE_PAGES != 0 {
+            let shared = bits & MSG_NO_SHARED_FRAGS == 0;
+            return Ok(Take::Splice { shared });
+        }
+        // SAFETY: The message is valid; by the function's contract. A `msg_ubuf` is io_uring's,
+        // which reports by itself that we have copied.
+        let wanted = unsafe {
+            bits & MSG_ZEROCOPY != 0
+                && (*self.ptr).msg_ubuf.is_null()
+                && b::ox_sock_flag(sk, b::sock_flags_SOCK_ZEROCOPY)
+        };
+        if !wanted {
+            return Ok(Take::Copy);
+        }
+        if self.zero_copy.is_none() {
+            let mut direct = false;
+            // SAFETY: By the function's contract.
+            let report = unsafe { b::ox_zerocopy_begin(sk, self.remaining(), &mut direct) };
+            let report = NonNull::new(report).ok_or(ENOBUFS)?;
+            self.zero_copy = Some(ZeroCopy {
+                report,
+                direct,
+                used: false,
+            });
+        }
+        match &self.zero_copy {
+            Some(zero_copy) if zero_copy.direct => Ok(Take::ZeroCopy(zero_copy.report)),
+            _ => Ok(Take::Copy),
+        }
+    }
+
+    /// Bytes were taken.
+    pub(super) fn taken(&mut self) {
+        if let Some(zero_copy) = &mut self.zero_copy {
+            zero_copy.used = true;
+        }
+    }
+
+    pub(super) fn raw(&self) -> *mut b::msghdr {
+        self.ptr
     }
 }
-
-/// Whether others may still write to spliced pages.
-pub(super) struct Shared(pub(super) bool);

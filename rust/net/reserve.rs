@@ -10,7 +10,8 @@ use kernel::error::from_err_ptr;
 use kernel::prelude::*;
 
 /// A reserved address and port: `AF_INET`'s bind says `EADDRINUSE` as long as this lives.
-/// Dropping it frees the port; that is done later, by a worker, so it may happen in softirq.
+/// Dropping it frees the port: at once in process context without a [`BhSpinLock`], else a little
+/// later, by a worker.
 pub struct Reservation(NonNull<b::ox_port_reservation>);
 
 // SAFETY: Belongs to no thread; it can only be dropped.

@@ -7,6 +7,7 @@
 //! same pages, so text is copied once, into the buffer, and a retransmission sends the same pages.
 
 use super::bindings as b;
+use super::msg::Take;
 use super::*;
 use core::marker::PhantomData;
 use core::ops::RangeInclusive;
@@ -96,8 +97,12 @@ impl<F> SendBuffer<'_, F> {
     /// Copies up to `max` bytes of `msg` behind the text (or takes its pages, when it was spliced),
     /// as far as there is room; returns how many. The memory is accounted; process context.
     ///
+    /// With `MSG_ZEROCOPY` and `SO_ZEROCOPY` the user's own pages are taken, and reported free on
+    /// the error queue.
+    ///
     /// Errors, only when nothing was taken: `EAGAIN` when there is no room, or no memory for now
-    /// (wait by [`Locked::wait_writable`]); `EFAULT` when the user's memory cannot be read.
+    /// (wait by [`Locked::wait_writable`]); `EFAULT` when the user's memory cannot be read;
+    /// `ENOBUFS` when a zero-copy send cannot be accounted.
     pub fn append(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
         let wanted = max.min(msg.remaining());
         let mut done = 0;
@@ -166,14 +171,20 @@ impl<F> SendBuffer<'_, F> {
         let max = max as i32;
         // SAFETY: By the function's contract; the socket is locked by a process.
         let n = unsafe {
-            match msg.splice() {
-                Some(shared) => b::ox_text_splice(sk, skb, msg.iter(), max, shared.0),
-                None => b::ox_text_append(sk, skb, msg.iter(), max),
+            match msg.take(sk)? {
+                Take::Copy => b::ox_text_append(sk, skb, msg.iter(), max),
+                Take::Splice { shared } => b::ox_text_splice(sk, skb, msg.iter(), max, shared),
+                Take::ZeroCopy(report) => {
+                    b::ox_text_zerocopy(sk, skb, msg.raw(), max, report.as_ptr())
+                }
             }
         };
         to_result(n.min(0))?;
         let n = n.unsigned_abs();
         self.state().len += n;
+        if n > 0 {
+            msg.taken();
+        }
         Ok(n as usize)
     }
 
@@ -197,6 +208,10 @@ impl<F> SendBuffer<'_, F> {
     /// Drops `bytes` of text from the front: the peer has them. No more than there are.
     pub fn release(&mut self, bytes: u32) {
         let bytes = bytes.min(self.len());
+        if bytes > 0 {
+            // SAFETY: The socket is locked.
+            unsafe { b::ox_sk_path_works(self.sk) };
+        }
         let state = self.state();
         state.start = state.start.wrapping_add(bytes);
         state.len -= bytes;
@@ -247,13 +262,17 @@ impl<F> SendBuffer<'_, F> {
     }
 
     /// How many of the `len` bytes at `offset` one skb of segments can refer to: all, or as many
-    /// as there are places for fragments, then cut to whole segments of `mss`.
+    /// as there are places for fragments and as belong to one zero-copy send, then cut to whole
+    /// segments of `mss`.
     pub fn coverable(&mut self, offset: u32, len: u32, mss: u16) -> u32 {
         let len = len.min(self.len().saturating_sub(offset));
         let mut covered = 0;
         let mut places = MAX_FRAGS;
-        self.walk(offset, len, |_, _, _, n| {
-            if places == 0 {
+        let mut report = None;
+        self.walk(offset, len, |skb, _, _, n| {
+            // SAFETY: The skb is one of the buffer's.
+            let own = unsafe { b::ox_skb_zcopy(skb) };
+            if places == 0 || *report.get_or_insert(own) != own {
                 return false;
             }
             places -= 1;

@@ -155,9 +155,15 @@ impl<F: Family> Sock<F> {
 
     /// Takes the lock in softirq for a segment. When a process has the socket, the segment goes to
     /// the backlog instead and comes back by [`Family::backlog`]; the backlog is limited to
-    /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted.
+    /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted, as is one
+    /// that `SO_ATTACH_FILTER` or `IP_MINTTL` refuses.
     pub fn lock_bh(&self, skb: RxSkb) -> BhLock<'_, F> {
         let sk = self.sk();
+        // SAFETY: The socket is alive, the skb ours.
+        if !unsafe { b::ox_sk_admits(sk, skb.raw()) } {
+            skb.discard(self.net(), DropReason::SocketFilter);
+            return BhLock::Busy;
+        }
         // SAFETY: The socket is alive; the spin lock is released below or by the guard.
         unsafe { b::ox_bh_lock_sock(sk) };
         // SAFETY: We hold the spin lock.

@@ -363,17 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn the_closest_listener_is_found() -> Result {
+    fn each_address_has_its_listener() -> Result {
         let mut table = PortTable::<u32, ()>::new();
-        for (addr, socket) in [(0, 1), (5, 2)] {
+        for (addr, socket) in [(5, 1), (6, 2)] {
             let bound = owner(addr, true, Role::Bound);
             table.claim(80, bound)?;
             table.listen(80, &bound, owner(addr, true, Role::Listening), socket)?;
         }
 
-        assert!(table.listener(80, 5, 0) == Some(2));
-        assert!(table.listener(80, 6, 0) == Some(1));
-        assert!(table.listener(81, 6, 0).is_none());
+        assert!(table.listener(80, 5, 0) == Some(1));
+        assert!(table.listener(80, 6, 0) == Some(2));
+        assert!(table.listener(80, 7, 0).is_none());
+        assert!(table.listener(81, 5, 0).is_none());
         Ok(())
     }
 

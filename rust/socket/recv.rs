@@ -123,7 +123,8 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
     publish_readable(locked);
     let (state, _send, recv) = locked.parts();
     if let Conn::Open(tcb) = &mut state.conn {
-        tcb.on_receive(&state.config, &Rx(recv));
+        let emptied = recv.readable() == 0;
+        tcb.on_receive(&state.config, &Rx(recv), emptied);
         flush(locked);
     }
 }

@@ -304,10 +304,11 @@ impl Tcb {
         }
     }
 
-    /// An unacceptable segment is answered with an acknowledgment: at once when it has text, else
-    /// within the limit, so that two confused ends do not answer each other for ever.
+    /// An unacceptable segment is answered with an acknowledgment: at once when it has text, else,
+    /// and before the connection is open, within the limit, so that two confused ends do not answer
+    /// each other for ever.
     fn owe_ack(&mut self, seg: &Segment, now: Instant, events: &mut Events) {
-        if seg.len > 0 && !seg.has_syn() {
+        if seg.len > 0 && !seg.has_syn() && self.state.is_synchronized() {
             self.ack_due = AckDue::Now;
         } else {
             events.reply = self.challenge(now);

@@ -240,7 +240,7 @@ impl Tcb {
             _ => self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config)),
         }
         if now.since(self.last_heard) <= DELAYED_ACK {
-            // Text flows both ways: acknowledgments can ride on it.
+            self.interactive = true;
             self.quick_acks = 0;
         }
         self.last_sent = now;
@@ -280,7 +280,8 @@ impl Tcb {
         let unit = 1u32 << self.rcv_scale;
         let kept = offered.div_ceil(unit);
         let wire = if space >= offered.saturating_add(step) {
-            kept.max(space / unit)
+            // Rounded up, as in Linux: else a space smaller than the unit could never be offered.
+            space.div_ceil(unit)
         } else {
             kept
         };

@@ -137,6 +137,8 @@ pub struct Tcb {
     /// Largest segment received: an estimate of the peer's MSS for delayed acknowledgments.
     pub(super) rcv_mss: u16,
     pub(super) quick_acks: u8,
+    /// Text goes both ways in turn: acknowledgments can ride on it.
+    pub(super) interactive: bool,
 
     pub(super) snd_scale: u8,
     pub(super) rcv_scale: u8,
@@ -216,6 +218,7 @@ impl Tcb {
             last_ack_sent: SeqNumber(0),
             rcv_mss: DEFAULT_MSS.min(config.mss),
             quick_acks: QUICK_ACKS,
+            interactive: false,
             snd_scale: 0,
             rcv_scale: if config.window_scaling {
                 config.window_scale

@@ -56,6 +56,8 @@ impl Tcb {
             return events;
         }
         if matches!(self.ack_due, AckDue::By(at) if at <= now) {
+            // The user had no answer for it to ride on.
+            self.interactive = false;
             self.ack_due = AckDue::Now;
         }
         match self.retransmit_timer {

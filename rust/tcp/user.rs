@@ -29,9 +29,16 @@ impl Tcb {
         self.more_to_come = more;
     }
 
-    /// RECEIVE: the user took text; a window update may be due.
-    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) {
-        if self.state.may_receive() && self.window_update_due(config, rx) {
+    /// RECEIVE: the user took text, all of it if `emptied`. A window update may be due, and an
+    /// acknowledgment that no answer of the user will carry need not wait any longer.
+    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R, emptied: bool) {
+        if !self.state.may_receive() {
+            return;
+        }
+        let unacked = self.rcv_nxt.since(self.last_ack_sent);
+        let delayed = matches!(self.ack_due, AckDue::By(_));
+        let in_vain = unacked > u32::from(self.rcv_mss) || (emptied && !self.interactive);
+        if (delayed && in_vain) || self.window_update_due(config, rx) {
             self.ack_due = AckDue::Now;
         }
     }

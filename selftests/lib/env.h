@@ -21,6 +21,12 @@ unsigned int slowness(void);
 /* A time limit in ms, stretched on a slow kernel. */
 int limit_ms(int ms);
 
+/*
+ * By how many ms a kernel's timer may seem early: it counts ticks, and the last
+ * ones may not have been counted when it starts.
+ */
+#define TICKS_MS 20
+
 /* An amount of work, smaller on a slow kernel, never below @least. */
 size_t amount(size_t plain, size_t least);
 

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/* struct inet_sock: what sockets of IPv4 have, ends and options. */
+#include <linux/capability.h>
+#include <net/ip.h>
+#include <net/route.h>
+#include <net/sock.h>
+
+#include "helpers.h"
+
+/* What inet_create() sets in a fresh socket. */
+void ox_sock_init_inet(struct sock *sk)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	struct net *net = sock_net(sk);
+
+	inet->pmtudisc = READ_ONCE(net->ipv4.sysctl_ip_no_pmtu_disc) ?
+			 IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
+	atomic_set(&inet->inet_id, get_random_u16());
+	inet->uc_ttl = -1;
+	inet->mc_ttl = 1;
+	inet_set_bit(MC_LOOP, sk);
+	inet_set_bit(MC_ALL, sk);
+
+	sk->sk_type = SOCK_STREAM;
+	sk->sk_protocol = IPPROTO_TCP;
+	sk->sk_gso_type = SKB_GSO_TCPV4;
+	sk_set_txhash(sk);
+	sk->sk_txrehash = READ_ONCE(net->core.sysctl_txrehash);
+	sk->sk_rcvbuf = READ_ONCE(net->ipv4.sysctl_tcp_rmem[1]);
+	sk->sk_sndbuf = READ_ONCE(net->ipv4.sysctl_tcp_wmem[1]);
+	/* Segments in a qdisc do not count as room that a writer waits for. */
+	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);
+}
+
+/* What a connection takes over from the listener that made it. */
+void ox_sock_inherit(struct sock *sk, const struct sock *from)
+{
+	static const enum sock_flags flags[] = {
+		SOCK_KEEPOPEN, SOCK_LINGER, SOCK_URGINLINE, SOCK_BROADCAST,
+		SOCK_ZEROCOPY, SOCK_RCVTSTAMP, SOCK_RCVTSTAMPNS,
+		SOCK_TSTAMP_NEW, SOCK_LOCALROUTE, SOCK_DBG,
+	};
+	const struct inet_sock *linet = inet_sk(from);
+	struct inet_sock *inet = inet_sk(sk);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		if (sock_flag(from, flags[i]))
+			sock_set_flag(sk, flags[i]);
+
+	sk->sk_rcvbuf = READ_ONCE(from->sk_rcvbuf);
+	sk->sk_sndbuf = READ_ONCE(from->sk_sndbuf);
+	sk->sk_userlocks = from->sk_userlocks &
+			   (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	sk->sk_rcvlowat = READ_ONCE(from->sk_rcvlowat);
+	sk->sk_rcvtimeo = READ_ONCE(from->sk_rcvtimeo);
+	sk->sk_sndtimeo = READ_ONCE(from->sk_sndtimeo);
+	sk->sk_lingertime = READ_ONCE(from->sk_lingertime);
+	sk->sk_priority = READ_ONCE(from->sk_priority);
+	sk->sk_mark = READ_ONCE(from->sk_mark);
+	sk->sk_uid = sk_uid(from);
+	sk->sk_bound_dev_if = READ_ONCE(from->sk_bound_dev_if);
+	sk->sk_reuse = from->sk_reuse;
+	sk->sk_reuseport = from->sk_reuseport;
+	sk->sk_max_pacing_rate = READ_ONCE(from->sk_max_pacing_rate);
+	sk->sk_pacing_rate = READ_ONCE(from->sk_pacing_rate);
+
+	inet->tos = READ_ONCE(linet->tos);
+	inet->uc_ttl = READ_ONCE(linet->uc_ttl);
+	inet->min_ttl = READ_ONCE(linet->min_ttl);
+	inet->pmtudisc = READ_ONCE(linet->pmtudisc);
+	inet_assign_bit(TRANSPARENT, sk, inet_test_bit(TRANSPARENT, from));
+	inet_assign_bit(FREEBIND, sk, inet_test_bit(FREEBIND, from));
+	inet_assign_bit(RECVERR, sk, inet_test_bit(RECVERR, from));
+}
+
+bool ox_sk_may_bind(const struct sock *sk, u16 port)
+{
+	struct net *net = sock_net(sk);
+
+	return !port || !inet_port_requires_bind_service(net, port) ||
+	       ns_capable(net->user_ns, CAP_NET_BIND_SERVICE);
+}
+
+__be32 ox_inet_rcv_saddr(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_rcv_saddr);
+}
+
+__be32 ox_inet_daddr(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_daddr);
+}
+
+u16 ox_inet_num(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_num);
+}
+
+u16 ox_inet_dport(const struct sock *sk)
+{
+	return ntohs(READ_ONCE(sk->sk_dport));
+}
+
+void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port)
+{
+	struct inet_sock *inet = inet_sk(sk);
+
+	sk_rcv_saddr_set(sk, addr);
+	inet->inet_saddr = ipv4_is_multicast(addr) || ipv4_is_lbcast(addr) ?
+			   0 : addr;
+	WRITE_ONCE(inet->inet_num, port);
+	inet->inet_sport = htons(port);
+}
+
+void ox_inet_set_saddr(struct sock *sk, __be32 addr)
+{
+	inet_sk(sk)->inet_saddr = addr;
+}
+
+void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port)
+{
+	sk_daddr_set(sk, addr);
+	WRITE_ONCE(inet_sk(sk)->inet_dport, htons(port));
+}
+
+bool ox_inet_nonlocal_ok(const struct sock *sk)
+{
+	return inet_can_nonlocal_bind(sock_net(sk),
+				      (struct inet_sock *)inet_sk(sk));
+}
+
+/* The IP options that are plain fields; the others have no place in a stream. */
+int ox_inet_getsockopt(const struct sock *sk, int name, int *value)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	struct net *net = sock_net(sk);
+
+	switch (name) {
+	case IP_TOS:
+		*value = READ_ONCE(inet->tos);
+		return 0;
+	case IP_TTL:
+		*value = READ_ONCE(inet->uc_ttl);
+		if (*value == -1)
+			*value = READ_ONCE(net->ipv4.sysctl_ip_default_ttl);
+		return 0;
+	case IP_MINTTL:
+		*value = READ_ONCE(inet->min_ttl);
+		return 0;
+	case IP_MTU_DISCOVER:
+		*value = READ_ONCE(inet->pmtudisc);
+		return 0;
+	case IP_RECVERR:
+		*value = inet_test_bit(RECVERR, sk);
+		return 0;
+	case IP_FREEBIND:
+		*value = inet_test_bit(FREEBIND, sk);
+		return 0;
+	case IP_TRANSPARENT:
+		*value = inet_test_bit(TRANSPARENT, sk);
+		return 0;
+	case IP_BIND_ADDRESS_NO_PORT:
+		*value = inet_test_bit(BIND_ADDRESS_NO_PORT, sk);
+		return 0;
+	case IP_LOCAL_PORT_RANGE:
+		*value = READ_ONCE(inet->local_port_range);
+		return 0;
+	case IP_MTU: {
+		struct dst_entry *dst = sk_dst_get((struct sock *)sk);
+
+		if (!dst)
+			return -ENOTCONN;
+		*value = dst_mtu(dst);
+		dst_release(dst);
+		return 0;
+	}
+	default:
+		return -ENOPROTOOPT;
+	}
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The send buffer's skbs, and the segments that refer to their pages. */
+#include <linux/skbuff.h>
+#include <linux/skbuff_ref.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "helpers.h"
+
+/* An skb of the send buffer: fragments only, accounted to the socket. */
+struct sk_buff *ox_alloc_text_skb(struct sock *sk)
+{
+	struct sk_buff *skb = alloc_skb(0, sk->sk_allocation);
+
+	if (!skb)
+		return NULL;
+	if (!sk_wmem_schedule(sk, skb->truesize)) {
+		__kfree_skb(skb);
+		return NULL;
+	}
+	/* No checksum is wanted while text is spliced in. */
+	skb->ip_summed = CHECKSUM_PARTIAL;
+	sk_wmem_queued_add(sk, skb->truesize);
+	sk_mem_charge(sk, skb->truesize);
+	return skb;
+}
+
+void ox_free_text_skb(struct sock *sk, struct sk_buff *skb)
+{
+	sk_wmem_queued_add(sk, -skb->truesize);
+	sk_mem_uncharge(sk, skb->truesize);
+	__kfree_skb(skb);
+}
+
+/*
+ * Copies up to max bytes behind the skb's text, within one page fragment.
+ * Returns how many; 0 when the skb is full; -EAGAIN without memory; -EFAULT.
+ */
+int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
+		   int max)
+{
+	struct page_frag *pfrag = sk_page_frag(sk);
+	int i = skb_shinfo(skb)->nr_frags;
+	bool merge = true;
+	int copy, err;
+
+	if (skb_zcopy(skb))
+		return 0;
+	if (!sk_page_frag_refill(sk, pfrag))
+		return -EAGAIN;
+	if (!skb_can_coalesce(skb, i, pfrag->page, pfrag->offset)) {
+		if (i >= MAX_SKB_FRAGS)
+			return 0;
+		merge = false;
+	}
+
+	copy = min_t(int, max, pfrag->size - pfrag->offset);
+	if (!sk_wmem_schedule(sk, copy))
+		return -EAGAIN;
+	err = skb_copy_to_page_nocache(sk, from, skb, pfrag->page,
+				       pfrag->offset, copy);
+	if (err)
+		return err;
+
+	if (merge) {
+		skb_frag_size_add(&skb_shinfo(skb)->frags[i - 1], copy);
+	} else {
+		skb_fill_page_desc(skb, i, pfrag->page, pfrag->offset, copy);
+		page_ref_inc(pfrag->page);
+	}
+	pfrag->offset += copy;
+	return copy;
+}
+
+/* Takes up to max bytes of the caller's pages themselves. */
+int ox_text_splice(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
+		   int max, bool shared)
+{
+	ssize_t n;
+
+	if (skb_zcopy(skb))
+		return 0;
+	if (!sk_wmem_schedule(sk, max))
+		return -EAGAIN;
+	n = skb_splice_from_iter(skb, from, max);
+	if (n == -EMSGSIZE)
+		return 0;
+	if (n <= 0)
+		return n;
+	if (shared)
+		skb_shinfo(skb)->flags |= SKBFL_SHARED_FRAG;
+	sk_wmem_queued_add(sk, n);
+	sk_mem_charge(sk, n);
+	return n;
+}
+
+/*
+ * Takes up to max bytes of the user's own pages (MSG_ZEROCOPY); uarg tells the
+ * user when they are free. An skb has pages of one uarg only, or of none.
+ */
+int ox_text_zerocopy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
+		     int max, struct ubuf_info *uarg)
+{
+	int n;
+
+	if (skb->len && skb_zcopy(skb) != uarg)
+		return 0;
+	if (!sk_wmem_schedule(sk, max))
+		return -EAGAIN;
+	n = skb_zerocopy_iter_stream(sk, skb, msg, max, uarg, NULL);
+	return n == -EMSGSIZE || n == -EEXIST ? 0 : n;
+}
+
+/*
+ * What a sendmsg with MSG_ZEROCOPY reports by; NULL without memory for it. Not
+ * *direct: the bytes are copied all the same, and the report says so.
+ */
+struct ubuf_info *ox_zerocopy_begin(struct sock *sk, size_t size, bool *direct)
+{
+	struct ubuf_info *uarg = msg_zerocopy_realloc(sk, size, NULL, false);
+
+	*direct = sk->sk_route_caps & NETIF_F_SG;
+	if (uarg && !*direct)
+		uarg_to_msgzc(uarg)->zerocopy = 0;
+	return uarg;
+}
+
+void ox_zerocopy_end(struct ubuf_info *uarg, bool used)
+{
+	if (used)
+		net_zcopy_put(uarg);
+	else
+		net_zcopy_put_abort(uarg, true);
+}
+
+struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb)
+{
+	return skb_zcopy(skb);
+}
+
+u32 ox_skb_nr_frags(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->nr_frags;
+}
+
+u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i)
+{
+	return skb_frag_size(&skb_shinfo(skb)->frags[i]);
+}
+
+struct sk_buff *ox_alloc_segment(gfp_t gfp)
+{
+	struct sk_buff *seg = alloc_skb(MAX_TCP_HEADER, gfp);
+
+	if (seg)
+		skb_reserve(seg, MAX_TCP_HEADER);
+	return seg;
+}
+
+/*
+ * Lets the segment refer to len bytes at off of fragment i. False when it has
+ * no place for one more fragment.
+ */
+bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
+			 u32 len)
+{
+	skb_frag_t *frag = &skb_shinfo(from)->frags[i];
+	int n = skb_shinfo(seg)->nr_frags;
+	struct page *page = skb_frag_page(frag);
+	int start = skb_frag_off(frag) + off;
+
+	if (skb_can_coalesce(seg, n, page, start)) {
+		skb_frag_size_add(&skb_shinfo(seg)->frags[n - 1], len);
+	} else {
+		if (n >= MAX_SKB_FRAGS)
+			return false;
+		__skb_frag_ref(frag);
+		skb_fill_page_desc(seg, n, page, start, len);
+	}
+	skb_shinfo(seg)->flags |= skb_shinfo(from)->flags & SKBFL_SHARED_FRAG;
+	skb_zcopy_set(seg, skb_zcopy(from), NULL);
+	skb_len_add(seg, len);
+	return true;
+}
+
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len)
+{
+	memcpy(skb_push(seg, len), header, len);
+	skb_reset_transport_header(seg);
+	seg->ip_summed = CHECKSUM_PARTIAL;
+}
+
+void ox_segment_set_gso(struct sk_buff *seg, u32 mss)
+{
+	u32 text = seg->data_len;
+
+	if (!mss || text <= mss)
+		return;
+	skb_shinfo(seg)->gso_size = mss;
+	skb_shinfo(seg)->gso_segs = DIV_ROUND_UP(text, mss);
+	skb_shinfo(seg)->gso_type = SKB_GSO_TCPV4;
+}
+
+bool ox_sk_memory_free(const struct sock *sk)
+{
+	return sk_stream_memory_free(sk);
+}
+
+int ox_sk_wspace(const struct sock *sk)
+{
+	return sk_stream_wspace(sk);
+}
