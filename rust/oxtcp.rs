@@ -17,12 +17,6 @@ module! {
     description: "A socket family with a TCP of its own",
     license: "GPL",
     alias: ["net-pf-25"],
-    params: {
-        family: u32 {
-            default: 25,
-            description: "Number of the socket family (AF_OXTCP)",
-        },
-    },
 }
 
 /// The loaded module. All that it starts is in the registration, which ends it in reverse.
@@ -32,7 +26,7 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
-        let family = module_parameters::family.value();
+        let family = net::family::parameter();
         let registration = net::Registration::new(family, module)?;
         pr_info!("socket family {}\n", family);
         Ok(Self {

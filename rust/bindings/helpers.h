@@ -261,6 +261,9 @@ int ox_memory_init(void);
 void ox_memory_exit(void);
 void ox_memory_fill(struct proto *prot);
 
+/* the parameter family= */
+unsigned int ox_param_family(void);
+
 /* reserved ports */
 int ox_reserve_init(void);
 void ox_reserve_exit(void);

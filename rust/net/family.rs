@@ -137,6 +137,12 @@ static FAMILY: Table<b::net_proto_family> = Table::new();
 static NUMBER: Atomic<i32> = Atomic::new(0);
 static REGISTERED: Atomic<bool> = Atomic::new(false);
 
+/// The number that `family=` asks for, 25 by default.
+pub fn parameter() -> u32 {
+    // SAFETY: Reads what was set before the module was started.
+    unsafe { b::ox_param_family() }
+}
+
 /// The registered family's number.
 pub(super) fn number() -> i32 {
     NUMBER.load(Relaxed)

@@ -110,8 +110,7 @@ fn count_bare(net: &NetNs<Oxtcp>, out: &Transmit) {
     let counter = match out.flags {
         f if f.has(Flags::RST) => Counter::OutRsts,
         f if f.has(Flags::SYN) && out.retransmission => Counter::SynAckRetrans,
-        f if f.has(Flags::SYN) => Counter::OutSegs,
-        _ => Counter::ChallengeAck,
+        _ => Counter::OutSegs,
     };
     net.count(counter);
 }

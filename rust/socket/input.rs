@@ -106,6 +106,9 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         if drop == TcpDrop::Paws {
             net.count(Counter::PawsEstab);
         }
+        if matches!(drop, TcpDrop::Challenge | TcpDrop::BadAck) && events.reply.is_some() {
+            net.count(Counter::ChallengeAck);
+        }
         skb.discard(net, reason(drop));
     }
     drop((send, rx));
@@ -153,14 +156,16 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(mut locked) = sock.try_lock_bh() else {
         return;
     };
-    if error.mtu != 0 {
-        // The route knows the new MTU; what was too large is found lost and sent again.
-        return flush(&mut locked);
-    }
     let Conn::Open(tcb) = &mut locked.conn else {
         return;
     };
-    let (verdict, mut events) = tcb.on_icmp(SeqNumber(error.seq));
+    let seq = SeqNumber(error.seq);
+    if error.mtu != 0 && tcb.is_in_flight(seq) {
+        error.learn_mtu();
+        tcb.on_mtu_reduced();
+        return flush(&mut locked);
+    }
+    let (verdict, mut events) = tcb.on_icmp(seq);
     let errno = kernel::error::Error::from_errno(-error.errno);
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),

@@ -60,6 +60,9 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
 /// Ends listening: new segments find no listener any more. What was queued is given back, to be
 /// ended by [`abandon`] once no lock is held.
 pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
+    if !matches!(locked.conn, Conn::Listening(_)) {
+        return None;
+    }
     let sock = locked.sock();
     let handle = locked
         .net()
@@ -69,16 +72,11 @@ pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     drop(handle);
     // Without memory the table keeps calling it a listener until the port is released.
     let _ = change_role(locked, Role::Bound);
+    locked.set_deadline(None);
+    sock.shared().set_readable(0);
     match core::mem::replace(&mut locked.conn, Conn::Closed) {
-        Conn::Listening(listener) => {
-            locked.set_deadline(None);
-            sock.shared().set_readable(0);
-            Some(listener)
-        }
-        other => {
-            locked.conn = other;
-            None
-        }
+        Conn::Listening(listener) => Some(listener),
+        _ => None,
     }
 }
 

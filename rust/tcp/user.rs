@@ -6,7 +6,7 @@ use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
 use super::state::State;
-use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
+use super::tcb::{AckDue, IdleTimer, Recovery, Tcb, QUICK_ACKS};
 use super::time::Instant;
 
 /// What an ICMP error means to a connection.
@@ -112,14 +112,31 @@ impl Tcb {
         self.quick_acks > 0
     }
 
+    /// Whether a segment with the number `seq` may be under way (RFC 5927 4.1).
+    pub fn is_in_flight(&self, seq: super::seq::SeqNumber) -> bool {
+        let sent = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);
+        sent && self.state != State::Closed
+    }
+
+    /// The path's MTU has become smaller: what is under way was too large and is gone, which is no
+    /// sign of congestion (RFC 1191 6.4). It is sent again.
+    pub fn on_mtu_reduced(&mut self) {
+        if self.state.may_transmit() && self.flight() > 0 {
+            self.recovery = Recovery::Loss {
+                recover: self.snd_nxt,
+            };
+            self.rtx_next = self.snd_una;
+            self.timing = None;
+        }
+    }
+
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it
     /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened. There, as
     /// in Linux and unlike RFC 9293's MUST-56, any is: nothing is lost yet, and the user need not
     /// wait for minutes.
     pub fn on_icmp(&mut self, seq: super::seq::SeqNumber) -> (IcmpVerdict, Events) {
         let mut events = Events::default();
-        let in_flight = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);
-        if !in_flight || self.state == State::Closed {
+        if !self.is_in_flight(seq) {
             return (IcmpVerdict::Ignore, events);
         }
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
