@@ -348,5 +348,3 @@ TEST_F(bind, name_is_cut_to_the_callers_buffer)
 	EXPECT_EQ(-1, getsockname(fd, (struct sockaddr *)8, &len));
 	EXPECT_EQ(EFAULT, errno);
 }
-
-SELFTEST_MAIN

@@ -279,7 +279,7 @@ TEST_F(handshake, segments_without_syn_ack_or_rst_are_dropped_by_a_listener)
 	wire_send_at(&w, 1, 0, "x", 1);
 	wire_send_at(&w, 1, SYN | FIN, NULL, 0);
 	wire_send_at(&w, 1, SYN | RST, NULL, 0);
-	EXPECT_EQ(0, wire_count(0xff, 50));
+	EXPECT_EQ(0, wire_count(&w, 0xff, 50));
 }
 
 TEST_F(handshake, syn_to_a_closed_port_is_refused)
@@ -308,7 +308,7 @@ TEST_F(handshake, full_accept_queue_drops_the_third_segment_and_later_syns)
 
 	wire_ack(&late, &s);
 	wire_syn(&more, 5020, PORT);
-	EXPECT_EQ(0, wire_count(SYN | RST, 100));
+	EXPECT_EQ(0, wire_count(&more, 0xff, 100));
 	EXPECT_EQ(TCP_SYN_RECV, wire_state(&late));
 	EXPECT_EQ(0, wire_state(&more));
 
@@ -341,7 +341,7 @@ TEST_F(handshake, icmp_port_unreachable_refuses)
 	struct wire w;
 
 	wire_await_syn(&w);
-	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, w.rcv_nxt - 1);
+	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, w.rcv_nxt - 1, 0);
 	EXPECT_EQ(POLLERR | POLLHUP, wait_events(fd, 0, 5000));
 	EXPECT_EQ(ECONNREFUSED, take_error(fd));
 }
@@ -352,10 +352,8 @@ TEST_F(handshake, icmp_about_a_number_never_sent_is_ignored)
 	struct wire w;
 
 	wire_await_syn(&w);
-	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, w.rcv_nxt + 5000);
+	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, w.rcv_nxt + 5000, 0);
 	EXPECT_EQ(0, wait_events(fd, POLLOUT, 50));
 	wire_send(&w, SYN | ACK, NULL, 0);
 	EXPECT_EQ(POLLOUT, wait_events(fd, POLLOUT, 5000));
 }
-
-SELFTEST_MAIN

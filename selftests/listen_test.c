@@ -355,5 +355,3 @@ TEST_F(accept, closing_an_accepted_connection_leaves_the_listener)
 	EXPECT_EQ(0, accept_errno(p.listener));
 	EXPECT_EQ(-1, recv_errno(again));
 }
-
-SELFTEST_MAIN

@@ -165,5 +165,3 @@ TEST_F_TIMEOUT(module, hundred_loads_and_unloads_leak_nothing, 120)
 	/* Less than one page for each round. */
 	EXPECT_TRUE(wait_until(kernel_memory() - before < 4 * times, 10000));
 }
-
-SELFTEST_MAIN

@@ -221,5 +221,3 @@ TEST_F(process, connection_can_be_passed_to_another_process)
 	EXPECT_EQ(0, memcmp(got, "sent", 4));
 	EXPECT_EQ(0, end_of_child(child));
 }
-
-SELFTEST_MAIN

@@ -14,9 +14,14 @@
 #define TRACING "/sys/kernel/tracing/instances/selftest"
 #define CHECKSUM_PARTIAL 3
 
-FIXTURE(nic) {
-	char card[2][16];
+/* The two cards, each in a namespace. */
+struct wire_ends {
+	char near_card[16], far_card[16];
 	int near, far;
+};
+
+FIXTURE(nic) {
+	struct wire_ends ends;
 	struct pair p;
 };
 
@@ -28,12 +33,12 @@ FIXTURE_VARIANT_ADD(nic, oxtcp_server_inet_client) { .server = OWN, .client = IN
 FIXTURE_VARIANT_ADD(nic, inet_server_oxtcp_client) { .server = INET, .client = OWN };
 FIXTURE_VARIANT_ADD(nic, oxtcp_both) { .server = OWN, .client = OWN };
 
-/* Names of the machine's e1000e cards; how many. */
-static int find_cards(char card[2][16])
+/* Names of the e1000e cards in the current namespace; false when there are not two. */
+static bool find_cards(struct wire_ends *ends)
 {
-	char path[300], driver[300];
-	struct dirent *entry;
+	char path[300], driver[300], *name = ends->near_card;
 	DIR *dir = opendir("/sys/class/net");
+	struct dirent *entry;
 	ssize_t len;
 	int n = 0;
 
@@ -43,12 +48,15 @@ static int find_cards(char card[2][16])
 		if (len < 0)
 			continue;
 		driver[len] = 0;
-		if (strstr(driver, "/e1000e"))
-			snprintf(card[n++], 16, "%.15s", entry->d_name);
+		if (!strstr(driver, "/e1000e"))
+			continue;
+		snprintf(name, 16, "%.15s", entry->d_name);
+		name = ends->far_card;
+		n++;
 	}
 	if (dir)
 		closedir(dir);
-	return n;
+	return n == 2;
 }
 
 /* Whether the machine has two such cards, in whatever namespace. */
@@ -130,63 +138,81 @@ static struct packets read_trace(const char *card)
 	return p;
 }
 
-static void offload(FIXTURE_DATA(nic) *self, bool on)
+static void set_offloads(const struct wire_ends *ends, bool on)
 {
 	static const unsigned int features[] = { ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_STXCSUM };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(features); i++) {
-		enter_namespace(self->far);
-		if (device_offload(self->card[1], features[i], on))
-			die("offload of %s", self->card[1]);
-		enter_namespace(self->near);
-		if (device_offload(self->card[0], features[i], on))
-			die("offload of %s", self->card[0]);
+		enter_namespace(ends->far);
+		if (device_offload(ends->far_card, features[i], on))
+			die("ETHTOOL of %s", ends->far_card);
+		enter_namespace(ends->near);
+		if (device_offload(ends->near_card, features[i], on))
+			die("ETHTOOL of %s", ends->near_card);
 	}
 }
 
-static void connect_over_the_wire(FIXTURE_DATA(nic) *self, enum stack server, enum stack client)
+/* Leaves the current namespace for the near one. */
+static void place_cards(struct wire_ends *ends)
 {
-	enter_namespace(self->far);
-	self->p.listener = socket(family_of(server), SOCK_STREAM, 0);
-	errno = bind_to(self->p.listener, "10.2.1.2", 0);
-	if (errno || listen(self->p.listener, 1))
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	ends->far = enter_new_namespace();
+	ends->near = enter_new_namespace();
+	enter_namespace(home);
+	device_to_namespace(ends->near_card, ends->near);
+	device_to_namespace(ends->far_card, ends->far);
+	enter_namespace(ends->far);
+	device_address(ends->far_card, "10.2.1.2", 24);
+	device_up(ends->far_card);
+	enter_namespace(ends->near);
+	device_address(ends->near_card, "10.2.1.1", 24);
+	device_up(ends->near_card);
+	device_await_carrier(ends->near_card);
+	enter_namespace(ends->far);
+	device_await_carrier(ends->far_card);
+	enter_namespace(ends->near);
+}
+
+static struct pair connect_over_the_wire(const struct wire_ends *ends, enum stack server,
+					 enum stack client)
+{
+	struct pair p;
+
+	enter_namespace(ends->far);
+	p.listener = socket(family_of(server), SOCK_STREAM, 0);
+	errno = bind_to(p.listener, "10.2.1.2", 0);
+	if (errno || listen(p.listener, 1))
 		die("listen");
-	enter_namespace(self->near);
-	self->p.client = socket(family_of(client), SOCK_STREAM, 0);
-	errno = connect_to(self->p.client, "10.2.1.2", local_port(self->p.listener));
+	enter_namespace(ends->near);
+	p.client = socket(family_of(client), SOCK_STREAM, 0);
+	errno = connect_to(p.client, "10.2.1.2", local_port(p.listener));
 	if (errno)
 		die("connect");
-	self->p.server = accept(self->p.listener, NULL, NULL);
+	p.server = accept(p.listener, NULL, NULL);
+	if (p.server < 0)
+		die("accept");
+	return p;
+}
+
+/* The card on the side whose sending is looked at: the family under test's. */
+static const char *own_card(const struct wire_ends *ends, enum stack client)
+{
+	return client == OWN ? ends->near_card : ends->far_card;
 }
 
 FIXTURE_SETUP(nic)
 {
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
 	if (!has_cards())
 		SKIP(return, "needs two e1000e cards");
-	/* They come back when the namespaces of the test before are gone. */
-	ASSERT_TRUE(wait_until(find_cards(self->card) == 2, 10000));
 	if (access("/sys/kernel/tracing/instances", F_OK))
 		SKIP(return, "needs tracefs");
-	self->far = enter_new_namespace();
-	self->near = enter_new_namespace();
-	enter_namespace(home);
-	device_to_namespace(self->card[0], self->near);
-	device_to_namespace(self->card[1], self->far);
-	enter_namespace(self->far);
-	device_address(self->card[1], "10.2.1.2", 24);
-	device_up(self->card[1]);
-	enter_namespace(self->near);
-	device_address(self->card[0], "10.2.1.1", 24);
-	device_up(self->card[0]);
-	device_await_carrier(self->card[0]);
-	enter_namespace(self->far);
-	device_await_carrier(self->card[1]);
-	enter_namespace(self->near);
+	/* They come back when the namespaces of the test before are gone. */
+	ASSERT_TRUE(wait_until(find_cards(&self->ends), 10000));
+	place_cards(&self->ends);
 	start_trace();
-	connect_over_the_wire(self, variant->server, variant->client);
+	self->p = connect_over_the_wire(&self->ends, variant->server, variant->client);
 	clear_trace();
 }
 
@@ -202,7 +228,7 @@ TEST_F_TIMEOUT(nic, large_packets_of_fragments_reach_the_driver, 60)
 	struct packets p;
 
 	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 1 << 20)));
-	p = read_trace(self->card[variant->client == OWN ? 0 : 1]);
+	p = read_trace(own_card(&self->ends, variant->client));
 	EXPECT_LT(0, p.large);
 	EXPECT_EQ(0, p.wrong);
 	/* Most of the data, not one lucky packet. */
@@ -213,12 +239,10 @@ TEST_F_TIMEOUT(nic, without_offloads_the_stream_is_the_same, 60)
 {
 	struct packets p;
 
-	offload(self, false);
+	set_offloads(&self->ends, false);
 	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 1 << 20)));
-	p = read_trace(self->card[variant->client == OWN ? 0 : 1]);
+	p = read_trace(own_card(&self->ends, variant->client));
 	EXPECT_LT(100, p.all);
 	EXPECT_EQ(0, p.large);
-	offload(self, true);
+	set_offloads(&self->ends, true);
 }
-
-SELFTEST_MAIN

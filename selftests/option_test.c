@@ -180,5 +180,3 @@ TEST_F(option, listener_and_accepted_socket_are_set_apart)
 	set_option(listener, IPPROTO_TCP, TCP_NODELAY, 1);
 	EXPECT_EQ(0, get_option(fd, IPPROTO_TCP, TCP_NODELAY));
 }
-
-SELFTEST_MAIN

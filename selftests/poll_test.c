@@ -224,5 +224,3 @@ TEST_F(poll, epoll_forgets_a_closed_socket)
 	close(server);
 	EXPECT_EQ(0, report(ep, 0));
 }
-
-SELFTEST_MAIN

@@ -205,7 +205,7 @@ TEST_F(reset, time_wait_is_kept_with_rfc1337)
 	EXPECT_TRUE(becomes(TCP_TIME_WAIT));
 	reset_exactly(&self->w);
 	/* What comes after the RST shows that it has been handled: a FIN is acknowledged again. */
-	wire_count(0, 0);
+	wire_count(&self->w, 0, 0);
 	wire_send_at(&self->w, self->w.snd_nxt - 1, FIN | ACK, NULL, 0);
 	wire_expect(&self->w, ACK);
 	EXPECT_EQ(TCP_TIME_WAIT, state());
@@ -290,7 +290,7 @@ TEST_F(reset, is_not_answered_without_a_connection)
 	w.rcv_nxt = 4711;
 	wire_send_at(&w, 1, ACK, NULL, 0);
 	EXPECT_EQ(4711, wire_expect(&w, RST).seq);
-	EXPECT_EQ(0, wire_count(0xff, 50));
+	EXPECT_EQ(0, wire_count(&w, 0xff, 50));
 }
 
 TEST_F(reset, by_close_with_unread_data_has_the_right_number)
@@ -317,5 +317,3 @@ TEST_F(reset, answers_data_after_close)
 	EXPECT_EQ(self->w.rcv_nxt, s.seq);
 	EXPECT_TRUE(becomes(0));
 }
-
-SELFTEST_MAIN

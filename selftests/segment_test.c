@@ -136,7 +136,7 @@ TEST_F(segment, wrong_checksum_is_dropped_without_an_answer)
 	};
 
 	wire_inject(&s);
-	EXPECT_EQ(0, wire_count(0xff, 50));
+	EXPECT_EQ(0, wire_count(&self->w, 0xff, 50));
 	wire_send(&self->w, ACK | PSH, "good", 4);
 	EXPECT_TRUE(reads(self->fd, "good"));
 }
@@ -220,7 +220,7 @@ TEST_F(segment, window_of_the_peer_is_kept)
 	self->w.window = 1500;
 	wire_send(&self->w, ACK | PSH, "y", 1);
 	EXPECT_TRUE(reads(self->fd, "xy"));
-	wire_count(0, 0);
+	wire_count(&self->w, 0, 0);
 	send_all(self->fd, block, sizeof(block));
 	while (wire_next(&s, 100))
 		total += s.len;
@@ -355,5 +355,3 @@ TEST_F(segment, new_syn_in_time_wait_opens_again)
 	wire_ack(&self->w, &s);
 	EXPECT_TRUE(wait_until(state() == TCP_ESTABLISHED, 5000));
 }
-
-SELFTEST_MAIN

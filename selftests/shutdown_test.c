@@ -236,8 +236,7 @@ TEST_F(end, reset_wakes_a_sleeping_writer)
 
 TEST_F(end, linger_waits_for_the_peer_to_take_the_data)
 {
-	volatile bool *closed = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-				     -1, 0);
+	bool *closed = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	size_t sent = fill(client);
 	int ready[2];
 	pid_t child;
@@ -251,14 +250,14 @@ TEST_F(end, linger_waits_for_the_peer_to_take_the_data)
 		if (write(ready[1], "", 1) != 1)
 			_exit(3);
 		pause_ms(300);
-		if (*closed)
+		if (__atomic_load_n(closed, __ATOMIC_SEQ_CST))
 			_exit(2);
 		_exit(drain(server) != sent);
 	}
 	close(server);
 	EXPECT_EQ(1, read(ready[0], &c, 1));
 	close_with_linger(client, 20);
-	*closed = true;
+	__atomic_store_n(closed, true, __ATOMIC_SEQ_CST);
 	EXPECT_EQ(0, end_of_child(child));
 }
 
@@ -325,5 +324,3 @@ TEST_F(end, fin_wait2_of_a_closed_socket_ends_by_itself)
 	send_all(server, "x", 1);
 	EXPECT_EQ(POLLERR | POLLHUP, wait_events(server, 0, 5000));
 }
-
-SELFTEST_MAIN

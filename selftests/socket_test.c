@@ -189,5 +189,3 @@ TEST_F(socket, thousand_opened_and_closed)
 	for (i = 0; i < amount(1000, 50); i++)
 		close(own_socket(0));
 }
-
-SELFTEST_MAIN

@@ -60,7 +60,7 @@ TEST_F(timer, lost_data_are_sent_again_after_doubling_times)
 	EXPECT_LE(200 - TICKS_MS, wait[n]);
 	EXPECT_LE(wait[n] * 3 / 2, wait[n + 1]);
 	wire_ack(&self->w, &s);
-	EXPECT_EQ(0, wire_count(PSH, 1000));
+	EXPECT_EQ(0, wire_count(&self->w, PSH, 1000));
 }
 
 TEST_F(timer, unacknowledged_data_end_in_ETIMEDOUT)
@@ -236,7 +236,7 @@ TEST_F(timer, small_data_wait_for_the_acknowledgement_of_small_data)
 	send_all(self->fd, "b", 1);
 	send_all(self->fd, "c", 1);
 	/* Less than any retransmission. */
-	EXPECT_EQ(0, wire_count(PSH, 5));
+	EXPECT_EQ(0, wire_count(&self->w, PSH, 5));
 	wire_ack(&self->w, &s);
 	s = wire_expect(&self->w, PSH);
 	EXPECT_EQ(2, s.len);
@@ -275,5 +275,3 @@ TEST_F(timer, time_wait_lasts_as_long_as_it_is_set_to)
 	EXPECT_LE(700 - TICKS_MS, now_ms() - start);
 	EXPECT_GT(limit_ms(3000), now_ms() - start);
 }
-
-SELFTEST_MAIN

@@ -236,13 +236,13 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
 bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
-void ox_ehash_init(struct hlist_nulls_head *head, u32 i);
+void ox_ehash_init(struct hlist_nulls_head *head, u32 end);
 void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
-struct sock *ox_ehash_lookup(struct hlist_nulls_head *head, u32 slot,
-			     const struct ox_tuple *t);
+struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
+			     u32 end, const struct ox_tuple *t);
 bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);

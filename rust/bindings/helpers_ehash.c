@@ -33,9 +33,9 @@ bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t)
 	       READ_ONCE(sk->sk_num) == ntohs(t->sport);
 }
 
-void ox_ehash_init(struct hlist_nulls_head *head, u32 i)
+void ox_ehash_init(struct hlist_nulls_head *head, u32 end)
 {
-	INIT_HLIST_NULLS_HEAD(head, i);
+	INIT_HLIST_NULLS_HEAD(head, (unsigned long)end);
 }
 
 /* Under the bucket's lock. */
@@ -62,26 +62,29 @@ u32 ox_sk_hash(const struct sock *sk)
 	return sk->sk_hash;
 }
 
-/* Under RCU. The object may be another one by the time it is counted. */
-struct sock *ox_ehash_lookup(struct hlist_nulls_head *head, u32 slot,
-			     const struct ox_tuple *t)
+/*
+ * Under RCU. The object may be another one by the time it is counted, and in
+ * the table of another namespace.
+ */
+struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
+			     u32 end, const struct ox_tuple *t)
 {
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 begin:
 	sk_nulls_for_each_rcu(sk, node, head) {
-		if (!ox_sk_tuple_is(sk, t))
+		if (!ox_sk_tuple_is(sk, t) || !net_eq(sock_net(sk), net))
 			continue;
 		if (unlikely(!refcount_inc_not_zero(&sk->sk_refcnt)))
 			return NULL;
-		if (likely(ox_sk_tuple_is(sk, t)))
+		if (likely(ox_sk_tuple_is(sk, t) && net_eq(sock_net(sk), net)))
 			return sk;
 		sock_put(sk);
 		goto begin;
 	}
 	/* The walk may have strayed into another bucket's list. */
-	if (get_nulls_value(node) != slot)
+	if (get_nulls_value(node) != end)
 		goto begin;
 	return NULL;
 }

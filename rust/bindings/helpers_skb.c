@@ -128,6 +128,7 @@ void ox_skb_detach(struct sk_buff *skb)
 	nf_reset_ct(skb);
 	skb_ext_reset(skb);
 	skb_clear_delivery_time(skb);
+	skb->dev = NULL;
 }
 
 /* The socket that the early demux attached, with its reference. */

@@ -7,6 +7,7 @@
 #include <net/inet_common.h>
 #include <net/ip.h>
 #include <net/sock.h>
+#include <net/xfrm.h>
 
 #include "helpers.h"
 
@@ -155,6 +156,7 @@ void ox_sock_destruct(struct sock *sk)
 		put_page(sk->sk_frag.page);
 		sk->sk_frag.page = NULL;
 	}
+	xfrm_sk_free_policy(sk);
 	inet_sock_destruct(sk);
 }
 
@@ -287,15 +289,18 @@ void ox_sk_set_socket_state(struct sock *sk, int state)
 
 /*
  * One sleep with the lock released. An event between the look at the condition,
- * under the lock, and the sleep marks the entry woken, so it is not lost.
+ * under the lock, and the sleep marks the entry woken, so it is not lost. A
+ * writer for whom there is room lacks memory, of which nobody tells: it looks
+ * again soon. A process that exits does not linger.
  */
 int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	long sleep = *timeo, left;
 
 	if (!*timeo)
 		return -EAGAIN;
-	if (signal_pending(current))
+	if (signal_pending(current) || current->flags & PF_EXITING)
 		return sock_intr_errno(*timeo);
 
 	if (exclusive)
@@ -305,9 +310,13 @@ int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write)
 	if (write) {
 		ox_sk_set_nospace(sk);
 		sk->sk_write_pending++;
+		if (sk_stream_memory_free(sk))
+			sleep = min(sleep, HZ / 10);
 	}
 	release_sock(sk);
-	*timeo = wait_woken(&wait, TASK_INTERRUPTIBLE, *timeo);
+	left = wait_woken(&wait, TASK_INTERRUPTIBLE, sleep);
+	if (*timeo != MAX_SCHEDULE_TIMEOUT)
+		*timeo -= sleep - left;
 	lock_sock(sk);
 	if (write)
 		sk->sk_write_pending--;

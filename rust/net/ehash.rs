@@ -10,6 +10,7 @@ use core::mem::MaybeUninit;
 use kernel::alloc::KVVec;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
+use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::rcu;
 
 const BUCKETS: u32 = 4096;
@@ -21,6 +22,10 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 
 /// The connections of a namespace. Each bucket is a nulls list; a lock serves many buckets.
 pub struct Ehash<F> {
+    net: *mut b::net,
+    /// What ends the first bucket's list; each table has its own, as an object that is used anew
+    /// may lead a reader into the list of another.
+    first_end: u32,
     heads: KVVec<Slot<b::hlist_nulls_head>>,
     locks: KVVec<Slot<b::spinlock_t>>,
     _family: PhantomData<fn() -> F>,
@@ -45,12 +50,14 @@ impl Drop for Bucket {
 }
 
 impl<F> Ehash<F> {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(net: *mut b::net) -> Result<Self> {
+        static NEXT_END: Atomic<u32> = Atomic::new(0);
+        let first_end = NEXT_END.fetch_add(BUCKETS, Relaxed);
         let mut heads = KVVec::with_capacity(BUCKETS as usize, GFP_KERNEL)?;
         for i in 0..BUCKETS {
             heads.push(Slot::new(MaybeUninit::zeroed()), GFP_KERNEL)?;
             // SAFETY: Just pushed; the vector does not grow, so it stays where it is.
-            unsafe { b::ox_ehash_init(heads[i as usize].get().cast(), i) };
+            unsafe { b::ox_ehash_init(heads[i as usize].get().cast(), first_end + i) };
         }
         let mut locks = KVVec::with_capacity(LOCKS as usize, GFP_KERNEL)?;
         for i in 0..LOCKS {
@@ -59,6 +66,8 @@ impl<F> Ehash<F> {
             unsafe { b::ox_spin_lock_init(locks[i as usize].get().cast()) };
         }
         Ok(Self {
+            net,
+            first_end,
             heads,
             locks,
             _family: PhantomData,
@@ -134,8 +143,9 @@ impl<F> Ehash<F> {
     fn find(&self, tuple: &b::ox_tuple) -> *mut b::sock {
         let hash = Self::hash(tuple);
         let _rcu = rcu::read_lock();
-        // SAFETY: We are under RCU.
-        unsafe { b::ox_ehash_lookup(self.head(hash), hash % BUCKETS, tuple) }
+        let end = self.first_end + hash % BUCKETS;
+        // SAFETY: We are under RCU; the namespace is only compared.
+        unsafe { b::ox_ehash_lookup(self.net, self.head(hash), end, tuple) }
     }
 
     /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
@@ -282,7 +292,7 @@ mod tests {
 
     #[test]
     fn what_is_in_is_found_until_it_is_out() -> Result {
-        let table = Ehash::<()>::new()?;
+        let table = Ehash::<()>::new(&raw mut b::init_net)?;
         let socket = Ends::new(1, 2)?;
         assert!(table.find(&tuple(1, 2)).is_null());
         // SAFETY: The socket is ours alone, as good as locked.
@@ -299,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_tuple_is_taken_once() -> Result {
-        let table = Ehash::<()>::new()?;
+        let table = Ehash::<()>::new(&raw mut b::init_net)?;
         let (first, second) = (Ends::new(1, 2)?, Ends::new(1, 2)?);
         // SAFETY: The sockets are ours alone, as good as locked.
         unsafe {
@@ -316,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_walk_sees_each_once() -> Result {
-        let table = Ehash::<()>::new()?;
+        let table = Ehash::<()>::new(&raw mut b::init_net)?;
         let mut sockets = KVVec::new();
         for port in 1..=40 {
             sockets.push(Ends::new(port, 9)?, GFP_KERNEL)?;

@@ -38,7 +38,7 @@ impl<F: Family> NetNs<F> {
     fn new(net: *mut b::net) -> Result<Arc<Self>> {
         // SAFETY: The namespace is alive.
         let inode = unsafe { b::ox_net_ino(net) };
-        let ehash = Ehash::new()?;
+        let ehash = Ehash::new(net)?;
         let tunables = sysctl::Values::new(F::TUNABLES)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {

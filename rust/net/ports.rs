@@ -17,7 +17,7 @@ pub struct Ports {
     /// Read without a lock; written under that of `users`.
     bits: KVVec<Atomic<u64>>,
     #[pin]
-    users: BhSpinLock<KVVec<u16>>,
+    users: BhSpinLock<KVVec<u32>>,
 }
 
 impl Ports {
@@ -25,7 +25,7 @@ impl Ports {
         try_pin_init!(Self {
             bits: Self::no_bits()?,
             users <- new_bh_spinlock!(
-                KVVec::from_elem(0u16, PORTS, GFP_KERNEL)?, c"oxtcp_ports"),
+                KVVec::from_elem(0u32, PORTS, GFP_KERNEL)?, c"oxtcp_ports"),
         })
     }
 
@@ -49,10 +49,6 @@ impl Ports {
     pub fn put(&self, port: u16) {
         let mut users = self.users.lock();
         let count = &mut users[usize::from(port)];
-        // A count that once was full is lost: the port stays ours.
-        if *count == u16::MAX {
-            return;
-        }
         *count = count.saturating_sub(1);
         if *count == 0 {
             self.set(port, false);

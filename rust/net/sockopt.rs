@@ -98,6 +98,10 @@ impl OptWriter<'_> {
     }
 }
 
+/// From `IP_ADD_MEMBERSHIP` to `MCAST_MSFILTER` (`linux/in.h`): a stream has no use for groups, and
+/// only `AF_INET`'s own release can leave them again.
+const MULTICAST: core::ops::RangeInclusive<c_int> = 35..=48;
+
 /// `proto_ops.setsockopt`; `SOL_SOCKET` comes here because of `SOCK_CUSTOM_SOCKOPT`.
 ///
 /// # Safety
@@ -133,6 +137,9 @@ pub(super) unsafe extern "C" fn set<F: Family>(
         return result.map_or_else(|e| e.to_errno(), |()| 0);
     }
     if level == b::SOL_IP as c_int {
+        if MULTICAST.contains(&name) {
+            return EPROTO.to_errno();
+        }
         // SAFETY: The socket begins with an `inet_sock`; `from` and `len` are the caller's.
         return unsafe { b::ip_setsockopt(this.sk(), level, name, from, len) };
     }

@@ -10,6 +10,7 @@ use super::{buffers, time_wait, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
+use core::net::SocketAddrV4;
 use kernel::prelude::*;
 
 /// Both directions.
@@ -134,7 +135,11 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
         locked.set_state(State::Closed.number());
     }
     net.ehash().remove(locked);
-    release_port(locked);
+    // A port that bind() gave stays with the socket until it is closed (`SOCK_BINDPORT_LOCK`).
+    let bound = locked.owner.is_some_and(|o| o.role == Role::Bound);
+    if !bound || locked.is_orphan() {
+        release_port(locked);
+    }
     if locked.is_orphan() {
         locked.recv_buffer().purge();
         publish_readable(locked);
@@ -143,11 +148,16 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-/// Forgets the peer, so that the socket may be used anew.
+/// Forgets the peer and what IP chose for it, so that the socket may be used anew: of our own end
+/// what bind() said stays.
 pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     locked.recv_buffer().purge();
     locked.send_buffer().purge();
     publish_readable(locked);
+    let bound = locked.owner.map_or(addr::ANY, |owner| {
+        SocketAddrV4::new(owner.addr.into(), locked.sock().local().port())
+    });
+    locked.set_local(bound);
     locked.set_remote(addr::ANY);
     locked.clear_shutdown();
     locked.done = false;

@@ -2,6 +2,7 @@
 
 //! connect(2), and how an ephemeral port is chosen for it.
 
+use super::apply::dissolve;
 use super::bind::{give_back, owner};
 use super::close::disconnect;
 use super::flush::flush;
@@ -62,8 +63,9 @@ pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
     }
     if locked.state() == State::Closed {
         locked.phase = Phase::Unconnected;
-        locked.take_error()?;
-        return Err(ECONNABORTED);
+        let error = locked.take_error();
+        dissolve(&mut locked);
+        return error.and(Err(ECONNABORTED));
     }
     locked.phase = Phase::Connected;
     Ok(())

@@ -36,9 +36,10 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     let (snd_scale, rcv_scale) = tcb.scales();
     let (heard, sent) = tcb.last_times();
 
+    info.tcpi_ca_state = tcb.recovery_number();
     info.tcpi_retransmits = tcb.retransmits();
     info.tcpi_probes = tcb.probes();
-    info.tcpi_backoff = tcb.retransmits();
+    info.tcpi_backoff = tcb.backoff();
     info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }
         | if sack { OPT_SACK } else { 0 }
         | if scaling { OPT_WSCALE } else { 0 };

@@ -10,7 +10,7 @@ use super::namespace::Net;
 use super::receive_queue::Rx;
 use super::sock_state::Conn;
 use super::{now, time_wait, Oxtcp};
-use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Verdict};
+use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
@@ -25,9 +25,7 @@ pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
         return Verdict::Taken;
     };
     if let Some(sock) = net.lookup(&mut skb) {
-        if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
-            on_connection(&mut locked, skb, &seg);
-        }
+        to_connection(&sock, skb, &seg);
         return Verdict::Taken;
     }
     let floor;
@@ -39,13 +37,27 @@ pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
     to_listener(net, skb, &seg, floor)
 }
 
+fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb, seg: &Segment) {
+    if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
+        on_connection(&mut locked, skb, seg);
+    }
+}
+
 fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -> Verdict {
     let local = skb.tuple().local;
-    let listener = net
-        .bind_table
-        .lock()
-        .listener(local.port(), local.ip().to_bits(), skb.iif());
+    let (listener, ours) = {
+        let table = net.bind_table.lock();
+        let port = local.port();
+        (
+            table.listener(port, local.ip().to_bits(), skb.iif()),
+            table.is_reserved(port),
+        )
+    };
     let Some(listener) = listener else {
+        // A port that only connections have is not kept from `AF_INET`, which may listen there.
+        if !ours {
+            return Verdict::Pass(skb);
+        }
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
@@ -53,18 +65,18 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
         BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor),
         BhLock::Busy => return Verdict::Taken,
     };
-    if let listen::Outcome::Elsewhere(mut skb) = outcome {
-        // The connection came to be while we waited for the listener.
-        match net.lookup(&mut skb) {
-            Some(sock) => {
-                if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
-                    on_connection(&mut locked, skb, seg);
-                }
-            }
-            None => skb.discard(net, DropReason::NoSocket),
-        }
+    if let listen::Outcome::Elsewhere(skb) = outcome {
+        elsewhere(net, skb, seg);
     }
     Verdict::Taken
+}
+
+/// The connection came to be while the segment waited for the listener.
+fn elsewhere(net: &Net, mut skb: RxSkb, seg: &Segment) {
+    match net.lookup(&mut skb) {
+        Some(sock) => to_connection(&sock, skb, seg),
+        None => skb.discard(net, DropReason::NoSocket),
+    }
 }
 
 /// RFC 9293 3.10.7.1: nobody is there.
@@ -75,6 +87,16 @@ fn no_socket(net: &Net, skb: RxSkb, seg: &Segment) {
     skb.discard(net, DropReason::NoSocket);
 }
 
+/// A segment whose connection ended while it waited for the socket: TIME-WAIT may have it now.
+fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
+    match time_wait::on_segment(net, skb, seg) {
+        time_wait::Outcome::Taken => {}
+        time_wait::Outcome::NotHere(skb) => no_socket(net, skb, seg),
+        // The SYN comes again, and then meets the listener.
+        time_wait::Outcome::Reopen(skb, _) => skb.discard(net, DropReason::Closed),
+    }
+}
+
 /// A segment that waited while a process had the socket.
 pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else {
@@ -82,8 +104,8 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     };
     if let Conn::Listening(_) = locked.conn {
         if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, &seg, None) {
-            // Two sockets are not locked at once: the peer will send it again.
-            skb.discard(locked.net(), DropReason::NoSocket);
+            // The listener is ours still, but nobody who has a connection waits for its listener.
+            elsewhere(locked.net(), skb, &seg);
         }
     } else {
         on_connection(locked, skb, &seg);
@@ -93,7 +115,7 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
 fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     let net = locked.net();
     if !matches!(locked.conn, Conn::Open(_)) {
-        return no_socket(net, skb, seg);
+        return ended(net, skb, seg);
     }
     locked.note_receive(&skb);
     let (state, send, recv) = locked.parts_with(skb);

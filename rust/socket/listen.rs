@@ -23,10 +23,14 @@ use crate::tcp::Tcb;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
+/// Longest accept queue, whatever `somaxconn` allows: its places are allocated in advance.
+const MAX_BACKLOG: u32 = 65_535;
+
 /// Makes the socket a listener, or changes the backlog of one.
 ///
 /// Errors as listen(2): `EINVAL` when it is connected, `EADDRINUSE`.
 pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
+    let backlog = backlog.min(MAX_BACKLOG);
     let mut locked = sock.lock();
     if locked.phase != Phase::Unconnected {
         return Err(EINVAL);

@@ -41,6 +41,14 @@ pub fn recvmsg(
         if done >= target {
             break Ok(());
         }
+        // There is more, but the user's memory did not take it; the next look says why.
+        let seen = if flags.peek() { done } else { 0 };
+        if locked.recv_buffer().readable() as usize > seen {
+            if done == len {
+                break Ok(());
+            }
+            continue;
+        }
         match wait(&mut locked, done, &mut timeout) {
             Ok(true) => {}
             Ok(false) => break Ok(()),

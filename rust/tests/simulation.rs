@@ -14,7 +14,7 @@ use sim::world::{Outcome, World};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 /// Connections that `cargo test` simulates.
-const CONNECTIONS: u64 = 10_000;
+const CONNECTIONS: u64 = 30_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -27,7 +27,11 @@ fn run(seed: u64) -> Result<Outcome, String> {
     first.map_err(|_| {
         let mut world = World::new(params, true);
         let second = catch_unwind(AssertUnwindSafe(|| world.run()));
-        let same = if second.is_err() { "" } else { "NOT REPRODUCED\n" };
+        let same = if second.is_err() {
+            ""
+        } else {
+            "NOT REPRODUCED\n"
+        };
         format!("{}{params:?}\n{same}seed {seed}", world.report())
     })
 }

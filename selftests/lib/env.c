@@ -95,14 +95,6 @@ void set_sysctl(const char *name, const char *value)
 	close(fd);
 }
 
-bool has_sysctl(const char *name)
-{
-	char path[128];
-
-	sysctl_path(path, sizeof(path), name);
-	return access(path, F_OK) == 0;
-}
-
 long read_number(const char *path, long otherwise)
 {
 	char text[32] = "";

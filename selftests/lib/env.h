@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kselftest.h"
+
 /* Number of the family under test: SELFTEST_FAMILY of the environment, else 25. */
 int own_family(void);
 
@@ -35,12 +37,11 @@ int64_t now_ms(void);
 
 /* Ends the test as failed, with a diagnostic line. */
 #define die(fmt, ...) die_at(__FILE__, __LINE__, fmt, ##__VA_ARGS__)
-__attribute__((noreturn, format(printf, 3, 4)))
+__noreturn __printf(3, 4)
 void die_at(const char *file, int line, const char *fmt, ...);
 
 /* Sets a sysctl of the current network namespace ("net/ipv4/tcp_syn_retries"). */
 void set_sysctl(const char *name, const char *value);
-bool has_sysctl(const char *name);
 
 /* Reads a small file; the number in it, or @otherwise when there is none. */
 long read_number(const char *path, long otherwise);

@@ -10,7 +10,7 @@
 #include "env.h"
 #include "process.h"
 
-static volatile sig_atomic_t seen;
+static int seen;
 
 pid_t start_child(void)
 {
@@ -41,21 +41,21 @@ int end_of_child(pid_t child)
 static void count(int signal)
 {
 	(void)signal;
-	seen++;
+	__atomic_fetch_add(&seen, 1, __ATOMIC_SEQ_CST);
 }
 
 void count_signal(int signal, int flags)
 {
 	struct sigaction action = { .sa_handler = count, .sa_flags = flags };
 
-	seen = 0;
+	__atomic_store_n(&seen, 0, __ATOMIC_SEQ_CST);
 	if (sigaction(signal, &action, NULL))
 		die("sigaction");
 }
 
 int signals_seen(void)
 {
-	return seen;
+	return __atomic_load_n(&seen, __ATOMIC_SEQ_CST);
 }
 
 pid_t signal_after(int signal, int ms)

@@ -66,25 +66,15 @@ static int device_ioctl(const char *name, unsigned long request, struct ifreq *i
 	return rc ? -error : 0;
 }
 
-static void device_flags(const char *name, short set, short clear)
+void device_up(const char *name)
 {
 	struct ifreq ifr = {};
 
 	if (device_ioctl(name, SIOCGIFFLAGS, &ifr))
 		die("SIOCGIFFLAGS %s", name);
-	ifr.ifr_flags = (ifr.ifr_flags | set) & ~clear;
+	ifr.ifr_flags |= IFF_UP;
 	if (device_ioctl(name, SIOCSIFFLAGS, &ifr))
 		die("SIOCSIFFLAGS %s", name);
-}
-
-void device_up(const char *name)
-{
-	device_flags(name, IFF_UP, 0);
-}
-
-void device_down(const char *name)
-{
-	device_flags(name, 0, IFF_UP);
 }
 
 static void device_sockaddr(const char *name, unsigned long request, in_addr_t address)

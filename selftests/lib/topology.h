@@ -34,7 +34,6 @@ void enter_namespace(int fd);
 
 /* Settings of a network device of the current namespace. */
 void device_up(const char *name);
-void device_down(const char *name);
 void device_await_carrier(const char *name);
 void device_address(const char *name, const char *address, int prefix_len);
 

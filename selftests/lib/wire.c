@@ -105,7 +105,7 @@ void wire_inject(const struct segment *s)
 	inject(&p, sizeof(p.ip) + tcp_len);
 }
 
-void wire_icmp(const struct wire *w, uint8_t type, uint8_t code, uint32_t seq)
+void wire_icmp(const struct wire *w, uint8_t type, uint8_t code, uint32_t seq, uint16_t mtu)
 {
 	struct {
 		struct iphdr ip;
@@ -126,6 +126,7 @@ void wire_icmp(const struct wire *w, uint8_t type, uint8_t code, uint32_t seq)
 	p.tcp.seq = htonl(seq);
 	p.icmp.type = type;
 	p.icmp.code = code;
+	p.icmp.un.frag.mtu = htons(mtu);
 	p.icmp.checksum = fold(sum(&p.icmp, sizeof(p) - sizeof(p.ip), 0));
 	inject(&p, sizeof(p));
 }
@@ -220,14 +221,14 @@ struct segment wire_expect(const struct wire *w, uint8_t flags)
 	return s;
 }
 
-int wire_count(uint8_t flags, int ms)
+int wire_count(const struct wire *w, uint8_t flags, int ms)
 {
 	int64_t until = now_ms() + limit_ms(ms);
 	struct segment s;
 	int n = 0;
 
 	while (wire_next(&s, until - now_ms()))
-		n += (s.flags & flags) != 0;
+		n += (s.flags & flags) != 0 && s.dport == w->port;
 	return n;
 }
 

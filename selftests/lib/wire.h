@@ -50,8 +50,11 @@ void wire_open(void);
 /* Sends a segment to the stack. */
 void wire_inject(const struct segment *s);
 
-/* Sends an ICMP error about a segment that the stack sent with @seq from @w. */
-void wire_icmp(const struct wire *w, uint8_t type, uint8_t code, uint32_t seq);
+/*
+ * Sends an ICMP error about a segment that the stack sent with @seq on @w. @mtu is
+ * that of the next hop, for "fragmentation needed".
+ */
+void wire_icmp(const struct wire *w, uint8_t type, uint8_t code, uint32_t seq, uint16_t mtu);
 
 /*
  * The next TCP segment from the stack, within @ms; false when none comes. Its
@@ -65,8 +68,8 @@ struct segment wire_expect(const struct wire *w, uint8_t flags);
 /* The same, of whatever connection. */
 struct segment wire_any(uint8_t flags);
 
-/* The segments with any of @flags that come within @ms. */
-int wire_count(uint8_t flags, int ms);
+/* The segments of @w with any of @flags that come within @ms. */
+int wire_count(const struct wire *w, uint8_t flags, int ms);
 
 /* Sends from the connection's state; data advance snd_nxt, and so do SYN and FIN. */
 void wire_send(struct wire *w, uint8_t flags, const void *data, size_t len);

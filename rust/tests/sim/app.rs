@@ -110,6 +110,9 @@ impl App {
     /// When it wants to be asked again, if that is only a matter of time.
     pub fn wakes_at(&self) -> Option<u64> {
         let later = |at: &u64| *at > self.asked_at && !self.closed;
-        [self.write_at, self.read_at].into_iter().filter(later).min()
+        [self.write_at, self.read_at]
+            .into_iter()
+            .filter(later)
+            .min()
     }
 }

@@ -10,14 +10,14 @@ use crate::support::rng::Rng;
 use crate::support::rx::Rx;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::events::{Error, Events};
-use oxtcp_core::tcp::segment::{Segment, Transmit};
+use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::syn_received::{self, on_listen, ListenVerdict, SynReceived, TimerVerdict};
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
-use oxtcp_core::tcp::Tcb;
+use oxtcp_core::tcp::{ReceiveQueue, Tcb};
 use std::collections::VecDeque;
 
 /// More segments than this at one moment are an endless loop.
@@ -113,10 +113,15 @@ impl Host {
 
     /// All that the core knows, for a report.
     pub fn dump(&self) -> String {
-        match &self.conn {
+        let tcb = match &self.conn {
             Conn::Open(tcb) => format!("{tcb:?}"),
             _ => format!("{:?}", self.state()),
-        }
+        };
+        let (readable, early) = (self.rx.readable(), self.rx.early());
+        format!(
+            "readable {readable} early {early} room {} {tcb}",
+            self.rx.space()
+        )
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -151,14 +156,12 @@ impl Host {
                 self.on_half(half, seg, now);
             }
             Conn::Open(_) => self.on_open(seg, now),
-            Conn::TimeWait(tw) => {
-                match tw.on_segment(seg, config.time_wait, config.rfc1337, now) {
-                    time_wait::Verdict::Ignore => {}
-                    time_wait::Verdict::Ack(out) => self.reply(out),
-                    time_wait::Verdict::End => self.finish(),
-                    time_wait::Verdict::Reopen(_) => panic!("an old SYN reopened the connection"),
-                }
-            }
+            Conn::TimeWait(tw) => match tw.on_segment(seg, config.time_wait, config.rfc1337, now) {
+                time_wait::Verdict::Ignore => {}
+                time_wait::Verdict::Ack(out) => self.reply(out),
+                time_wait::Verdict::End => self.finish(),
+                time_wait::Verdict::Reopen(_) => panic!("an old SYN reopened the connection"),
+            },
             Conn::Closed => {
                 if let Some(out) = Transmit::reset_for(seg) {
                     self.reply(out);
@@ -166,6 +169,28 @@ impl Host {
             }
         }
         self.work(now);
+    }
+
+    /// A RST or SYN of an attacker who knows the window, but not RCV.NXT: it must do no harm
+    /// (RFC 5961).
+    pub fn forged(&mut self) -> Option<Segment> {
+        let Conn::Open(tcb) = &self.conn else {
+            return None;
+        };
+        let wnd = u64::from(tcb.rcv_wnd());
+        if !tcb.state().is_synchronized() || !self.rng.chance(self.params.attack) {
+            return None;
+        }
+        let flags = self
+            .rng
+            .pick(&[Flags::RST, Flags::SYN, Flags::SYN | Flags::ACK]);
+        let ahead = self.rng.range(1, wnd + 1) as u32;
+        Some(Segment {
+            seq: tcb.rcv_nxt() + ahead,
+            ack: tcb.snd_una(),
+            flags,
+            ..Segment::default()
+        })
     }
 
     fn on_half(&mut self, half: SynReceived, seg: &Segment, now: Instant) {
@@ -238,7 +263,8 @@ impl Host {
             if wanted > 0 && self.rx.readable() > 0 {
                 self.read(wanted, us);
                 if let Conn::Open(tcb) = &mut self.conn {
-                    tcb.on_receive(&config, &self.rx);
+                    let emptied = self.rx.readable() == 0;
+                    tcb.on_receive(&config, &self.rx, emptied);
                 }
                 return true;
             }
@@ -292,7 +318,11 @@ impl Host {
         for (i, byte) in got.iter().enumerate() {
             let at = from + i as u64;
             let expected = stream_byte(self.seed, 1 - self.id, at);
-            assert!(*byte == expected, "host {} read a wrong byte at {at}", self.id);
+            assert!(
+                *byte == expected,
+                "host {} read a wrong byte at {at}",
+                self.id
+            );
         }
         assert!(
             from + got.len() as u64 <= self.app.expected,
@@ -302,7 +332,10 @@ impl Host {
     }
 
     fn apply(&mut self, events: Events) {
-        assert!(events.acked as usize <= self.send.len(), "acked what was not queued");
+        assert!(
+            events.acked as usize <= self.send.len(),
+            "acked what was not queued"
+        );
         self.send.drain(..events.acked as usize);
         self.eof |= events.peer_closed;
         if let Some(out) = events.reply {
@@ -336,14 +369,20 @@ impl Host {
         let mut count = 0;
         while let Some(out) = tcb.poll_transmit(&config, &self.rx, &self.limits, now) {
             count += 1;
-            assert!(count < MOST_AT_ONCE, "poll_transmit goes on for ever: {out:?}");
+            assert!(
+                count < MOST_AT_ONCE,
+                "poll_transmit goes on for ever: {out:?}"
+            );
             let text = if out.len > 0 {
                 let from = out.seq.since(tcb.snd_una()) as usize;
-                self.send.range(from..from + out.len as usize).copied().collect()
+                self.send
+                    .range(from..from + out.len as usize)
+                    .copied()
+                    .collect()
             } else {
                 Vec::new()
             };
-            self.oracle.transmitted(tcb, &config, &out);
+            self.oracle.transmitted(tcb, &out);
             self.outbox.push((out, text));
         }
         let slack = Duration::from_us(self.params.slack);
@@ -352,7 +391,11 @@ impl Host {
 
     /// Segments of the outbox, as bytes; a run in one piece if the path takes it so.
     pub fn take_outbox(&mut self, runs: bool) -> Vec<Vec<u8>> {
-        let ports = if self.id == 0 { (40_000, 80) } else { (80, 40_000) };
+        let ports = if self.id == 0 {
+            (40_000, 80)
+        } else {
+            (80, 40_000)
+        };
         let mut all = Vec::new();
         for (out, text) in self.outbox.drain(..) {
             if runs {

@@ -63,7 +63,11 @@ impl Link {
             self.free_at = sent;
         }
         let mut arrivals = Vec::new();
-        let copies = if rng.chance(p.duplicate) { rng.range(2, 3) } else { 1 };
+        let copies = if rng.chance(p.duplicate) {
+            rng.range(2, 3)
+        } else {
+            1
+        };
         for _ in 0..copies {
             let mut at = sent + p.delay;
             if rng.chance(p.reorder) {

@@ -67,6 +67,8 @@ pub struct Host {
     /// Stores of 1000 that fail, and arrivals of 1000 at which early text is given up.
     pub no_room: u32,
     pub renege: u32,
+    /// Segments of 1000 that are followed by a forged one.
+    pub attack: u32,
     pub iss: u32,
     pub ts_offset: u32,
     /// Most text bytes in a run.
@@ -102,6 +104,20 @@ impl Params {
         self.hosts.iter().all(reads)
     }
 
+    /// Whether the network and the hosts' memory give no reason to send anything twice.
+    pub fn is_perfect(&self) -> bool {
+        let good = |l: &Link| {
+            let faults = [l.loss, l.duplicate, l.corrupt, l.reorder, l.burst];
+            faults == [0; 5] && l.rate == 0 && l.delay < 300_000
+        };
+        let roomy = |h: &Host| h.no_room == 0 && h.renege == 0 && h.attack == 0;
+        self.is_clean()
+            && self.accept_full == 0
+            && !self.simultaneous_open
+            && self.links.iter().all(good)
+            && self.hosts.iter().all(roomy)
+    }
+
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let rng = &mut rng;
@@ -109,14 +125,26 @@ impl Params {
         let mss = rng.pick(&[1460, 1460, 1400, 1448, 536, 88, 8960, 65483]);
         let link = if rng.chance(300) {
             let delay = rng.magnitude(1, 200_000);
-            Link { delay, ..perfect(rng) }
+            Link {
+                delay,
+                ..perfect(rng)
+            }
         } else {
             poor(rng)
         };
-        let links = if rng.chance(700) { [link; 2] } else { [link, poor(rng)] };
+        let links = if rng.chance(700) {
+            [link; 2]
+        } else {
+            [link, poor(rng)]
+        };
         let slow = links.iter().any(|l| l.loss > 100 || l.burst > 0);
         let most = if slow || mss < 500 { 20_000 } else { 200_000 };
-        let hosts = [0, 1].map(|_| host(rng, clean, mss, most));
+        let mut hosts = [0, 1].map(|_| host(rng, clean, mss, most));
+        let bytes = hosts.map(|h| h.app.bytes);
+        for (host, expected) in hosts.iter_mut().zip([bytes[1], bytes[0]]) {
+            // So that a run has an end: who pauses does not read byte by byte.
+            host.app.read_size = host.app.read_size.max(expected / 200);
+        }
         let drops = rng.chance(100);
         Self {
             seed,
@@ -165,7 +193,9 @@ fn poor(rng: &mut Rng) -> Link {
 }
 
 fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
-    let receive_buffer = rng.pick(&[500, 3000, 16_000, 65_535, 1_000_000]).max(2 * u32::from(mss.min(9000)));
+    let receive_buffer = rng
+        .pick(&[500, 3000, 16_000, 65_535, 1_000_000])
+        .max(2 * u32::from(mss.min(9000)));
     let scaling = rng.chance(800);
     let config = Config {
         // Nobody gives up: that has its own tests.
@@ -178,6 +208,7 @@ fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
         keepalive_interval: Duration::from_secs(5),
         keepalive_probes: 200,
         nodelay: rng.chance(300),
+        cork: rng.chance(50),
         window_scaling: scaling,
         timestamps: rng.chance(700),
         sack: rng.chance(600),
@@ -194,7 +225,15 @@ fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
         overhead: rng.pick(&[0, 0, 100, 700]),
         no_room: rng.pick(&[0, 0, 0, 20]),
         renege: rng.pick(&[0, 0, 0, 20]),
-        iss: rng.pick(&[0, 0x7fff_ff00, u32::MAX, u32::MAX - 2_000, u32::MAX - 60_000, 12_345]),
+        attack: rng.pick(&[0, 0, 0, 100]),
+        iss: rng.pick(&[
+            0,
+            0x7fff_ff00,
+            u32::MAX,
+            u32::MAX - 2_000,
+            u32::MAX - 60_000,
+            12_345,
+        ]),
         ts_offset: rng.pick(&[0, u32::MAX - 100, 0x7fff_ffff, 77]),
         max_run: rng.pick(&[1, 4_000, 16_000, 65_483]),
         slack: rng.pick(&[0, 0, 1_000, 4_000]),
@@ -203,9 +242,16 @@ fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
 }
 
 fn app(rng: &mut Rng, clean: bool, most: u64) -> App {
-    let bytes = if rng.chance(100) { 0 } else { rng.magnitude(1, most) };
-    let pause = if rng.chance(500) { 0 } else { rng.magnitude(1, 2_000_000) };
-    // So that a run has an end: many small pieces come without long pauses.
+    let bytes = if rng.chance(100) {
+        0
+    } else {
+        rng.magnitude(1, most)
+    };
+    let pause = if rng.chance(500) {
+        0
+    } else {
+        rng.magnitude(1, 2_000_000)
+    };
     let least = (bytes / 200).max(1);
     let ending = match rng.range(0, 3) {
         _ if clean => rng.pick(&[Ending::HalfClose, Ending::ReadThenClose]),

@@ -17,7 +17,9 @@ pub struct Trace {
 
 impl Trace {
     pub fn new(on: bool) -> Self {
-        let most = std::env::var("OXTCP_SIM_TRACE").ok().and_then(|n| n.parse().ok());
+        let most = std::env::var("OXTCP_SIM_TRACE")
+            .ok()
+            .and_then(|n| n.parse().ok());
         Self {
             lines: std::collections::VecDeque::new(),
             on,
@@ -37,7 +39,9 @@ impl Trace {
     }
 
     pub fn text(&self) -> String {
-        self.lines.iter().fold(String::new(), |all, line| all + line + "\n")
+        self.lines
+            .iter()
+            .fold(String::new(), |all, line| all + line + "\n")
     }
 }
 

@@ -104,7 +104,11 @@ impl World {
             assert!(self.now - begin < MOST_TIME, "it takes for ever");
             let Some((at, who)) = self.next() else { break };
             let moved = (at.max(self.now), who.unwrap_or(2));
-            timers = if moved == last && who.is_some() { timers + 1 } else { 0 };
+            timers = if moved == last && who.is_some() {
+                timers + 1
+            } else {
+                0
+            };
             assert!(timers < MOST_TIMERS, "timers fire without end");
             last = moved;
             self.now = at.max(self.now);
@@ -139,7 +143,8 @@ impl World {
         if let Some(i) = who {
             let host = &mut self.hosts[i];
             if host.deadline().is_some_and(|at| at <= now) {
-                self.trace.line(self.now, || format!("{} timer", ['A', 'B'][i]));
+                self.trace
+                    .line(self.now, || format!("{} timer", ['A', 'B'][i]));
                 host.on_timer(now);
             } else {
                 host.work(now);
@@ -161,9 +166,17 @@ impl World {
                     self.trace.line(self.now, || "corrupted".into());
                     return;
                 };
-                self.trace.line(self.now, || format!("  -> {} {}", ['A', 'B'][to], show(&seg)));
+                self.trace.line(self.now, || {
+                    format!("  -> {} {}", ['A', 'B'][to], show(&seg))
+                });
                 self.hosts[to].on_segment(&seg, text, now);
                 self.after(to);
+                if let Some(forged) = self.hosts[to].forged() {
+                    self.trace
+                        .line(self.now, || format!("forged -> {to} {}", show(&forged)));
+                    self.hosts[to].on_segment(&forged, Vec::new(), now);
+                    self.after(to);
+                }
             }
         }
     }
@@ -180,7 +193,8 @@ impl World {
             };
             let name = ['A', 'B'][i];
             let line = line.expect("what is sent can be read");
-            self.trace.line(self.now, || format!("{name} {line} {lost}"));
+            self.trace
+                .line(self.now, || format!("{name} {line} {lost}"));
             if let Fate::Arrives(arrivals) = fate {
                 for (at, bytes) in arrivals {
                     self.push(at, Event::Arrival { to: 1 - i, bytes });
@@ -223,11 +237,21 @@ impl World {
                 host.app.expected
             );
             if self.params.is_clean() {
-                assert_eq!(host.app.read, host.app.expected, "host {i} has not read all");
+                assert_eq!(
+                    host.app.read, host.app.expected,
+                    "host {i} has not read all"
+                );
             }
             let limit = 20 + 10 * (self.now - self.params.start) / 1_000_000;
             let answers = host.oracle.idle_answers;
-            assert!(answers <= limit, "host {i} answered {answers} segments without text");
+            assert!(
+                answers <= limit,
+                "host {i} answered {answers} segments without text"
+            );
+        }
+        if self.params.is_perfect() {
+            let again: u64 = self.hosts.iter().map(|h| h.oracle.retransmissions).sum();
+            assert_eq!(again, 0, "retransmissions on a perfect network");
         }
         let (segments, most) = (self.segments(), self.most_segments());
         assert!(segments <= most, "{segments} segments, {most} are enough");
@@ -240,7 +264,7 @@ impl World {
     /// A bound on the segments of the whole run: twenty times what a perfect network needs, and what
     /// keepalive and probes take.
     fn most_segments(&self) -> u64 {
-        let mss = u64::from(self.params.mss.min(536).max(50)) - 40;
+        let mss = u64::from(self.params.mss.clamp(50, 536)) - 40;
         let written: u64 = self.hosts.iter().map(|h| h.app.written).sum();
         let seconds = (self.now - self.params.start) / 1_000_000;
         300 + 20 * written.div_ceil(mss) + 4 * seconds + 20 * self.pieces()

@@ -33,7 +33,11 @@ impl Rng {
     pub fn magnitude(&mut self, low: u64, high: u64) -> u64 {
         let bits = |n: u64| u64::from(64 - n.leading_zeros());
         let width = self.range(bits(low), bits(high));
-        let top = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+        let top = if width == 64 {
+            u64::MAX
+        } else {
+            (1 << width) - 1
+        };
         self.range(low, top.clamp(low, high))
     }
 

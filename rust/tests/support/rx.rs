@@ -114,7 +114,11 @@ impl Rx {
     }
 
     fn take_contiguous(&mut self, mut next: SeqNumber) -> SeqNumber {
-        while self.early.first().is_some_and(|e| e.start.at_or_before(next)) {
+        while self
+            .early
+            .first()
+            .is_some_and(|e| e.start.at_or_before(next))
+        {
             let e = self.early.remove(0);
             let old = next.since(e.start) as usize;
             if let Some(new) = e.text.get(old..).filter(|new| !new.is_empty()) {

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Windows, probes, acknowledgments and their delay, Nagle's algorithm, keepalive.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use harness::*;
+use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::events::Error;
+use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::timer::TimerKind;
+
+fn lens(sent: &[Sent]) -> Vec<u32> {
+    sent.iter().map(|s| s.2).collect()
+}
+
+fn times(sent: &[Sent]) -> Vec<u64> {
+    sent.iter().map(|s| s.0).collect()
+}
+
+/// An end whose peer has closed its window.
+fn shut(config: Config) -> End {
+    let mut end = End::established(config);
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+    end
+}
+
+#[test]
+fn a_closed_window_is_probed_with_doubled_times() {
+    let mut end = shut(plain());
+    end.send(100);
+    let sent = end.until(3100);
+    assert_eq!(times(&sent), [200, 600, 1400, 3000]);
+    assert!(sent.iter().all(|s| s.1 == ISS && s.2 == 0 && s.3 == ACK));
+    assert_eq!(end.tcb.timer().map(|t| t.0), Some(TimerKind::Persist));
+}
+
+#[test]
+fn probes_go_on_while_the_peer_answers() {
+    let mut end = shut(Config {
+        retries: 3,
+        ..plain()
+    });
+    end.send(100);
+    assert!(end.sent().is_empty());
+    for _ in 0..20 {
+        let next = end.tcb.deadline().map_or(0, |at| at.us().div_ceil(1000));
+        assert_eq!(end.until(next).len(), 1);
+        end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+    }
+    assert_eq!(end.ended_at, None);
+    end.acked(ISS + 1);
+    assert_eq!(lens(&end.sent()), [100]);
+    assert_eq!(end.tcb.timer().map(|t| t.0), Some(TimerKind::Retransmit));
+}
+
+#[test]
+fn probes_without_an_answer_end() {
+    let mut end = shut(Config {
+        retries: 3,
+        ..plain()
+    });
+    end.send(100);
+    assert_eq!(times(&end.until(1_000_000)), [200, 600, 1400]);
+    assert_eq!(end.ended_at, Some(3000));
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+}
+
+#[test]
+fn an_opened_window_lets_text_out_with_a_fresh_timeout() {
+    let mut end = shut(plain());
+    end.send(100);
+    end.until(3100);
+    end.acked(ISS + 1);
+    let sent = end.wait(350);
+    assert_eq!(lens(&sent), [100, 100]);
+    assert_eq!(sent[1].0 - sent[0].0, 200);
+}
+
+#[test]
+fn an_idle_time_before_does_not_count_for_the_user_timeout() {
+    let mut end = shut(Config {
+        user_timeout: ms(5000),
+        ..plain()
+    });
+    end.wait(100_000);
+    end.send(100);
+    assert_eq!(times(&end.until(101_500)), [100_200, 100_600, 101_400]);
+    assert_eq!(end.ended_at, None);
+}
+
+#[test]
+fn a_fin_waits_for_the_window_too() {
+    let mut end = shut(plain());
+    end.tcb.shutdown_write();
+    assert_eq!(end.until(250).len(), 1);
+    end.acked(ISS + 1);
+    assert_eq!(end.sent(), [(end.ms(), ISS + 1, 0, FIN | ACK)]);
+}
+
+#[test]
+fn a_full_peer_that_answers_is_not_given_up() {
+    let mut end = End::established(Config {
+        retries: 3,
+        ..plain()
+    });
+    end.send(1000);
+    end.sent();
+    for _ in 0..10 {
+        end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+        assert!(!end.wait(121_000).is_empty());
+    }
+    assert_eq!(end.ended_at, None);
+}
+
+#[test]
+fn a_window_smaller_than_a_segment_is_used_when_half_of_the_largest() {
+    let mut end = End::established(plain());
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 10), 500));
+    end.arrive(with_window(seg(ACK, IRS + 11, ISS + 1, 0), 500));
+    assert_eq!(lens(&end.wait(40)), [0]);
+    end.send(5000);
+    assert_eq!(lens(&end.sent()), [0; 0], "silly: 500 of 50000");
+    let sent = end.until(240);
+    assert_eq!(lens(&sent), [500], "waiting was in vain");
+}
+
+#[test]
+fn an_old_segment_does_not_change_the_window() {
+    let mut end = End::established(plain());
+    end.send(2000);
+    end.sent();
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 2001, 10), 30_000));
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1001, 0), 40_000));
+    assert_eq!(end.tcb.snd_wnd(), 30_000);
+}
+
+#[test]
+fn an_acknowledgment_takes_its_window_with_it_whatever_its_number() {
+    let mut end = End::established(plain());
+    end.send(2000);
+    end.sent();
+    end.arrive(with_window(seg(ACK, IRS + 101, ISS + 1, 100), 3000));
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 2001, 100), 1000));
+    assert_eq!(end.tcb.snd_wnd(), 1000);
+}
+
+#[test]
+fn the_second_full_segment_is_acknowledged_at_once() {
+    let mut end = End::established(plain());
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
+    assert!(end.sent().is_empty());
+    end.arrive(seg(ACK, IRS + 1001, ISS + 1, 1000));
+    let out = end.out();
+    assert_eq!(out.len(), 1);
+    assert_eq!(out[0].ack.0, IRS + 2001);
+}
+
+#[test]
+fn one_segment_is_acknowledged_after_forty_milliseconds() {
+    let mut end = End::established(plain());
+    end.wait(1000);
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
+    assert_eq!(end.until(2000), [(1040, ISS + 1, 0, ACK)]);
+}
+
+#[test]
+fn an_acknowledgment_rides_on_text() {
+    let mut end = End::established(plain());
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 100));
+    end.send(10);
+    let out = end.out();
+    assert_eq!((out[0].len, out[0].ack.0), (10, IRS + 101));
+    end.acked(ISS + 11);
+    assert!(end.until(1000).is_empty());
+}
+
+#[test]
+fn text_out_of_order_old_or_beyond_the_window_is_answered_at_once() {
+    for (seq, len) in [
+        (IRS + 101, 100),
+        (IRS - 99, 100),
+        (IRS + 1 + 20_000, 100),
+        (IRS + 30_000, 1),
+    ] {
+        let mut end = End::established(plain());
+        end.arrive(seg(ACK, seq, ISS + 1, len));
+        let acks: Vec<_> = end.out().iter().map(|o| o.ack.0).collect();
+        assert_eq!(acks, [IRS + 1], "{seq}");
+    }
+}
+
+#[test]
+fn filling_a_part_of_a_gap_is_answered_at_once() {
+    let mut end = End::established(plain());
+    end.arrive(seg(ACK, IRS + 301, ISS + 1, 100));
+    end.sent();
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 100));
+    assert_eq!(end.out().first().map(|o| o.ack.0), Some(IRS + 101));
+    end.arrive(seg(ACK, IRS + 101, ISS + 1, 200));
+    assert_eq!(end.out().first().map(|o| o.ack.0), Some(IRS + 401));
+}
+
+#[test]
+fn what_could_not_be_kept_is_not_acknowledged_but_answered() {
+    let mut end = End::established(plain());
+    end.rx.fail = true;
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 100));
+    assert_eq!(end.out().first().map(|o| o.ack.0), Some(IRS + 1));
+}
+
+#[test]
+fn sack_blocks_tell_what_waits_the_latest_first() {
+    let mut end = End::established(with_sack());
+    end.arrive(seg(ACK, IRS + 101, ISS + 1, 100));
+    end.sent();
+    end.arrive(seg(ACK, IRS + 301, ISS + 1, 100));
+    let out = end.out();
+    let blocks: Vec<_> = out[0]
+        .options
+        .sack
+        .as_slice()
+        .iter()
+        .map(|b| b.start.0)
+        .collect();
+    assert_eq!(blocks, [IRS + 301, IRS + 101]);
+}
+
+#[test]
+fn nagle_holds_a_second_small_segment() {
+    let mut end = End::established(plain());
+    end.send(10);
+    assert_eq!(lens(&end.sent()), [10]);
+    end.send(20);
+    end.send(30);
+    assert!(end.sent().is_empty());
+    end.acked(ISS + 11);
+    assert_eq!(lens(&end.sent()), [50]);
+}
+
+#[test]
+fn nagle_does_not_hold_full_segments_nor_the_first_small_one_behind_them() {
+    let mut end = End::established(plain());
+    end.send(2500);
+    assert_eq!(lens(&end.sent()), [1000, 1000, 500]);
+    end.send(1200);
+    assert_eq!(lens(&end.sent()), [1000]);
+}
+
+#[test]
+fn nagle_does_not_hold_the_last_text_before_a_fin() {
+    let mut end = End::established(plain());
+    end.send(10);
+    end.sent();
+    end.send(10);
+    end.tcb.shutdown_write();
+    let sent = end.sent();
+    assert_eq!(lens(&sent), [10]);
+    assert!(sent[0].3.has(FIN));
+}
+
+#[test]
+fn nodelay_holds_nothing() {
+    let mut end = End::established(Config {
+        nodelay: true,
+        ..plain()
+    });
+    for _ in 0..3 {
+        end.send(10);
+        assert_eq!(lens(&end.sent()), [10]);
+    }
+}
+
+#[test]
+fn a_window_update_is_sent_when_it_is_worth_it() {
+    let mut end = End::established(plain());
+    for n in 0..20 {
+        end.arrive(seg(ACK, IRS + 1 + n * 1000, ISS + 1, 1000));
+        end.sent();
+    }
+    assert_eq!(end.tcb.rcv_wnd(), 0);
+    end.rx.read(500);
+    end.tcb.on_receive(&end.config.clone(), &end.rx, false);
+    assert!(end.sent().is_empty(), "500 bytes are silly");
+    end.rx.read(500);
+    end.tcb.on_receive(&end.config.clone(), &end.rx, false);
+    assert_eq!(end.out().first().map(|o| o.wnd), Some(1000));
+}
+
+#[test]
+fn a_run_is_a_multiple_of_segments() {
+    let mut end = End::established(plain());
+    end.limits.max_run = 3500;
+    end.send(8200);
+    assert_eq!(lens(&end.sent()), [3000, 3000, 2200]);
+}
+
+#[test]
+fn keepalive_probes_and_gives_up() {
+    let config = Config {
+        keepalive: true,
+        keepalive_time: ms(10_000),
+        keepalive_interval: ms(1000),
+        keepalive_probes: 3,
+        ..plain()
+    };
+    let mut end = End::established(config);
+    let sent = end.until(100_000);
+    assert_eq!(times(&sent), [10_000, 11_000, 12_000]);
+    assert!(sent.iter().all(|s| s.1 == ISS && s.2 == 0));
+    assert_eq!(end.ended_at, Some(13_000));
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+    assert!(end.last.reply.is_some_and(|r| r.flags.has(RST)));
+}
+
+#[test]
+fn an_answer_to_a_keepalive_probe_starts_it_anew() {
+    let config = Config {
+        keepalive: true,
+        keepalive_time: ms(10_000),
+        keepalive_interval: ms(7000),
+        ..plain()
+    };
+    let mut end = End::established(config);
+    assert_eq!(times(&end.until(10_000)), [10_000]);
+    end.wait(100);
+    end.acked(ISS + 1);
+    assert_eq!(times(&end.until(20_200)), [20_100]);
+}
+
+#[test]
+fn keepalive_of_an_orphan_is_off_and_fin_wait_2_ends() {
+    let mut end = End::in_state(plain(), State::FinWait2);
+    end.tcb.orphan(&end.config.clone(), end.now);
+    assert!(end.until(1_000_000).is_empty());
+    assert_eq!(end.ended_at, Some(60_000));
+    assert_eq!(end.last.error, None);
+}
+
+#[test]
+fn fin_wait_2_with_a_user_lasts() {
+    let mut end = End::in_state(plain(), State::FinWait2);
+    assert!(end.until(10_000_000).is_empty());
+    assert_eq!(end.ended_at, None);
+    end.arrive(seg(ACK, IRS + 1, ISS + 2, 100));
+    assert_eq!(end.rx.readable(), 100);
+}
+
+#[test]
+fn text_for_an_orphan_is_reset() {
+    for state in [State::Established, State::FinWait2] {
+        let mut end = End::in_state(plain(), state);
+        end.tcb.close(&end.config.clone(), false, end.now);
+        end.sent();
+        let events = end.arrive(seg(ACK, IRS + 1, end.tcb.snd_nxt().0, 10));
+        assert!(
+            events.closed && events.reply.is_some_and(|r| r.flags.has(RST)),
+            "{state:?}"
+        );
+    }
+}
+
+/// Sequence numbers wrap, and more than 2^32 of them are used.
+#[test]
+fn more_than_four_gibibytes_go_through() {
+    let mut end = End::established(Config {
+        window_scaling: true,
+        ..plain()
+    });
+    end.limits.mss = 1000;
+    let step = 40_000u32;
+    let mut una = ISS + 1;
+    let mut total = 0u64;
+    end.limits.max_run = 65_000;
+    while total < (1 << 32) + (1 << 31) {
+        end.send(step);
+        assert_eq!(end.tcb.unsent(), step);
+        let mut sent = 0;
+        while sent < step {
+            let now = end.sent();
+            assert!(!now.is_empty(), "stuck after {total}");
+            sent += lens(&now).iter().sum::<u32>();
+            una = now.last().map_or(una, |s| s.1.wrapping_add(s.2));
+            let events = end.acked(una);
+            assert_eq!(
+                events.acked,
+                lens(&now).iter().sum::<u32>(),
+                "after {total}"
+            );
+        }
+        total += u64::from(step);
+        assert_eq!((end.tcb.unacked(), end.tcb.unsent()), (0, 0));
+    }
+}

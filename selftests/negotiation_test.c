@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options of the SYN and what follows from them (RFC 7323, RFC 2018), and the path MTU. */
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+
+#include "lib/selftest.h"
+#include "lib/wire.h"
+
+#define PORT 4000
+#define PEER_PORT 5000
+
+/* What the peer offers: MSS 1000, SACK, timestamps, a window scale of 5. */
+static const uint8_t all_options[] = {
+	2, 4, 1000 >> 8, 1000 & 255, 4, 2, 8, 10, 0, 0, 0x10, 0, 0, 0, 0, 0, 1, 3, 3, 5,
+};
+
+FIXTURE(negotiation) {
+	struct wire w;
+	struct segment syn_ack;
+	uint8_t options[40];	/* of the SYN-ACK */
+	uint32_t echo;		/* the stack's last timestamp */
+	int fd;
+};
+
+/* The value of option @kind; NULL when it is not there. */
+static const uint8_t *find_option(const uint8_t *options, size_t len, uint8_t kind)
+{
+	size_t i = 0;
+
+	while (i < len && options[i] != TCPOPT_EOL) {
+		if (options[i] == TCPOPT_NOP) {
+			i++;
+			continue;
+		}
+		if (i + 1 >= len || options[i + 1] < 2 || i + options[i + 1] > len)
+			die("malformed option %d", options[i]);
+		if (options[i] == kind)
+			return options + i + 2;
+		i += options[i + 1];
+	}
+	return NULL;
+}
+
+static uint32_t number(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+static void put_number(uint8_t *p, uint32_t n)
+{
+	p[0] = n >> 24;
+	p[1] = n >> 16;
+	p[2] = n >> 8;
+	p[3] = n;
+}
+
+/* A segment with a timestamp of the peer's clock at @clock. */
+static void send_stamped(const struct wire *w, uint32_t seq, uint32_t clock, uint32_t echo,
+			 const void *data, size_t len)
+{
+	uint8_t options[12] = { TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMP, 10 };
+	struct segment s = {
+		.sport = w->port, .dport = w->stack_port, .seq = seq, .ack = w->rcv_nxt,
+		.flags = ACK, .window = 1000, .options = options, .options_len = 12,
+		.data = data, .len = len,
+	};
+
+	put_number(options + 4, clock);
+	put_number(options + 8, echo);
+	wire_inject(&s);
+}
+
+FIXTURE_SETUP(negotiation)
+{
+	struct segment syn = {
+		.sport = PEER_PORT, .dport = PORT, .seq = 1000, .flags = SYN, .window = 60000,
+		.options = all_options, .options_len = sizeof(all_options),
+	};
+	struct wire w = { .port = PEER_PORT, .stack_port = PORT, .snd_nxt = 1001 };
+	int listener;
+
+	make_network(LOOPBACK);
+	wire_open();
+	listener = own_socket(0);
+	ASSERT_EQ(0, bind_to(listener, STACK_ADDR, PORT));
+	ASSERT_EQ(0, listen(listener, 1));
+	wire_inject(&syn);
+	self->syn_ack = wire_expect(&w, SYN | ACK);
+	memcpy(self->options, self->syn_ack.options, self->syn_ack.options_len);
+	ASSERT_TRUE(find_option(self->options, self->syn_ack.options_len, TCPOPT_TIMESTAMP));
+	self->echo = number(find_option(self->options, self->syn_ack.options_len,
+					TCPOPT_TIMESTAMP));
+	w.rcv_nxt = self->syn_ack.seq + 1;
+	send_stamped(&w, w.snd_nxt, 0x1001, self->echo, NULL, 0);
+	self->fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, self->fd);
+	self->w = w;
+}
+
+FIXTURE_TEARDOWN(negotiation)
+{
+}
+
+TEST_F(negotiation, answers_each_option_that_was_offered)
+{
+	size_t len = self->syn_ack.options_len;
+
+	EXPECT_EQ(1460, self->syn_ack.mss);
+	EXPECT_TRUE(find_option(self->options, len, TCPOPT_SACK_PERMITTED));
+	EXPECT_TRUE(find_option(self->options, len, TCPOPT_WINDOW));
+	EXPECT_EQ(0x1000, number(find_option(self->options, len, TCPOPT_TIMESTAMP) + 4));
+}
+
+TEST_F(negotiation, answers_no_option_that_was_not_offered)
+{
+	int listener = own_socket(0);
+	struct segment s;
+	struct wire w;
+
+	EXPECT_EQ(0, bind_to(listener, STACK_ADDR, PORT + 1));
+	EXPECT_EQ(0, listen(listener, 1));
+	wire_syn(&w, PEER_PORT + 1, PORT + 1);
+	s = wire_expect(&w, SYN | ACK);
+	EXPECT_NE(0, s.mss);
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_SACK_PERMITTED));
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_WINDOW));
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_TIMESTAMP));
+}
+
+TEST_F(negotiation, switched_off_options_are_not_offered)
+{
+	struct segment s;
+	int fd;
+
+	set_sysctl("net/ipv4/tcp_sack", "0");
+	set_sysctl("net/ipv4/tcp_timestamps", "0");
+	set_sysctl("net/ipv4/tcp_window_scaling", "0");
+	fd = own_socket(SOCK_NONBLOCK);
+	EXPECT_EQ(EINPROGRESS, connect_to(fd, PEER_ADDR, 80));
+	do {
+		s = wire_any(SYN);
+	} while (s.dport != 80);
+	EXPECT_NE(0, s.mss);
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_SACK_PERMITTED));
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_WINDOW));
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_TIMESTAMP));
+}
+
+TEST_F(negotiation, every_segment_carries_and_echoes_timestamps)
+{
+	const uint8_t *stamp;
+	struct segment s;
+
+	send_stamped(&self->w, self->w.snd_nxt, 0x2000, self->echo, "hello", 5);
+	s = wire_expect(&self->w, ACK);
+	stamp = find_option(s.options, s.options_len, TCPOPT_TIMESTAMP);
+	ASSERT_TRUE(stamp);
+	EXPECT_EQ(0x2000, number(stamp + 4));
+	EXPECT_LE(0, (int32_t)(number(stamp) - self->echo));
+}
+
+TEST_F(negotiation, window_is_scaled_both_ways)
+{
+	static const char block[40000];
+	struct segment s;
+	size_t total = 0;
+
+	/* 1,000 times 32: more than one would be without the scale. */
+	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
+	while (total < 5000) {
+		s = wire_expect(&self->w, ACK);
+		total += s.len;
+	}
+	/* And ours: about the 64 KiB of a new socket, in units of its scale. */
+	EXPECT_GT(65535 >> 2, s.window);
+	EXPECT_LT(0, s.window);
+}
+
+TEST_F(negotiation, old_timestamp_is_dropped_and_answered)
+{
+	char got[4];
+
+	send_stamped(&self->w, self->w.snd_nxt, 0x2000, self->echo, "good", 4);
+	EXPECT_EQ(self->w.snd_nxt + 4, wire_expect(&self->w, ACK).ack);
+	send_stamped(&self->w, self->w.snd_nxt + 4, 0x1800, self->echo, "evil", 4);
+	EXPECT_EQ(self->w.snd_nxt + 4, wire_expect(&self->w, ACK).ack);
+	recv_all(self->fd, got, 4);
+	EXPECT_EQ(0, wait_events(self->fd, POLLIN, 0));
+}
+
+TEST_F(negotiation, gap_is_reported_by_sack)
+{
+	uint32_t start = self->w.snd_nxt;
+	const uint8_t *sack;
+	struct segment s;
+
+	send_stamped(&self->w, start + 10, 0x2000, self->echo, "0123456789", 10);
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(start, s.ack);
+	sack = find_option(s.options, s.options_len, TCPOPT_SACK);
+	ASSERT_TRUE(sack);
+	EXPECT_EQ(start + 10, number(sack));
+	EXPECT_EQ(start + 20, number(sack + 4));
+
+	/* A second gap: the newest comes first. */
+	send_stamped(&self->w, start + 30, 0x2000, self->echo, "0123456789", 10);
+	s = wire_expect(&self->w, ACK);
+	sack = find_option(s.options, s.options_len, TCPOPT_SACK);
+	ASSERT_TRUE(sack);
+	EXPECT_EQ(start + 30, number(sack));
+	EXPECT_EQ(start + 40, number(sack + 4));
+	EXPECT_EQ(start + 10, number(sack + 8));
+	EXPECT_EQ(start + 20, number(sack + 12));
+
+	/* Filled: nothing to report. */
+	send_stamped(&self->w, start, 0x2000, self->echo, "0123456789", 10);
+	send_stamped(&self->w, start + 20, 0x2000, self->echo, "0123456789", 10);
+	do {
+		s = wire_expect(&self->w, ACK);
+	} while (s.ack != start + 40);
+	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_SACK));
+}
+
+TEST_F(negotiation, fragmentation_needed_makes_segments_smaller)
+{
+	static const char block[2000];
+	struct segment s;
+
+	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(1000 - 12, s.len);
+	wire_icmp(&self->w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, s.seq, 700);
+	do {
+		s = wire_expect(&self->w, ACK);
+	} while (s.seq != self->w.rcv_nxt);
+	EXPECT_EQ(700 - 20 - 20 - 12, s.len);
+}
+
+TEST_F(negotiation, fragmentation_needed_for_what_was_never_sent_is_ignored)
+{
+	static const char block[2000];
+	struct segment s;
+
+	wire_icmp(&self->w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, self->w.rcv_nxt + 100000, 700);
+	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(1000 - 12, s.len);
+}
