@@ -32,7 +32,11 @@ int limit_ms(int ms);
 /* An amount of work, smaller on a slow kernel, never below @least. */
 size_t amount(size_t plain, size_t least);
 
-/* Milliseconds of CLOCK_MONOTONIC. */
+/*
+ * Milliseconds of the clock that moves with the tick. Time limits of sockets
+ * are counted in ticks, which come late in a virtual machine that had to wait
+ * for its processor: by a finer clock a limit may seem to end early.
+ */
 int64_t now_ms(void);
 
 /* Ends the test as failed, with a diagnostic line. */
