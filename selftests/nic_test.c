@@ -227,7 +227,7 @@ TEST_F_TIMEOUT(nic, large_packets_of_fragments_reach_the_driver, 60)
 {
 	struct packets p;
 
-	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 1 << 20)));
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 256 << 10)));
 	p = read_trace(own_card(&self->ends, variant->client));
 	EXPECT_LT(0, p.large);
 	EXPECT_EQ(0, p.wrong);
@@ -240,7 +240,7 @@ TEST_F_TIMEOUT(nic, without_offloads_the_stream_is_the_same, 60)
 	struct packets p;
 
 	set_offloads(&self->ends, false);
-	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 1 << 20)));
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(8 << 20, 256 << 10)));
 	p = read_trace(own_card(&self->ends, variant->client));
 	EXPECT_LT(100, p.all);
 	EXPECT_EQ(0, p.large);
