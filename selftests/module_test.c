@@ -162,6 +162,10 @@ TEST_F_TIMEOUT(module, hundred_loads_and_unloads_leak_nothing, 120)
 	load_and_unload(10);
 	before = kernel_memory();
 	load_and_unload(times);
-	/* Less than one page for each round. */
-	EXPECT_TRUE(wait_until(kernel_memory() - before < 4 * times, 10000));
+	/*
+	 * Less than one page for each round. Where kmemleak watches (it reports when
+	 * the module goes for good), its companions keep freed memory back for a while.
+	 */
+	if (access("/sys/kernel/debug/kmemleak", F_OK))
+		EXPECT_TRUE(wait_until(kernel_memory() - before < 4 * times, 10000));
 }
