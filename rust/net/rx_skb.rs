@@ -81,9 +81,10 @@ impl RxSkb {
         u16::try_from(unsafe { b::ox_skb_segs(self.raw()) }).unwrap_or(u16::MAX)
     }
 
-    fn ip(&self) -> &b::iphdr {
-        // SAFETY: The network header is set, and was whole when IP looked at it.
-        unsafe { &*b::ox_ip_hdr(self.raw()) }
+    /// Never to be made a reference: a card may put the header at an odd multiple of two bytes.
+    fn ip(&self) -> *const b::iphdr {
+        // SAFETY: The skb is ours, and its network header is set.
+        unsafe { b::ox_ip_hdr(self.raw()) }
     }
 
     pub(super) fn wire_tuple(&self) -> b::ox_tuple {
@@ -115,12 +116,14 @@ impl RxSkb {
 
     /// The IPv4 TOS byte (DSCP and ECN).
     pub fn tos(&self) -> u8 {
-        self.ip().tos
+        // SAFETY: The header was whole when IP looked at it. One byte needs no alignment.
+        unsafe { (&raw const (*self.ip()).tos).read() }
     }
 
     /// The IPv4 TTL.
     pub fn ttl(&self) -> u8 {
-        self.ip().ttl
+        // SAFETY: As above.
+        unsafe { (&raw const (*self.ip()).ttl).read() }
     }
 
     /// The firewall's mark.
