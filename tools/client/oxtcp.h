@@ -24,28 +24,20 @@
  */
 static inline int oxtcp_family(void)
 {
-	static const char *const published[] = {
-		"/proc/sys/net/oxtcp/family",
-		"/sys/module/oxtcp/parameters/family",
-		NULL
-	};
 	const char *set = getenv("OXTCP_FAMILY");
 	int family = set ? atoi(set) : 0;
-	const char *const *path;
+	FILE *f;
 
 	if (family > 0)
 		return family;
-	for (path = published; *path; path++) {
-		FILE *f = fopen(*path, "re");
-		int found;
-
-		if (!f)
-			continue;
-		found = fscanf(f, "%d", &family);
+	f = fopen("/sys/module/oxtcp/parameters/family", "re");
+	if (f) {
+		if (fscanf(f, "%d", &family) != 1)
+			family = 0;
 		fclose(f);
-		if (found == 1)
-			return family;
 	}
+	if (family > 0)
+		return family;
 	return AF_OXTCP;
 }
 

@@ -31,19 +31,11 @@ impl Family {
     /// The number that the loaded module has: from the environment variable `OXTCP_FAMILY` if it is
     /// set, else as the module publishes it, else [`Family::DEFAULT`].
     pub fn running() -> Family {
-        let published = [
-            "/proc/sys/net/oxtcp/family",
-            "/sys/module/oxtcp/parameters/family",
-        ];
-        std::env::var("OXTCP_FAMILY")
-            .ok()
-            .into_iter()
-            .chain(
-                published
-                    .iter()
-                    .filter_map(|path| std::fs::read_to_string(path).ok()),
-            )
-            .find_map(|text| text.trim().parse().ok())
+        let set = std::env::var("OXTCP_FAMILY").ok();
+        let published = || std::fs::read_to_string("/sys/module/oxtcp/parameters/family").ok();
+        let number = |text: String| text.trim().parse().ok();
+        set.and_then(number)
+            .or_else(|| published().and_then(number))
             .map_or(Family::DEFAULT, Family)
     }
 

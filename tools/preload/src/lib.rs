@@ -8,9 +8,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::{c_int, c_long};
-
-/// `AF_OXTCP`'s number unless the module was loaded with another.
-const DEFAULT_FAMILY: c_int = 25;
+use oxtcp::Family;
 
 /// The family asked of the kernel in place of `domain`.
 fn rewritten(domain: c_int, kind: c_int, protocol: c_int, oxtcp: impl Fn() -> c_int) -> c_int {
@@ -25,35 +23,17 @@ fn rewritten(domain: c_int, kind: c_int, protocol: c_int, oxtcp: impl Fn() -> c_
     }
 }
 
-/// The loaded module's number: `OXTCP_FAMILY` if it is set, else as the module publishes it, else
-/// the default. Looked up once: the module cannot change it while sockets are open.
+/// The loaded module's number, looked up once: the module cannot change it while sockets are open.
 fn running_family() -> c_int {
     static FAMILY: AtomicI32 = AtomicI32::new(0);
     match FAMILY.load(Ordering::Relaxed) {
         0 => {
-            let family = look_up_family();
+            let family = Family::running().number().into();
             FAMILY.store(family, Ordering::Relaxed);
             family
         }
         family => family,
     }
-}
-
-fn look_up_family() -> c_int {
-    let published = [
-        "/proc/sys/net/oxtcp/family",
-        "/sys/module/oxtcp/parameters/family",
-    ];
-    std::env::var("OXTCP_FAMILY")
-        .ok()
-        .into_iter()
-        .chain(
-            published
-                .iter()
-                .filter_map(|path| std::fs::read_to_string(path).ok()),
-        )
-        .find_map(|text| text.trim().parse().ok())
-        .unwrap_or(DEFAULT_FAMILY)
 }
 
 /// As `socket(2)`, with the family of a TCP socket changed.
