@@ -4,7 +4,7 @@
 //! (RFC 5681, 6582, 6675).
 
 use super::config::Config;
-use super::congestion::{CongestionControl, NewReno};
+use super::congestion::{Ack, Congested, Congestion, CongestionControl, Signal};
 use super::events::Events;
 use super::scoreboard::DUP_THRESH;
 use super::segment::Segment;
@@ -76,13 +76,14 @@ impl Tcb {
         match self.recovery {
             Recovery::Open => {
                 self.dup_acks = 0;
-                self.congestion.on_ack(bytes, mss, limited, now);
+                let ack = self.congestion_ack(bytes, limited, now);
+                self.congestion.on_ack(&ack);
             }
             Recovery::Fast { recover } | Recovery::Loss { recover }
                 if self.is_recovered(recover) =>
             {
                 if let Recovery::Fast { .. } = self.recovery {
-                    self.congestion.on_recovered(mss);
+                    self.congestion.on_recovered(mss, now);
                 }
                 self.recovery = Recovery::Open;
                 self.dup_acks = 0;
@@ -96,7 +97,10 @@ impl Tcb {
                     self.rtx_next = self.snd_una;
                 }
             }
-            Recovery::Loss { .. } => self.congestion.on_ack(bytes, mss, true, now),
+            Recovery::Loss { .. } => {
+                let ack = self.congestion_ack(bytes, true, now);
+                self.congestion.on_ack(&ack);
+            }
         }
 
         self.retransmit_timer = if self.flight() == 0 {
@@ -104,6 +108,22 @@ impl Tcb {
         } else {
             RetransmitTimer::Rto(now + self.rto(config))
         };
+    }
+
+    fn congestion_ack(&self, acked: u32, limited: bool, now: Instant) -> Ack {
+        Ack {
+            acked,
+            mss: self.mss32(),
+            limited,
+            flight: self.flight(),
+            snd_una: self.snd_una,
+            snd_nxt: self.snd_nxt,
+            rtt: None,
+            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
+            delivered: 0,
+            rate: None,
+            now,
+        }
     }
 
     /// Whether recovery is over. Without SACK something sent after `recover` must be acknowledged,
@@ -170,7 +190,12 @@ impl Tcb {
         let lost = u32::from(self.dup_acks) >= DUP_THRESH
             || self.scoreboard.lost_before(self.mss32()).is_some();
         if lost {
-            self.congestion.on_loss(self.flight(), self.mss32(), now);
+            self.congestion.on_congestion(&Congested {
+                signal: Signal::Loss,
+                flight: self.flight(),
+                mss: self.mss32(),
+                now,
+            });
             self.recovery = Recovery::Fast {
                 recover: self.snd_nxt,
             };
@@ -260,11 +285,11 @@ impl Tcb {
 
     /// Congestion control as the connection opens. When the SYN had to be repeated it starts from
     /// one segment (RFC 5681 3.1).
-    pub(super) fn start_congestion(&mut self) {
+    pub(super) fn start_congestion(&mut self, config: &Config, now: Instant) {
         let mss = self.mss32();
-        self.congestion = NewReno::new(mss);
+        self.congestion = Congestion::new(config.congestion, mss);
         if self.backoff > 0 {
-            self.congestion.on_timeout(0, mss, false);
+            self.congestion.on_timeout(0, mss, false, now);
         }
     }
 }

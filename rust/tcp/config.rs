@@ -2,6 +2,7 @@
 
 //! Settings of a connection: what sysctls and socket options say, as plain values.
 
+use super::congestion::Algorithm;
 use super::time::Duration;
 
 /// What the user set for a connection. Defaults are Linux's.
@@ -50,6 +51,8 @@ pub struct Config {
     pub mss: u16,
     /// Receive space at the start, bytes: the window of the SYN.
     pub initial_window: u32,
+    /// Congestion control (`tcp_congestion_control`, `TCP_CONGESTION`).
+    pub congestion: Algorithm,
     /// Restart from the initial window after idling (`tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
@@ -80,6 +83,7 @@ impl Default for Config {
             window_scale: 7,
             mss: 1460,
             initial_window: 65535,
+            congestion: Algorithm::default(),
             slow_start_after_idle: true,
             rfc1337: false,
         }

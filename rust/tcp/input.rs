@@ -118,7 +118,7 @@ impl Tcb {
         if let Some(timing) = self.timing.take() {
             self.rtt.sample(now.since(timing.sent));
         }
-        self.start_congestion();
+        self.start_congestion(config, now);
         self.retries = 0;
         self.snd_una = seg.ack;
         self.snd_wnd = self.window_of(seg);

@@ -3,7 +3,7 @@
 //! The transmission control block (RFC 9293 3.3.1).
 
 use super::config::{Config, Identity};
-use super::congestion::NewReno;
+use super::congestion::Congestion;
 use super::options::{Options, Timestamps};
 use super::rtt::RttEstimator;
 use super::scoreboard::Scoreboard;
@@ -180,7 +180,7 @@ pub struct Tcb {
     pub(super) stalled_since: Instant,
     pub(super) timing: Option<Timing>,
     pub(super) rtt: RttEstimator,
-    pub(super) congestion: NewReno,
+    pub(super) congestion: Congestion,
     pub(super) scoreboard: Scoreboard,
     /// Retransmitted segments in all.
     pub(super) total_retransmits: u32,
@@ -248,7 +248,7 @@ impl Tcb {
             stalled_since: now,
             timing: None,
             rtt: RttEstimator::default(),
-            congestion: NewReno::new(u32::from(DEFAULT_MSS)),
+            congestion: Congestion::new(config.congestion, u32::from(DEFAULT_MSS)),
             scoreboard: Scoreboard::default(),
             total_retransmits: 0,
         }
@@ -314,7 +314,7 @@ impl Tcb {
     }
 
     /// Congestion control.
-    pub fn congestion(&self) -> &NewReno {
+    pub fn congestion(&self) -> &Congestion {
         &self.congestion
     }
 

@@ -97,7 +97,7 @@ impl Tcb {
         }
         let first = !matches!(self.recovery, Recovery::Loss { .. });
         self.congestion
-            .on_timeout(self.flight(), self.mss32(), first);
+            .on_timeout(self.flight(), self.mss32(), first, now);
         self.recovery = Recovery::Loss {
             recover: self.snd_nxt,
         };

@@ -3,7 +3,7 @@
 //! NewReno's window (RFC 5681 3, RFC 6582): slow start with appropriate byte counting (RFC 3465),
 //! congestion avoidance, and half of the flight after a loss.
 
-use super::{initial_window, CongestionControl};
+use super::{initial_window, Ack, Congested, CongestionControl};
 use crate::tcp::time::{Duration, Instant};
 
 /// NewReno.
@@ -13,6 +13,8 @@ pub struct NewReno {
     ssthresh: u32,
     /// Bytes acknowledged in congestion avoidance since the window last grew.
     credit: u32,
+    /// Window and threshold before the last reduction.
+    prior: Option<(u32, u32)>,
 }
 
 impl NewReno {
@@ -22,10 +24,12 @@ impl NewReno {
             cwnd: initial_window(mss),
             ssthresh: u32::MAX,
             credit: 0,
+            prior: None,
         }
     }
 
     fn halve(&mut self, flight: u32, mss: u32) {
+        self.prior = Some((self.cwnd, self.ssthresh));
         self.ssthresh = (flight / 2).max(mss.saturating_mul(2));
         self.credit = 0;
     }
@@ -40,11 +44,11 @@ impl CongestionControl for NewReno {
         self.ssthresh
     }
 
-    fn on_ack(&mut self, acked: u32, mss: u32, limited: bool, _now: Instant) {
-        if !limited {
+    fn on_ack(&mut self, ack: &Ack) {
+        if !ack.limited {
             return;
         }
-        let mut rest = acked;
+        let mut rest = ack.acked;
         if self.cwnd < self.ssthresh {
             let grow = rest.min(self.ssthresh - self.cwnd);
             self.cwnd = self.cwnd.saturating_add(grow);
@@ -54,25 +58,32 @@ impl CongestionControl for NewReno {
             self.credit = self.credit.saturating_add(rest);
             if self.credit >= self.cwnd {
                 self.credit -= self.cwnd;
-                self.cwnd = self.cwnd.saturating_add(mss);
+                self.cwnd = self.cwnd.saturating_add(ack.mss);
             }
         }
     }
 
-    fn on_loss(&mut self, flight: u32, mss: u32, _now: Instant) {
-        self.halve(flight, mss);
+    fn on_congestion(&mut self, congested: &Congested) {
+        self.halve(congested.flight, congested.mss);
         self.cwnd = self.ssthresh;
     }
 
-    fn on_recovered(&mut self, mss: u32) {
+    fn on_recovered(&mut self, mss: u32, _now: Instant) {
         self.cwnd = self.ssthresh.max(mss);
     }
 
-    fn on_timeout(&mut self, flight: u32, mss: u32, first: bool) {
+    fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, _now: Instant) {
         if first {
             self.halve(flight, mss);
         }
         self.cwnd = mss;
+    }
+
+    fn on_undo(&mut self, _now: Instant) {
+        if let Some((cwnd, ssthresh)) = self.prior.take() {
+            self.cwnd = self.cwnd.max(cwnd);
+            self.ssthresh = ssthresh;
+        }
     }
 
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32) {
@@ -92,20 +103,47 @@ impl CongestionControl for NewReno {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Signal;
     use super::*;
+    use crate::tcp::seq::SeqNumber;
 
     const MSS: u32 = 1000;
+
+    fn ack(acked: u32, limited: bool) -> Ack {
+        Ack {
+            acked,
+            mss: MSS,
+            limited,
+            flight: 0,
+            snd_una: SeqNumber(0),
+            snd_nxt: SeqNumber(0),
+            rtt: None,
+            srtt: Duration::ZERO,
+            delivered: 0,
+            rate: None,
+            now: Instant::default(),
+        }
+    }
+
+    fn loss(flight: u32) -> Congested {
+        Congested {
+            signal: Signal::Loss,
+            flight,
+            mss: MSS,
+            now: Instant::default(),
+        }
+    }
 
     #[test]
     fn slow_start_doubles_and_avoidance_adds_one_segment_a_window() {
         let mut cc = NewReno::new(MSS);
         assert_eq!(cc.window(), 10 * MSS);
-        cc.on_ack(10 * MSS, MSS, true, Instant::default());
+        cc.on_ack(&ack(10 * MSS, true));
         assert_eq!(cc.window(), 20 * MSS);
-        cc.on_loss(20 * MSS, MSS, Instant::default());
+        cc.on_congestion(&loss(20 * MSS));
         assert_eq!((cc.window(), cc.ssthresh()), (10 * MSS, 10 * MSS));
         for _ in 0..10 {
-            cc.on_ack(MSS, MSS, true, Instant::default());
+            cc.on_ack(&ack(MSS, true));
         }
         assert_eq!(cc.window(), 11 * MSS);
     }
@@ -113,30 +151,43 @@ mod tests {
     #[test]
     fn a_window_that_is_not_used_does_not_grow() {
         let mut cc = NewReno::new(MSS);
-        cc.on_ack(10 * MSS, MSS, false, Instant::default());
+        cc.on_ack(&ack(10 * MSS, false));
         assert_eq!(cc.window(), 10 * MSS);
     }
 
     #[test]
     fn a_timeout_leaves_one_segment_and_repetitions_keep_the_threshold() {
         let mut cc = NewReno::new(MSS);
-        cc.on_timeout(10 * MSS, MSS, true);
+        cc.on_timeout(10 * MSS, MSS, true, Instant::default());
         assert_eq!((cc.window(), cc.ssthresh()), (MSS, 5 * MSS));
-        cc.on_timeout(MSS, MSS, false);
+        cc.on_timeout(MSS, MSS, false, Instant::default());
         assert_eq!(cc.ssthresh(), 5 * MSS);
     }
 
     #[test]
     fn the_threshold_is_never_below_two_segments() {
         let mut cc = NewReno::new(MSS);
-        cc.on_loss(1, MSS, Instant::default());
+        cc.on_congestion(&loss(1));
         assert_eq!(cc.ssthresh(), 2 * MSS);
+    }
+
+    #[test]
+    fn a_reduction_that_was_a_mistake_is_taken_back_once() {
+        let mut cc = NewReno::new(MSS);
+        cc.on_ack(&ack(10 * MSS, true));
+        cc.on_timeout(20 * MSS, MSS, true, Instant::default());
+        cc.on_undo(Instant::default());
+        assert_eq!((cc.window(), cc.ssthresh()), (20 * MSS, u32::MAX));
+        cc.on_congestion(&loss(20 * MSS));
+        cc.on_undo(Instant::default());
+        cc.on_undo(Instant::default());
+        assert_eq!(cc.window(), 20 * MSS);
     }
 
     #[test]
     fn idling_halves_the_window_down_to_the_initial_one() {
         let mut cc = NewReno::new(MSS);
-        cc.on_ack(70 * MSS, MSS, true, Instant::default());
+        cc.on_ack(&ack(70 * MSS, true));
         assert_eq!(cc.window(), 80 * MSS);
         let rto = Duration::from_ms(200);
         cc.on_idle(Duration::from_ms(500), rto, MSS);
