@@ -128,6 +128,7 @@ fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
 pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
     locked.conn = Conn::Closed;
+    locked.records.clear();
     locked.set_deadline(None);
     locked.send_buffer().purge();
     locked.add_shutdown(BOTH);

@@ -2,7 +2,7 @@
 
 //! From the core's wish to send to segments on their way.
 
-use super::receive_queue::Rx;
+use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{now, Oxtcp};
 use crate::net::{trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer};
@@ -24,11 +24,12 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         max_run: locked.max_gso_bytes(),
     };
     let (state, mut send, recv) = locked.parts();
+    let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
-    let rx = Rx(recv);
-    while let Some(out) = tcb.poll_transmit(&state.config, &rx, &limits, now) {
+    let mut queues = Queues { recv, records };
+    while let Some(out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
         if out.retransmission {
             net.count(Counter::RetransSegs);
             let len = out.len + u32::from(out.flags.has(Flags::FIN));
@@ -41,7 +42,7 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         let _ = transmit(&mut send, &tuple, out, offset);
     }
     let deadline = tcb.deadline();
-    drop((send, rx));
+    drop((send, queues));
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 

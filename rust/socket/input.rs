@@ -7,7 +7,7 @@ use super::apply::apply;
 use super::flush::{flush, reply};
 use super::listen;
 use super::namespace::Net;
-use super::receive_queue::Rx;
+use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{now, time_wait, Oxtcp};
 use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
@@ -119,12 +119,13 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     }
     locked.note_receive(&skb);
     let (state, send, recv) = locked.parts_with(skb);
-    let mut rx = Rx(recv);
+    let records = &mut state.records;
+    let mut queues = Queues { recv, records };
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
-    let events = tcb.on_segment(&state.config, seg, &mut rx, now());
-    if let Some((drop, skb)) = events.dropped.zip(rx.take_segment()) {
+    let events = tcb.on_segment(&state.config, seg, &mut queues, now());
+    if let Some((drop, skb)) = events.dropped.zip(queues.take_segment()) {
         if drop == TcpDrop::Paws {
             net.count(Counter::PawsEstab);
         }
@@ -133,7 +134,7 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         }
         skb.discard(net, reason(drop));
     }
-    drop((send, rx));
+    drop((send, queues));
     apply(locked, &events);
     flush(locked);
 }
@@ -160,7 +161,7 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
-    let events = tcb.on_timer(&state.config, now());
+    let events = tcb.on_timer(&state.config, &mut state.records, now());
     apply(locked, &events);
     flush(locked);
 }
@@ -178,13 +179,14 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(mut locked) = sock.try_lock_bh() else {
         return;
     };
-    let Conn::Open(tcb) = &mut locked.conn else {
+    let state: &mut super::sock_state::SockState = &mut locked;
+    let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
     let seq = SeqNumber(error.seq);
     if error.mtu != 0 && tcb.is_in_flight(seq) {
         error.learn_mtu();
-        tcb.on_mtu_reduced();
+        tcb.on_mtu_reduced(&mut state.records);
         return flush(&mut locked);
     }
     let (verdict, mut events) = tcb.on_icmp(seq);

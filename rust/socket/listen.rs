@@ -8,7 +8,7 @@ use super::flush::{flush, reply, reply_to};
 use super::listener::{Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
-use super::receive_queue::Rx;
+use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, Phase, SockState};
 use super::{buffers, identity, now, Oxtcp};
 use crate::net::route::{advmss_back, Route};
@@ -321,12 +321,13 @@ fn make_child(
 fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     child.note_receive(&skb);
     let (state, send, recv) = child.parts_with(skb);
-    let mut rx = Rx(recv);
+    let records = &mut state.records;
+    let mut queues = Queues { recv, records };
     let events = match &mut state.conn {
-        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut rx, now()),
+        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut queues, now()),
         _ => return,
     };
-    drop((send, rx));
+    drop((send, queues));
     apply(child, &events);
     flush(child);
 }

@@ -33,6 +33,7 @@ pub mod ports;
 pub mod receive_queue;
 pub mod recv;
 pub mod send;
+pub mod sent_records;
 pub mod sock_state;
 pub mod time_wait;
 

@@ -1,24 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The receive buffer of skbs, as the protocol core sees it.
+//! A socket's queues as the protocol core sees them: the receive buffer of skbs, and the records of
+//! what was sent.
 
+use super::sent_records::SentRecords;
 use super::Oxtcp;
 use crate::net::{RecvBuffer, RxSkb};
 use crate::tcp::options::{SackBlocks, SeqRange};
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::{NoRoom, ReceiveQueue};
+use crate::tcp::{NoRoom, ReceiveQueue, Record, RecordStore};
 
-/// A socket's receive buffer, with the segment that is being processed.
-pub(super) struct Rx<'a>(pub(super) RecvBuffer<'a, Oxtcp>);
+/// A socket's queues.
+pub(super) struct Queues<'a> {
+    /// The receive buffer, with the segment that is being processed.
+    pub(super) recv: RecvBuffer<'a, Oxtcp>,
+    pub(super) records: &'a mut SentRecords,
+}
 
-impl Rx<'_> {
+impl Queues<'_> {
     /// The segment, if none of its text was kept.
     pub(super) fn take_segment(&mut self) -> Option<RxSkb> {
-        self.0.take_segment()
+        self.recv.take_segment()
     }
 }
 
-impl ReceiveQueue for Rx<'_> {
+impl RecordStore for Queues<'_> {
+    fn records(&self) -> &[Record] {
+        self.records.records()
+    }
+
+    fn records_mut(&mut self) -> &mut [Record] {
+        self.records.records_mut()
+    }
+
+    fn insert_record(&mut self, at: usize, record: Record) -> Result<(), NoRoom> {
+        self.records.insert_record(at, record)
+    }
+
+    fn remove_records(&mut self, at: usize, count: usize) {
+        self.records.remove_records(at, count);
+    }
+}
+
+impl ReceiveQueue for Queues<'_> {
     fn store(
         &mut self,
         rcv_nxt: SeqNumber,
@@ -26,23 +50,23 @@ impl ReceiveQueue for Rx<'_> {
         skip: u32,
         len: u32,
     ) -> Result<SeqNumber, NoRoom> {
-        self.0
+        self.recv
             .store(rcv_nxt.0, seq.0, skip, len)
             .map(SeqNumber)
             .map_err(|_| NoRoom)
     }
 
     fn space(&self) -> u32 {
-        self.0.space()
+        self.recv.space()
     }
 
     fn capacity(&self) -> u32 {
-        self.0.capacity()
+        self.recv.capacity()
     }
 
     fn sack_blocks(&self) -> SackBlocks {
         let mut ranges = [(0, 0); 4];
-        let count = self.0.sack_ranges(&mut ranges);
+        let count = self.recv.sack_ranges(&mut ranges);
         let mut blocks = SackBlocks::NONE;
         for &(start, end) in ranges.iter().take(count) {
             blocks.push(SeqRange {

@@ -4,7 +4,7 @@
 
 use super::apply::publish_readable;
 use super::flush::flush;
-use super::receive_queue::Rx;
+use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::Oxtcp;
 use crate::net::{Locked, Msg, MsgFlags, Sock, Timeout};
@@ -132,7 +132,9 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
     let (state, _send, recv) = locked.parts();
     if let Conn::Open(tcb) = &mut state.conn {
         let emptied = recv.readable() == 0;
-        tcb.on_receive(&state.config, &Rx(recv), emptied);
+        let records = &mut state.records;
+        let queues = Queues { recv, records };
+        tcb.on_receive(&state.config, &queues, emptied);
         flush(locked);
     }
 }

@@ -6,6 +6,7 @@ use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::now;
 use super::ports::Owner;
+use super::sent_records::SentRecords;
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
 use crate::tcp::state::State;
@@ -57,6 +58,8 @@ pub struct Chosen {
 pub struct SockState {
     pub(super) phase: Phase,
     pub(super) conn: Conn,
+    /// What the connection remembers of sent text.
+    pub(super) records: SentRecords,
     /// How the bind table knows us; the port is in the socket's local address.
     pub(super) owner: Option<Owner>,
     pub(super) config: Config,
@@ -72,6 +75,7 @@ impl SockState {
         let mut state = Self {
             phase: Phase::Unconnected,
             conn: Conn::Closed,
+            records: SentRecords::new(),
             owner: None,
             config: Config::default(),
             chosen: Chosen::default(),

@@ -1,173 +1,334 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an acknowledgment does: SND.UNA, the window, round-trip time, and the detection of loss
-//! (RFC 5681, 6582, 6675).
+//! What an acknowledgment does, in order: what has arrived, the window, round-trip time, recovery,
+//! the timer, congestion control (RFC 9293 3.10.7.4, 5681, 6298).
 
 use super::config::Config;
-use super::congestion::{Ack, Congested, Congestion, CongestionControl, Signal};
+use super::congestion::{Ack, Congestion, CongestionControl};
 use super::events::Events;
-use super::scoreboard::DUP_THRESH;
+use super::news::{News, Span};
+use super::options::SeqRange;
+use super::records::{Fate, RecordStore};
+use super::recovery::Recovery;
 use super::segment::Segment;
 use super::seq::SeqNumber;
 use super::state::State;
-use super::tcb::{IdleTimer, Recovery, RetransmitTimer, Tcb};
+use super::tcb::{IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
+use super::tlp::ProbeNews;
 
 impl Tcb {
     /// Fifth step of RFC 9293 3.10.7.4, for an acknowledgment within bounds.
-    pub(super) fn acknowledge(
+    pub(super) fn acknowledge<S: RecordStore>(
         &mut self,
         config: &Config,
         seg: &Segment,
+        store: &mut S,
         now: Instant,
         events: &mut Events,
     ) {
-        let news = self.take_sack(seg);
-        let advances = seg.ack.after(self.snd_una);
-        if advances {
-            self.advance(config, seg, now, events);
-        } else if seg.ack == self.snd_una && self.is_duplicate(seg, news) {
-            self.dup_acks = self.dup_acks.saturating_add(1);
+        let flight = self.flight();
+        let fack = self.scoreboard.fack(self.snd_una);
+        let limited = self.is_cwnd_limited();
+        let (delivered, lost) = (self.rate.delivered(), self.rate.lost());
+        let old = seg.ack.before(self.snd_una);
+        let mut news = News::new(self.snd_una);
+        news.advanced = seg.ack.after(self.snd_una);
+        news.echo = self.echo_of(seg);
+        if self.sack {
+            self.take_sack(seg, store, now, &mut news);
         }
-        self.detect_loss(now, events);
-        self.update_window(seg, advances);
+        news.duplicate = self.is_duplicate(seg, flight, &news);
+        if news.advanced {
+            self.advance(seg, store, now, &mut news, events);
+        }
+        let updated = !old && self.update_window(seg, news.advanced);
+        if flight > 0 {
+            self.measure(store, &mut news, now);
+            if let Some(prior) = news.sampler.prior_delivered() {
+                let now_delivered = self.rate.delivered().wrapping_add(news.delivered);
+                self.rack.adapt(prior, now_delivered);
+            }
+            self.note_reordering_of(&news, fack);
+        }
+        let probe = ProbeNews {
+            ack: seg.ack,
+            reported: news.probe_reported,
+            bare: news.duplicate && !updated && !news.sacked,
+        };
+        self.probe_acknowledged(&probe, now);
+        if self.is_dubious(&news) && (flight > 0 || news.reported) {
+            self.recover(store, &mut news, now, events);
+        }
+        if news.set_timer {
+            self.restart_timer(config, store, now);
+        }
+        if flight > 0 {
+            self.rate.on_delivered(news.delivered);
+            self.totals.delivered = self.totals.delivered.wrapping_add(news.delivered_segments);
+            self.control(&news, limited, delivered, lost, now);
+        }
         self.after_fin_acked(config, now, events);
     }
 
-    fn take_sack(&mut self, seg: &Segment) -> bool {
-        let mut news = false;
-        for block in seg.options.sack.as_slice() {
-            let in_flight = block.start.at_or_after(self.snd_una.max(seg.ack))
-                && block.end.at_or_before(self.snd_nxt);
-            if self.sack && in_flight {
-                news |= self.scoreboard.add(*block);
-            }
-        }
-        news
+    /// The timestamp of ours that a segment echoes.
+    fn echo_of(&self, seg: &Segment) -> Option<u32> {
+        let ts = seg.options.timestamps.filter(|_| self.timestamps)?;
+        Some(ts.ecr).filter(|ecr| *ecr != 0)
     }
 
-    /// RFC 5681 2: nothing new in it, and text is outstanding; with SACK, one that tells of more.
-    fn is_duplicate(&self, seg: &Segment, news: bool) -> bool {
-        if self.flight() == 0 {
-            return false;
+    /// Selective acknowledgments: what is after SND.UNA and was sent. The first block may report a
+    /// duplicate instead.
+    fn take_sack<S: RecordStore>(
+        &mut self,
+        seg: &Segment,
+        store: &mut S,
+        now: Instant,
+        news: &mut News,
+    ) {
+        let blocks = seg.options.sack.as_slice();
+        self.take_report(seg, blocks, news);
+        let una = self.snd_una.max(seg.ack);
+        let recover = self.recover_point();
+        let min_rtt = self.rtt.min();
+        for block in blocks {
+            let sane = block.start.before(block.end);
+            if !sane || !block.start.after(una) || block.end.after(self.snd_nxt) {
+                continue;
+            }
+            let (rack, rate) = (&mut self.rack, &mut self.rate);
+            self.scoreboard.sack(store, *block, |record| {
+                rack.arrived(record, min_rtt, now);
+                rate.on_arrived(record, &mut news.sampler);
+                news.delivered(record.len(), record.segments());
+                news.sacked = true;
+                if !record.resent {
+                    news.original |= record.end.at_or_before(recover);
+                    Span::add(&mut news.late, record.sent);
+                    note_low(&mut news.low_sacked, record.start);
+                }
+            });
         }
-        if self.sack {
-            return news;
+    }
+
+    /// The end of the recovery, or SND.UNA.
+    fn recover_point(&self) -> SeqNumber {
+        match self.recovery {
+            Recovery::Open => self.snd_una,
+            Recovery::Cwr { recover } | Recovery::Fast { recover } | Recovery::Loss { recover } => {
+                recover
+            }
         }
-        seg.seq_len() == 0 && self.window_of(seg) == self.snd_wnd
+    }
+
+    /// RFC 2883 4: the first block reports a duplicate when it is below the cumulative
+    /// acknowledgment or within the second block. One that cannot be of our sending is ignored.
+    fn take_report(&mut self, seg: &Segment, blocks: &[SeqRange], news: &mut News) {
+        let Some(first) = blocks.first() else { return };
+        let within = blocks.get(1).is_some_and(|second| {
+            first.start.at_or_after(second.start) && first.end.at_or_before(second.end)
+        });
+        if !first.start.before(first.end) || !(first.start.before(seg.ack) || within) {
+            return;
+        }
+        let len = first.end.since(first.start);
+        if len > self.max_snd_wnd || first.end.after(self.snd_nxt) {
+            return;
+        }
+        let segments = len.div_ceil(self.mss32());
+        news.probe_reported = segments == 1 && self.tlp.high() == Some(first.end);
+        self.totals.duplicates = self.totals.duplicates.saturating_add(segments);
+        if self.totals.duplicates > self.totals.resent {
+            return;
+        }
+        news.reported = true;
+        if !news.probe_reported {
+            self.rack.duplicate_reported();
+        }
+        self.undo.on_duplicate(segments, first.end);
+    }
+
+    /// RFC 5681 2: nothing new in it, and text was outstanding.
+    fn is_duplicate(&self, seg: &Segment, flight: u32, news: &News) -> bool {
+        flight > 0
+            && seg.ack == self.snd_una
+            && seg.seq_len() == 0
+            && self.window_of(seg) == self.snd_wnd
+            && !news.reported
     }
 
     /// SND.UNA moves.
-    fn advance(&mut self, config: &Config, seg: &Segment, now: Instant, events: &mut Events) {
+    fn advance<S: RecordStore>(
+        &mut self,
+        seg: &Segment,
+        store: &mut S,
+        now: Instant,
+        news: &mut News,
+        events: &mut Events,
+    ) {
         let bytes = seg.ack.since(self.snd_una);
-        let limited = self.is_cwnd_limited();
         events.acked = seg.ack.min(self.write_seq).since(self.snd_una);
-        if self.measure(seg, now) {
-            self.backoff = 0;
-        }
-
+        self.totals.acknowledged(events.acked);
+        let recover = self.recover_point();
+        let min_rtt = self.rtt.min();
+        let (sack, offset, echo) = (self.sack, self.ts_offset, news.echo);
+        let (rack, rate) = (&mut self.rack, &mut self.rate);
+        self.scoreboard.advance(store, seg.ack, |record| {
+            news.segments = news.segments.saturating_add(record.segments());
+            if record.resent {
+                news.resent = true;
+            } else if record.fate != Fate::Sacked {
+                news.original |= record.end.at_or_before(recover);
+                Span::add(&mut news.acked, record.sent);
+                note_low(&mut news.low_acked, record.start);
+            }
+            if record.fate == Fate::Sacked {
+                return;
+            }
+            rate.on_arrived(record, &mut news.sampler);
+            if sack {
+                news.delivered(record.len(), record.segments());
+                if !(record.resent && is_older(echo, record.sent, offset)) {
+                    rack.arrived(record, min_rtt, now);
+                }
+            }
+        });
         self.snd_una = seg.ack;
-        self.scoreboard.advance(self.snd_una);
-        self.rtx_next = self.rtx_next.max(self.snd_una);
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;
-        let mss = self.mss32();
-        match self.recovery {
-            Recovery::Open => {
-                self.dup_acks = 0;
-                let ack = self.congestion_ack(bytes, limited, now);
-                self.congestion.on_ack(&ack);
-            }
-            Recovery::Fast { recover } | Recovery::Loss { recover }
-                if self.is_recovered(recover) =>
-            {
-                if let Recovery::Fast { .. } = self.recovery {
-                    self.congestion.on_recovered(mss, now);
-                }
-                self.recovery = Recovery::Open;
-                self.dup_acks = 0;
-            }
-            Recovery::Fast { .. } => {
-                // A partial acknowledgment: without SACK it says that the next segment is lost too
-                // (RFC 6582 3.2).
-                if !self.sack {
-                    let segments = u16::try_from(bytes / mss).unwrap_or(u16::MAX).max(1);
-                    self.dup_acks = self.dup_acks.saturating_sub(segments);
-                    self.rtx_next = self.snd_una;
-                }
-            }
-            Recovery::Loss { .. } => {
-                let ack = self.congestion_ack(bytes, true, now);
-                self.congestion.on_ack(&ack);
-            }
-        }
-
-        self.retransmit_timer = if self.flight() == 0 {
-            RetransmitTimer::Off
-        } else {
-            RetransmitTimer::Rto(now + self.rto(config))
-        };
-    }
-
-    fn congestion_ack(&self, acked: u32, limited: bool, now: Instant) -> Ack {
-        Ack {
-            acked,
-            mss: self.mss32(),
-            limited,
-            flight: self.flight(),
-            snd_una: self.snd_una,
-            snd_nxt: self.snd_nxt,
-            rtt: None,
-            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
-            delivered: 0,
-            rate: None,
-            now,
+        news.set_timer = true;
+        news.reneging = store
+            .records()
+            .first()
+            .is_some_and(|r| r.fate == Fate::Sacked);
+        if !sack {
+            self.duplicates_acknowledged(bytes, news);
         }
     }
 
-    /// Whether recovery is over. Without SACK something sent after `recover` must be acknowledged,
-    /// else the duplicates that the retransmissions themselves bring about would begin another
-    /// (RFC 6582 3.2).
-    fn is_recovered(&self, recover: SeqNumber) -> bool {
-        if self.sack || self.flight() == 0 {
-            self.snd_una.at_or_after(recover)
-        } else {
-            self.snd_una.after(recover)
+    /// Without SACK: one of the segments acknowledged was missing, the others are those that
+    /// duplicate acknowledgments told of.
+    fn duplicates_acknowledged(&mut self, bytes: u32, news: &mut News) {
+        let segments = news.segments.max(1);
+        let known = u32::from(self.dup_acks).min(segments.saturating_sub(1));
+        let share = u64::from(bytes) * u64::from(known) / u64::from(segments);
+        let share = u32::try_from(share).unwrap_or(u32::MAX);
+        news.delivered(bytes.saturating_sub(share), segments.saturating_sub(known));
+        let known = u16::try_from(known).unwrap_or(u16::MAX);
+        self.dup_acks = self.dup_acks.saturating_sub(known);
+        self.limit_duplicates(news.segments);
+        if news.resent {
+            // Which of them were sent once and which were not cannot be told.
+            news.original = false;
         }
     }
 
-    /// A round-trip time: of a timed segment, else, while text is being sent again, from the
-    /// timestamp echoed (RFC 7323 4.1; its clock is too coarse for other times). Returns whether
-    /// there was one.
-    fn measure(&mut self, seg: &Segment, now: Instant) -> bool {
-        if let Some(timing) = self.timing {
-            let timed = seg.ack.at_or_after(timing.end);
-            if timed {
-                self.rtt.sample(now.since(timing.sent));
-                self.timing = None;
-            }
-            return timed;
+    /// A round-trip time: of the first that was sent once and is acknowledged, else of what is
+    /// selectively acknowledged, else from the timestamp echoed (RFC 7323 4.1; its clock is coarse).
+    /// Only with one the timeout is no longer backed off (Karn's algorithm).
+    fn measure<S: RecordStore>(&mut self, store: &S, news: &mut News, now: Instant) {
+        let acked = news.acked.filter(|_| !news.resent);
+        let whole = acked.or(news.late).map(|span| now.since(span.first));
+        let last = news.late.or(acked).map(|span| now.since(span.last));
+        let stamped = || news.echo.filter(|_| news.advanced);
+        let whole = whole.or_else(|| stamped().and_then(|ecr| self.stamp_age(ecr, now)));
+        let Some(rtt) = whole else { return };
+        self.rtt.sample(rtt);
+        self.rtt.note_least(last.unwrap_or(rtt));
+        self.backoff = 0;
+        let first = store.records().first();
+        if let (false, None, Some(late), Some(first)) = (news.advanced, acked, news.late, first) {
+            // What arrived was sent after the first outstanding was: the timeout must not be put
+            // off further, only counted from then.
+            news.set_timer = late.first < first.sent;
         }
-        if self.recovery == Recovery::Open {
-            return false;
-        }
-        let Some(ts) = seg
-            .options
-            .timestamps
-            .filter(|ts| self.timestamps && ts.ecr != 0)
-        else {
-            return false;
-        };
+    }
+
+    /// How long ago a timestamp of ours was sent, unless that makes no sense.
+    pub(super) fn stamp_age(&self, stamp: u32, now: Instant) -> Option<Duration> {
         let ms = now
             .ms_wrapped()
             .wrapping_add(self.ts_offset)
-            .wrapping_sub(ts.ecr);
-        let sane = ms < 1 << 20;
-        if sane {
-            self.rtt.sample(Duration::from_ms(u64::from(ms.max(1))));
+            .wrapping_sub(stamp);
+        (ms < 1 << 20).then(|| Duration::from_ms(u64::from(ms.max(1))))
+    }
+
+    /// Something that was sent once arrived after what was sent later.
+    fn note_reordering_of(&mut self, news: &News, fack: SeqNumber) {
+        if !self.sack {
+            return;
         }
-        sane
+        let may_sack = !matches!(self.recovery, Recovery::Loss { .. }) || self.undo.is_open();
+        for low in [news.low_sacked.filter(|_| may_sack), news.low_acked] {
+            if let Some(low) = low.filter(|low| low.before(fack)) {
+                self.note_reordering(low);
+            }
+        }
+    }
+
+    /// Whether an acknowledgment is more than progress.
+    fn is_dubious(&self, news: &News) -> bool {
+        news.duplicate
+            || news.sacked
+            || news.reported
+            || self.recovery != Recovery::Open
+            || self.is_disordered()
+    }
+
+    /// The timer for what is outstanding, anew.
+    fn restart_timer<S: RecordStore>(&mut self, config: &Config, store: &S, now: Instant) {
+        if !self.arm_probe(config, store, true, now) {
+            self.rearm_rto(config, store, now);
+        }
+    }
+
+    /// The retransmission timer, instead of a shorter one that ran; from then it had not run.
+    pub(super) fn rearm_rto<S: RecordStore>(&mut self, config: &Config, store: &S, now: Instant) {
+        let wait = match self.retransmit_timer {
+            RetransmitTimer::Probe(_) | RetransmitTimer::Reorder(_) => {
+                self.rto_left(config, store, now).max(Duration::from_us(1))
+            }
+            _ => self.rto(config),
+        };
+        self.retransmit_timer = if self.flight() == 0 {
+            RetransmitTimer::Off
+        } else {
+            RetransmitTimer::Rto(now + wait)
+        };
+    }
+
+    /// Congestion control's turn. While the window is being reduced PRR rules it.
+    fn control(&mut self, news: &News, limited: bool, delivered: u32, lost: u32, now: Instant) {
+        let min_rtt = self.rtt.min();
+        let rate = self
+            .rate
+            .sample(&news.sampler, delivered, lost, min_rtt, now)
+            .filter(|_| !self.reneged);
+        if self.is_reducing() {
+            let safe = news.advanced && self.rate.lost() == lost;
+            self.reduce(news.delivered, safe);
+            return;
+        }
+        let tolerant = self.rack.reordering() > super::rack::DUP_THRESH && news.sacked;
+        if !news.advanced && !tolerant && !self.rules_itself() {
+            return;
+        }
+        let last = news.late.or(news.acked.filter(|_| !news.resent));
+        let ack = Ack {
+            acked: news.delivered,
+            mss: self.mss32(),
+            limited: limited || matches!(self.recovery, Recovery::Loss { .. }),
+            flight: self.pipe(),
+            snd_una: self.snd_una,
+            snd_nxt: self.snd_nxt,
+            rtt: last.map(|span| now.since(span.last)),
+            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
+            delivered: self.rate.delivered(),
+            rate,
+            now,
+        };
+        self.congestion.on_ack(&ack);
     }
 
     /// Whether the congestion window was what held the sender back (RFC 7661 4.2; in slow start, as
@@ -182,76 +343,17 @@ impl Tcb {
         }
     }
 
-    /// Begins fast retransmit when enough has arrived behind a gap.
-    fn detect_loss(&mut self, now: Instant, events: &mut Events) {
-        if self.recovery != Recovery::Open || self.flight() == 0 {
-            return;
-        }
-        let lost = u32::from(self.dup_acks) >= DUP_THRESH
-            || self.scoreboard.lost_before(self.mss32()).is_some();
-        if lost {
-            self.congestion.on_congestion(&Congested {
-                signal: Signal::Loss,
-                flight: self.flight(),
-                mss: self.mss32(),
-                now,
-            });
-            self.recovery = Recovery::Fast {
-                recover: self.snd_nxt,
-            };
-            self.rtx_next = self.snd_una;
-            self.timing = None;
-            events.fast_retransmit = true;
-        }
-    }
-
-    /// Text before this number that is not acknowledged is taken for lost.
-    pub(super) fn lost_edge(&self) -> SeqNumber {
-        let first = self.snd_una + self.mss32();
-        match self.recovery {
-            Recovery::Open => self.snd_una,
-            Recovery::Loss { recover } => recover,
-            Recovery::Fast { recover } => {
-                let lost = self.scoreboard.lost_before(self.mss32()).unwrap_or(first);
-                lost.max(first).min(recover)
-            }
-        }
-    }
-
-    /// The congestion window: never less than a segment, whatever the segment size has become since
-    /// the window was set, else nothing could ever be sent.
-    pub(super) fn cwnd(&self) -> u32 {
-        self.congestion.window().max(self.mss32())
-    }
-
-    /// Bytes that are taken to be in the network (RFC 6675's pipe).
-    pub(super) fn pipe(&self) -> u32 {
-        let arrived = match self.recovery {
-            _ if self.sack => self.scoreboard.sacked(),
-            // What arrives now may be what is counted as lost below.
-            Recovery::Loss { .. } => 0,
-            _ => u32::from(self.dup_acks).saturating_mul(self.mss32()),
-        };
-        let lost = self
-            .scoreboard
-            .unsacked(self.rtx_next.max(self.snd_una), self.lost_edge());
-        self.flight().saturating_sub(arrived).saturating_sub(lost)
-    }
-
-    /// SND.WND, from a segment newer than the last that set it. As in Linux one that acknowledges
-    /// more is newer, whatever its sequence number: else a window counted from the old SND.UNA would
-    /// move with SND.UNA beyond what the peer ever offered. Of two with the same numbers the one
-    /// with the larger window is the newer, for windows do not shrink.
-    fn update_window(&mut self, seg: &Segment, advances: bool) {
-        if seg.ack.before(self.snd_una) {
-            return;
-        }
+    /// SND.WND, from a segment newer than the last that set it; returns whether it is. As in Linux
+    /// one that acknowledges more is newer, whatever its sequence number: else a window counted from
+    /// the old SND.UNA would move with SND.UNA beyond what the peer ever offered. Of two with the
+    /// same numbers the one with the larger window is the newer, for windows do not shrink.
+    fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
         let wnd = self.window_of(seg);
         let newer = advances
             || self.snd_wl1.before(seg.seq)
             || (self.snd_wl1 == seg.seq && (wnd > self.snd_wnd || wnd == 0));
         if !newer {
-            return;
+            return false;
         }
         self.snd_wl1 = seg.seq;
         if wnd != self.snd_wnd {
@@ -262,6 +364,7 @@ impl Tcb {
                 self.backoff = 0;
             }
         }
+        true
     }
 
     /// Our FIN may be acknowledged now.
@@ -291,5 +394,29 @@ impl Tcb {
         if self.backoff > 0 {
             self.congestion.on_timeout(0, mss, false, now);
         }
+    }
+}
+
+fn note_low(low: &mut Option<SeqNumber>, seq: SeqNumber) {
+    *low = Some(low.map_or(seq, |low| low.min(seq)));
+}
+
+/// Whether the echo is of something sent before `sent`.
+fn is_older(echo: Option<u32>, sent: Instant, offset: u32) -> bool {
+    let stamp = SeqNumber(sent.ms_wrapped().wrapping_add(offset));
+    echo.is_some_and(|echo| SeqNumber(echo).before(stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_is_older_than_what_was_sent_later() {
+        let sent = Instant::from_us(5_000);
+        assert!(is_older(Some(104), sent, 100));
+        assert!(!is_older(Some(105), sent, 100));
+        assert!(!is_older(None, sent, 100));
+        assert!(is_older(Some(u32::MAX), sent, u32::MAX - 3));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::config::Config;
 use super::events::{Drop, Error, Events};
-use super::receive::ReceiveQueue;
+use super::receive::{Queues, ReceiveQueue};
 use super::segment::{Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
@@ -23,21 +23,23 @@ pub(super) enum Step {
 }
 
 impl Tcb {
-    /// A segment arrived. `rx` is the receive buffer, with the text of this segment.
-    pub fn on_segment<R: ReceiveQueue>(
+    /// A segment arrived. `queues` holds the receive buffer with the text of this segment, and the
+    /// records of what was sent.
+    pub fn on_segment<Q: Queues>(
         &mut self,
         config: &Config,
         seg: &Segment,
-        rx: &mut R,
+        queues: &mut Q,
         now: Instant,
     ) -> Events {
         let mut events = Events::default();
+        self.totals.arrived(seg.len);
         match self.state {
             State::Closed | State::Listen => events.reply = Transmit::reset_for(seg),
             // The connection lives on in its `TimeWait`.
             State::TimeWait => events.dropped = Some(Drop::Closed),
-            State::SynSent => self.in_syn_sent(config, seg, rx, now, &mut events),
-            _ => self.in_other_states(config, seg, rx, now, &mut events),
+            State::SynSent => self.in_syn_sent(config, seg, queues, now, &mut events),
+            _ => self.in_other_states(config, seg, queues, now, &mut events),
         }
         events
     }
@@ -115,8 +117,16 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
-        if let Some(timing) = self.timing.take() {
-            self.rtt.sample(now.since(timing.sent));
+        let echo = seg.options.timestamps.filter(|ts| ts.ecr != 0);
+        let rtt = match self.syn_sent.take() {
+            Some(sent) => Some(now.since(sent)),
+            // The SYN was repeated: the echo tells which of them this answers.
+            None => echo
+                .filter(|_| self.timestamps)
+                .and_then(|ts| self.stamp_age(ts.ecr, now)),
+        };
+        if let Some(rtt) = rtt {
+            self.rtt.sample(rtt);
         }
         self.start_congestion(config, now);
         self.retries = 0;
@@ -125,7 +135,6 @@ impl Tcb {
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
         self.snd_sml = seg.ack;
-        self.rtx_next = seg.ack;
         self.backoff = 0;
         self.retransmit_timer = RetransmitTimer::Off;
         self.stalled_since = now;
@@ -147,11 +156,11 @@ impl Tcb {
     }
 
     /// RFC 9293 3.10.7.4.
-    fn in_other_states<R: ReceiveQueue>(
+    fn in_other_states<Q: Queues>(
         &mut self,
         config: &Config,
         seg: &Segment,
-        rx: &mut R,
+        queues: &mut Q,
         now: Instant,
         events: &mut Events,
     ) {
@@ -176,12 +185,12 @@ impl Tcb {
             return;
         }
         self.note_timestamp(seg, now);
-        self.acknowledge(config, seg, now, events);
+        self.acknowledge(config, seg, queues, now, events);
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;
         }
         let expected = self.rcv_nxt;
-        self.text(config, seg, rx, now, events);
+        self.text(config, seg, queues, now, events);
         self.fin(config, now, events);
         let alive = !matches!(self.state, State::Closed | State::TimeWait);
         if alive && seg.seq_len() > 0 && self.rcv_nxt == expected {
@@ -309,6 +318,7 @@ impl Tcb {
     /// each other for ever.
     fn owe_ack(&mut self, seg: &Segment, now: Instant, events: &mut Events) {
         if seg.len > 0 && !seg.has_syn() && self.state.is_synchronized() {
+            self.note_duplicate(seg.text_start(), seg.text_start() + seg.len);
             self.ack_due = AckDue::Now;
         } else {
             events.reply = self.challenge(now);

@@ -7,7 +7,8 @@
 //! [`events::Events`] what that means to others. What it wants to send is fetched from
 //! [`tcb::Tcb::poll_transmit`] until there is no more, and [`tcb::Tcb::deadline`] says when it
 //! wants to be called for its timers. Text stays with the caller: sent text is named by its
-//! sequence numbers, and received text goes through the [`ReceiveQueue`] that the caller lends.
+//! sequence numbers, and received text goes through the [`ReceiveQueue`] that the caller lends,
+//! together with the [`RecordStore`] that keeps what is remembered of sent text.
 //!
 //! Arithmetic is modular or saturating by type, work for a segment is bounded, and nothing panics:
 //! a segment is an attacker's.
@@ -20,9 +21,15 @@ pub mod config;
 pub mod congestion;
 pub mod events;
 mod input;
+mod news;
 pub mod options;
 mod output;
+mod prr;
+mod rack;
+mod rate;
 pub mod receive;
+mod records;
+mod recovery;
 pub mod rtt;
 pub mod scoreboard;
 pub mod segment;
@@ -34,7 +41,11 @@ mod text;
 pub mod time;
 pub mod time_wait;
 pub mod timer;
+mod tlp;
+mod totals;
+mod undo;
 pub mod user;
 
-pub use receive::{NoRoom, ReceiveQueue};
+pub use receive::{NoRoom, Queues, ReceiveQueue};
+pub use records::{Record, RecordStore};
 pub use tcb::Tcb;

@@ -4,14 +4,17 @@
 
 use super::config::Config;
 use super::congestion::CongestionControl;
-use super::options::{Options, TIMESTAMPS_LEN};
-use super::receive::ReceiveQueue;
+use super::options::{Options, SackBlocks, TIMESTAMPS_LEN};
+use super::receive::{Queues, ReceiveQueue};
+use super::records::{Record, RecordStore};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
-use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, Timing, TxLimits};
+use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::text::DELAYED_ACK;
 use super::time::Instant;
+use super::tlp::Probe;
+use super::undo::Frto;
 
 /// Least segment size that a peer may ask for (`tcp_min_snd_mss`): smaller ones would cost us more
 /// than they cost the peer.
@@ -19,10 +22,10 @@ const LEAST_MSS: u16 = 48;
 
 impl Tcb {
     /// The next segment, or run of segments, to send; call until there is none.
-    pub fn poll_transmit<R: ReceiveQueue>(
+    pub fn poll_transmit<Q: Queues>(
         &mut self,
         config: &Config,
-        rx: &R,
+        queues: &mut Q,
         limits: &TxLimits,
         now: Instant,
     ) -> Option<Transmit> {
@@ -39,17 +42,40 @@ impl Tcb {
             return Some(self.probe(now));
         }
         if self.state.may_transmit() {
-            let text = match self.retransmission(limits) {
-                Some(part) => Some(self.send(config, part, rx, now)),
-                None => self
-                    .new_text(config, limits, now)
-                    .map(|p| self.send(config, p, rx, now)),
-            };
-            if text.is_some() {
-                return text;
+            if let Some(part) = self.next_part(config, queues, limits, now) {
+                return Some(self.send(config, &part, queues, now));
             }
         }
-        (self.ack_due == AckDue::Now).then(|| self.send_ack(config, rx, now))
+        (self.ack_due == AckDue::Now).then(|| self.send_ack(config, queues, now))
+    }
+
+    /// What of the queue is to be sent now: a loss probe, what was lost, new text. While F-RTO waits
+    /// for an answer new text goes first, and nothing else if there is any.
+    fn next_part<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        limits: &TxLimits,
+        now: Instant,
+    ) -> Option<Part> {
+        if self.tlp == Probe::Due {
+            self.tlp = Probe::None;
+            let part = self
+                .new_text(config, limits, true, now)
+                .or_else(|| self.last_segment(store, now));
+            if part.is_some() {
+                return part;
+            }
+        }
+        if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
+            let part = self.new_text(config, limits, false, now);
+            if part.is_some() || self.snd_nxt.after(recover) {
+                return part;
+            }
+            self.undo.frto = Frto::Off;
+        }
+        self.retransmission(store, limits, now)
+            .or_else(|| self.new_text(config, limits, false, now))
     }
 
     /// Text bytes of a full segment: what the peer and the path allow, less the options that every
@@ -69,16 +95,14 @@ impl Tcb {
         };
         self.control = Control::None;
         self.snd_nxt = self.iss + 1;
-        self.timing = (!again).then_some(Timing {
-            end: self.snd_nxt,
-            sent: now,
-        });
+        self.syn_sent = (!again).then_some(now);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         if again {
-            self.total_retransmits = self.total_retransmits.wrapping_add(1);
+            self.totals.resent(0, 1);
         } else {
             self.stalled_since = now;
         }
+        self.totals.sent(0, 1);
         let mut syn = Transmit::bare(self.iss, ack, flags, wnd as u16);
         syn.options = Options {
             mss: Some(config.mss),
@@ -98,36 +122,62 @@ impl Tcb {
         probe
     }
 
-    /// What is to be sent again: the first hole before the edge of loss, as far as the congestion
-    /// window lets; the very first segment of a recovery regardless of it.
-    fn retransmission(&self, limits: &TxLimits) -> Option<Part> {
-        if self.recovery == Recovery::Open {
-            return None;
-        }
-        let from = self.rtx_next.max(self.snd_una);
-        let hole = self.scoreboard.next_hole(from, self.lost_edge())?;
-        let first = hole.start == self.snd_una;
+    /// What is to be sent again: the first of what is lost, as far as the congestion window lets;
+    /// the very first segment regardless of it.
+    fn retransmission<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        limits: &TxLimits,
+        now: Instant,
+    ) -> Option<Part> {
+        let (i, run) = self.scoreboard.next_lost(store)?;
+        let first = run.start == self.snd_una;
         let mss = self.mss32();
         let room = match self.cwnd().saturating_sub(self.pipe()) {
             room if first => room.max(mss),
             room => room,
         };
-        let window = self.snd_wnd.saturating_sub(hole.start.since(self.snd_una));
+        let window = self.snd_wnd.saturating_sub(run.start.since(self.snd_una));
         let window = if first { window.max(mss) } else { window };
-        let text_end = hole.end.min(self.write_seq);
-        let wanted = text_end.since(hole.start);
+        let text_end = run.end.min(self.write_seq);
+        let wanted = text_end.since(run.start);
         let len = whole_segments(wanted, room.min(window).min(limits.max_run.max(mss)), mss);
-        let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(hole.end));
-        (len > 0 || (fin && room > 0)).then_some(Part {
-            seq: hole.start,
+        let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(run.end));
+        if len == 0 && !(fin && room > 0) {
+            return None;
+        }
+        let part = Part {
+            seq: run.start,
             len,
             fin,
-            again: true,
+            kind: Kind::Again,
+        };
+        let again = self.repetition(part.seq_len(), now);
+        self.scoreboard.resend(store, i, part.end(), &again);
+        Some(part)
+    }
+
+    /// The last segment, as a loss probe.
+    fn last_segment<S: RecordStore>(&mut self, store: &mut S, now: Instant) -> Option<Part> {
+        let probe = self.probe_again(store, now)?;
+        let text_end = probe.end.min(self.write_seq);
+        Some(Part {
+            seq: probe.start,
+            len: text_end.since(probe.start),
+            fin: self.fin_seq().is_some_and(|f| f.before(probe.end)),
+            kind: Kind::ProbeAgain,
         })
     }
 
     /// What of the queue may go out for the first time (RFC 9293 3.7.4, 3.8.6.2.1).
-    fn new_text(&mut self, config: &Config, limits: &TxLimits, now: Instant) -> Option<Part> {
+    /// A loss probe is one segment, whatever the congestion window.
+    fn new_text(
+        &mut self,
+        config: &Config,
+        limits: &TxLimits,
+        probe: bool,
+        now: Instant,
+    ) -> Option<Part> {
         let seq = self.snd_nxt;
         let waiting = self.write_seq.since(seq);
         let fin_waiting = self.fin_queued && seq.at_or_before(self.write_seq);
@@ -142,12 +192,18 @@ impl Tcb {
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
-        let room = self.cwnd().saturating_sub(self.pipe());
-        let allowed = window.min(room).min(limits.max_run.max(mss));
+        let (room, most) = if probe {
+            (mss, mss)
+        } else {
+            let room = self.cwnd().saturating_sub(self.pipe());
+            (room, limits.max_run.max(mss))
+        };
+        let allowed = window.min(room).min(most);
         let mut len = whole_segments(waiting, allowed, mss);
 
         let tail = waiting % mss;
-        if len == waiting && tail != 0 && !fin_waiting && self.holds_tail(config) {
+        let hold = !probe && self.holds_tail(config);
+        if len == waiting && tail != 0 && !fin_waiting && hold {
             len -= tail;
         }
         if len == 0 && window < waiting.min(mss) {
@@ -163,7 +219,7 @@ impl Tcb {
             seq,
             len,
             fin,
-            again: false,
+            kind: if probe { Kind::Probe } else { Kind::New },
         })
     }
 
@@ -195,49 +251,28 @@ impl Tcb {
         }
     }
 
-    fn send<R: ReceiveQueue>(
+    fn send<Q: Queues>(
         &mut self,
         config: &Config,
-        part: Part,
-        rx: &R,
+        part: &Part,
+        queues: &mut Q,
         now: Instant,
     ) -> Transmit {
-        let mss = self.mss32();
-        let text_end = part.seq + part.len;
-        let end = text_end + u32::from(part.fin);
+        let again = matches!(part.kind, Kind::Again | Kind::ProbeAgain);
         let mut flags = Flags::ACK;
-        if part.len > 0 && text_end == self.write_seq {
+        if part.len > 0 && part.text_end() == self.write_seq {
             flags = flags | Flags::PSH;
         }
         if part.fin {
             flags = flags | Flags::FIN;
         }
-        if part.again {
-            self.rtx_next = self.rtx_next.max(end);
-            self.timing = None;
-            let segments = part.len.div_ceil(mss).max(1);
-            self.total_retransmits = self.total_retransmits.wrapping_add(segments);
+        if again {
+            self.note_resent(config, part, now);
         } else {
-            if self.flight() == 0 {
-                self.stalled_since = now;
-            }
-            self.snd_nxt = end;
-            if part.len % mss != 0 {
-                self.snd_sml = end;
-            }
-            if self.timing.is_none() && self.recovery == Recovery::Open {
-                self.timing = Some(Timing { end, sent: now });
-            }
+            self.note_sent(config, part, queues, now);
         }
-        let again = part.again && part.seq == self.snd_una;
-        match self.retransmit_timer {
-            // The first segment, sent again by fast retransmit, has its whole time to arrive.
-            RetransmitTimer::Rto(_) if !again => {}
-            RetransmitTimer::Persist(_) => {
-                self.backoff = 0;
-                self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
-            }
-            _ => self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config)),
+        if self.is_reducing() {
+            self.prr.on_sent(part.seq_len());
         }
         if now.since(self.last_heard) <= DELAYED_ACK {
             self.interactive = true;
@@ -245,25 +280,122 @@ impl Tcb {
         }
         self.last_sent = now;
 
-        let wnd = self.offer_window(config, rx);
+        let wnd = self.offer_window(config, queues);
         let mut out = Transmit::bare(part.seq, self.rcv_nxt, flags, wnd);
         out.options.timestamps = self.timestamp(now);
         out.len = part.len;
         out.mss = self.eff_mss;
-        out.retransmission = part.again;
-        self.acknowledged();
+        out.retransmission = again;
+        let gaps = self.sack && (self.dsack.is_some() || !queues.sack_blocks().is_empty());
+        if gaps && self.ack_due == AckDue::Now {
+            // Text carries no blocks: an acknowledgment follows that does.
+            self.last_ack_sent = self.rcv_nxt;
+        } else {
+            self.acknowledged();
+        }
         out
+    }
+
+    fn count_sent(&mut self, part: &Part) -> u32 {
+        let segments = part.len.div_ceil(self.mss32()).max(1);
+        self.totals.sent(part.len, segments);
+        segments
+    }
+
+    /// New text goes out.
+    fn note_sent<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        part: &Part,
+        store: &mut S,
+        now: Instant,
+    ) {
+        let segments = self.count_sent(part);
+        let idle = self.flight() == 0;
+        if idle {
+            self.stalled_since = now;
+        }
+        let mut record = Record {
+            start: part.seq,
+            end: part.end(),
+            mss: self.eff_mss,
+            segments: u16::try_from(segments).unwrap_or(u16::MAX),
+            in_flight: self.pipe().saturating_add(part.seq_len()),
+            ..Record::default()
+        };
+        self.rate.on_sent(&mut record, idle, now);
+        self.scoreboard.push(store, record);
+        self.snd_nxt = part.end();
+        if part.len % self.mss32() != 0 {
+            self.snd_sml = part.end();
+        }
+        match self.retransmit_timer {
+            RetransmitTimer::Persist(_) => {
+                self.backoff = 0;
+                self.rearm_rto(config, store, now);
+            }
+            RetransmitTimer::Off | RetransmitTimer::Probe(_) => self.rearm_rto(config, store, now),
+            RetransmitTimer::Rto(_) | RetransmitTimer::Reorder(_) => {}
+        }
+        if part.kind == Kind::Probe {
+            self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.tlp = Probe::Sent {
+                high: self.snd_nxt,
+                again: false,
+            };
+            self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+        } else {
+            self.arm_probe(config, store, false, now);
+        }
+    }
+
+    /// Text goes out again.
+    fn note_resent(&mut self, config: &Config, part: &Part, now: Instant) {
+        let segments = self.count_sent(part);
+        self.totals.resent(part.len, segments);
+        let rto = RetransmitTimer::Rto(now + self.rto(config));
+        if part.kind == Kind::ProbeAgain {
+            self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.tlp = Probe::Sent {
+                high: self.snd_nxt,
+                again: true,
+            };
+            self.retransmit_timer = rto;
+            return;
+        }
+        let stamp = now.ms_wrapped().wrapping_add(self.ts_offset);
+        self.undo.on_resent(segments, stamp);
+        let reordering = matches!(self.retransmit_timer, RetransmitTimer::Reorder(_));
+        // The first segment, sent again, has its whole time to arrive.
+        if part.seq == self.snd_una && !reordering {
+            self.retransmit_timer = rto;
+        }
     }
 
     fn send_ack<R: ReceiveQueue>(&mut self, config: &Config, rx: &R, now: Instant) -> Transmit {
         let wnd = self.offer_window(config, rx);
         let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
+        self.totals.sent(0, 1);
         if self.sack {
-            ack.options.sack = rx.sack_blocks();
+            ack.options.sack = self.blocks(rx);
         }
         self.acknowledged();
         ack
+    }
+
+    /// What of the peer's text is here out of order, after what came twice (RFC 2883).
+    fn blocks<R: ReceiveQueue>(&mut self, rx: &R) -> SackBlocks {
+        let waiting = rx.sack_blocks();
+        let Some(twice) = self.dsack.take() else {
+            return waiting;
+        };
+        let mut blocks = SackBlocks::NONE;
+        blocks.push(twice);
+        for block in waiting.as_slice() {
+            blocks.push(*block);
+        }
+        blocks
     }
 
     fn acknowledged(&mut self) {
@@ -303,12 +435,39 @@ impl Tcb {
     }
 }
 
+/// Why a part of the queue is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// For the first time.
+    New,
+    /// For the first time, as a loss probe.
+    Probe,
+    /// Once more: it was lost.
+    Again,
+    /// Once more, as a loss probe.
+    ProbeAgain,
+}
+
 /// A part of the queue that is to be sent.
 struct Part {
     seq: SeqNumber,
     len: u32,
     fin: bool,
-    again: bool,
+    kind: Kind,
+}
+
+impl Part {
+    fn text_end(&self) -> SeqNumber {
+        self.seq + self.len
+    }
+
+    fn end(&self) -> SeqNumber {
+        self.text_end() + u32::from(self.fin)
+    }
+
+    fn seq_len(&self) -> u32 {
+        self.len.saturating_add(u32::from(self.fin))
+    }
 }
 
 /// As much of `wanted` as is allowed: all of it, or a multiple of the segment size.

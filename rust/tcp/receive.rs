@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the core asks of the caller's receive buffer.
+//! What the core asks of the caller's queues.
 
 use super::options::SackBlocks;
+use super::records::RecordStore;
 use super::seq::SeqNumber;
 
-/// Text could not be kept for want of memory.
+/// Something could not be kept for want of memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoRoom;
 
@@ -35,3 +36,8 @@ pub trait ReceiveQueue {
     /// The ranges that wait, the one that changed last first (RFC 2018 4).
     fn sack_blocks(&self) -> SackBlocks;
 }
+
+/// All that the caller lends: the receive buffer and the records of what was sent.
+pub trait Queues: ReceiveQueue + RecordStore {}
+
+impl<Q: ReceiveQueue + RecordStore> Queues for Q {}

@@ -36,6 +36,12 @@ impl RttEstimator {
         self.min_us = self.min_us.min(r);
     }
 
+    /// Takes a measurement for the least alone.
+    pub(super) fn note_least(&mut self, rtt: Duration) {
+        let r = u32::try_from(rtt.us()).unwrap_or(u32::MAX).max(1);
+        self.min_us = self.min_us.min(r);
+    }
+
     /// Smoothed round-trip time, if one was measured.
     pub fn srtt(&self) -> Option<Duration> {
         (self.srtt_us != 0).then(|| Duration::from_us(u64::from(self.srtt_us)))

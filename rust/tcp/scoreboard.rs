@@ -1,256 +1,425 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the peer has selectively acknowledged (RFC 2018, 6675), in bounded space.
+//! What became of what was sent (RFC 2018, 6675): counts over the records, and the changes to
+//! them, each of which keeps the counts right.
 //!
-//! Sixteen disjoint ranges are remembered; what would be a seventeenth is forgotten, and thereby
-//! taken for not received: it costs a needless retransmission, never correctness. Every operation
-//! looks at each range at most a few times, whatever the peer sends.
+//! Bound: a SACK block splits at most two records, at its ends, and walks those that it touches; an
+//! acknowledgment walks those that it removes. With `n` records and four blocks in a segment that
+//! is less than `20 n` looks at a record, whatever the peer sends.
 
 use super::options::SeqRange;
+use super::records::{coalesce, find, make_room, push, split, Fate, Record, RecordStore};
 use super::seq::SeqNumber;
 
-const CAPACITY: usize = 16;
+/// Bytes, and the segments they were sent in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Count {
+    /// Bytes.
+    pub bytes: u32,
+    /// Segments.
+    pub segments: u32,
+}
 
-/// Segments' worth of later text that must have arrived before earlier text is taken for lost
-/// (RFC 5681 3.2, RFC 6675 2).
-pub const DUP_THRESH: u32 = 3;
+impl Count {
+    fn add(&mut self, record: &Record) {
+        self.bytes = self.bytes.wrapping_add(record.len());
+        self.segments = self.segments.wrapping_add(record.segments());
+    }
 
-/// The ranges, ascending, disjoint and not touching.
+    fn sub(&mut self, record: &Record) {
+        self.bytes = self.bytes.wrapping_sub(record.len());
+        self.segments = self.segments.wrapping_sub(record.segments());
+    }
+}
+
+/// The counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scoreboard {
-    ranges: [SeqRange; CAPACITY],
-    count: u8,
+    out: Count,
+    sacked: Count,
+    lost: Count,
+    resent: Count,
+    /// Bytes that are lost and not sent again.
+    waiting: u32,
+    /// The end of what is selectively acknowledged; means something only while there is any.
+    fack: SeqNumber,
+    /// Nothing that waits to be sent again begins before it; means something only while there is.
+    hint: SeqNumber,
 }
 
 impl Scoreboard {
-    /// The ranges, ascending.
-    pub fn ranges(&self) -> &[SeqRange] {
-        self.ranges.get(..usize::from(self.count)).unwrap_or(&[])
+    /// All that is outstanding.
+    pub fn out(&self) -> Count {
+        self.out
     }
 
-    /// Whether nothing is selectively acknowledged.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
+    /// What is selectively acknowledged.
+    pub fn sacked(&self) -> Count {
+        self.sacked
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.count = 0;
+    /// What is taken for lost, sent again or not.
+    pub fn lost(&self) -> Count {
+        self.lost
     }
 
-    /// Adds a range; returns whether anything in it is new.
-    pub fn add(&mut self, range: SeqRange) -> bool {
-        if !range.start.before(range.end) || self.covers(range) {
+    /// What was sent again and is in flight.
+    pub fn resent(&self) -> Count {
+        self.resent
+    }
+
+    /// Bytes that are lost and not sent again.
+    pub fn waiting(&self) -> u32 {
+        self.waiting
+    }
+
+    /// The end of what is selectively acknowledged, or `una` if nothing is.
+    pub(super) fn fack(&self, una: SeqNumber) -> SeqNumber {
+        if self.sacked.bytes > 0 {
+            self.fack.max(una)
+        } else {
+            una
+        }
+    }
+
+    fn add(&mut self, record: &Record) {
+        self.out.add(record);
+        match record.fate {
+            Fate::Sent => {}
+            Fate::Sacked => {
+                if self.sacked.bytes == 0 || self.fack.before(record.end) {
+                    self.fack = record.end;
+                }
+                self.sacked.add(record);
+            }
+            Fate::Twice => self.resent.add(record),
+            Fate::Resent => {
+                self.resent.add(record);
+                self.lost.add(record);
+            }
+            Fate::Lost => {
+                if self.waiting == 0 || record.start.before(self.hint) {
+                    self.hint = record.start;
+                }
+                self.lost.add(record);
+                self.waiting = self.waiting.wrapping_add(record.len());
+            }
+        }
+    }
+
+    fn sub(&mut self, record: &Record) {
+        self.out.sub(record);
+        match record.fate {
+            Fate::Sent => {}
+            Fate::Sacked => self.sacked.sub(record),
+            Fate::Twice => self.resent.sub(record),
+            Fate::Resent => {
+                self.resent.sub(record);
+                self.lost.sub(record);
+            }
+            Fate::Lost => {
+                self.lost.sub(record);
+                self.waiting = self.waiting.wrapping_sub(record.len());
+            }
+        }
+    }
+
+    /// Changes the record at `i`; returns what it was.
+    fn change<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        i: usize,
+        change: impl FnOnce(&mut Record),
+    ) -> Option<Record> {
+        let slot = store.records_mut().get_mut(i)?;
+        let was = *slot;
+        self.sub(&was);
+        change(slot);
+        self.add(slot);
+        Some(was)
+    }
+
+    fn split<S: RecordStore>(&mut self, store: &mut S, i: usize, seq: SeqNumber) -> bool {
+        let Some(&whole) = store.records().get(i) else {
+            return false;
+        };
+        if !split(store, i, seq) {
             return false;
         }
-        let mut merged = range;
-        let mut kept = 0;
-        let mut at = 0;
-        for i in 0..usize::from(self.count) {
-            let Some(&old) = self.ranges.get(i) else {
-                break;
-            };
-            if old.end.before(merged.start) {
-                at = kept + 1;
-            } else if !merged.end.before(old.start) {
-                merged.start = merged.start.min(old.start);
-                merged.end = merged.end.max(old.end);
-                continue;
-            }
-            if let Some(slot) = self.ranges.get_mut(kept) {
-                *slot = old;
-            }
-            kept += 1;
+        self.sub(&whole);
+        for part in store.records().iter().skip(i).take(2) {
+            self.add(part);
         }
-        self.count = kept as u8;
-        self.insert(at, merged)
-    }
-
-    fn insert(&mut self, at: usize, range: SeqRange) -> bool {
-        let count = usize::from(self.count);
-        if count >= CAPACITY {
-            return false;
-        }
-        self.ranges
-            .copy_within(at.min(count)..count, at.min(count) + 1);
-        if let Some(slot) = self.ranges.get_mut(at.min(count)) {
-            *slot = range;
-        }
-        self.count += 1;
         true
     }
 
-    fn covers(&self, range: SeqRange) -> bool {
-        self.ranges()
-            .iter()
-            .any(|r| r.start.at_or_before(range.start) && r.end.at_or_after(range.end))
+    fn recount<S: RecordStore>(&mut self, store: &S) {
+        *self = Self::default();
+        for record in store.records() {
+            self.add(record);
+        }
     }
 
-    /// Everything before `una` is cumulatively acknowledged: forgets it here.
-    pub fn advance(&mut self, una: SeqNumber) {
-        let mut kept = 0;
-        for i in 0..usize::from(self.count) {
-            let Some(&old) = self.ranges.get(i) else {
+    /// Text is sent for the first time.
+    pub(super) fn push<S: RecordStore>(&mut self, store: &mut S, record: Record) {
+        let last = store.records().last().copied();
+        let count = store.records().len();
+        push(store, record);
+        if store.records().len() == count && last.is_some_and(|r| r.fate == Fate::Sacked) {
+            // It had to be forgotten, and may have been the end of all that had arrived.
+            self.recount(store);
+            return;
+        }
+        if let Some(last) = last {
+            self.sub(&last);
+        }
+        for changed in store.records().iter().skip(count.saturating_sub(1)) {
+            self.add(changed);
+        }
+    }
+
+    /// What `block` covers has arrived; `seen` is told of each record that was not known to have,
+    /// as it was. A segment that is covered in part has not arrived.
+    pub(super) fn sack<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        block: SeqRange,
+        mut seen: impl FnMut(&Record),
+    ) {
+        let from = find(store, block.start);
+        let mut i = from;
+        while let Some(&record) = store.records().get(i) {
+            if !record.start.before(block.end) {
                 break;
-            };
-            if old.end.at_or_before(una) {
+            }
+            if record.fate == Fate::Sacked {
+                i = i.saturating_add(1);
                 continue;
             }
-            if let Some(slot) = self.ranges.get_mut(kept) {
-                *slot = SeqRange {
-                    start: old.start.max(una),
-                    end: old.end,
-                };
+            let mss = u32::from(record.mss).max(1);
+            if record.start.before(block.start) {
+                let before = block.start.since(record.start).div_ceil(mss);
+                let before = before.saturating_mul(mss);
+                if before < record.len() {
+                    self.split(store, i, record.start + before);
+                }
+                i = i.saturating_add(1);
+                continue;
             }
-            kept += 1;
+            if record.end.after(block.end) {
+                let covered = block.end.since(record.start) / mss * mss;
+                if covered == 0 || !self.split(store, i, record.start + covered) {
+                    break;
+                }
+            }
+            if let Some(was) = self.change(store, i, |r| r.fate = Fate::Sacked) {
+                seen(&was);
+            }
+            i = i.saturating_add(1);
         }
-        self.count = kept as u8;
+        coalesce_counted(self, store, from, i);
     }
 
-    /// Bytes selectively acknowledged.
-    pub fn sacked(&self) -> u32 {
-        self.ranges()
-            .iter()
-            .fold(0u32, |n, r| n.wrapping_add(r.end.since(r.start)))
+    /// All before `una` has arrived; `seen` is told of it, record by record.
+    pub(super) fn advance<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        una: SeqNumber,
+        mut seen: impl FnMut(&Record),
+    ) {
+        let gone = find(store, una);
+        for record in store.records().iter().take(gone) {
+            self.sub(record);
+            seen(record);
+        }
+        store.remove_records(0, gone);
+        if let Some(first) = store.records_mut().first_mut() {
+            if first.start.before(una) {
+                self.sub(first);
+                let (gone, left) = first.cut(una);
+                seen(&gone);
+                *first = left;
+                self.add(first);
+            }
+        }
     }
 
-    /// Bytes in `[start, end)` that are not.
-    pub fn unsacked(&self, start: SeqNumber, end: SeqNumber) -> u32 {
-        let covered = self.ranges().iter().fold(0u32, |n, r| {
-            n.wrapping_add(r.end.min(end).since(r.start.max(start)))
-        });
-        end.since(start).saturating_sub(covered)
+    /// The record at `i` is lost, or its repetition is; returns what it was, if that is news.
+    pub(super) fn mark_lost<S: RecordStore>(&mut self, store: &mut S, i: usize) -> Option<Record> {
+        let fate = store.records().get(i)?.fate;
+        if matches!(fate, Fate::Sacked | Fate::Lost) {
+            return None;
+        }
+        self.change(store, i, |r| r.fate = Fate::Lost)
     }
 
-    /// The first range at or behind `from` and before `limit` that is not acknowledged.
-    pub fn next_hole(&self, from: SeqNumber, limit: SeqNumber) -> Option<SeqRange> {
-        let mut start = from;
-        for r in self.ranges() {
-            if start.before(r.start) {
+    /// The first segment is lost (RFC 6582 3.2).
+    pub(super) fn mark_first_lost<S: RecordStore>(&mut self, store: &mut S) -> Option<Record> {
+        let first = store.records().first()?;
+        let (fate, mss, len) = (first.fate, u32::from(first.mss), first.len());
+        let seq = first.start + mss;
+        if fate != Fate::Lost && mss > 0 && len > mss {
+            self.split(store, 0, seq);
+        }
+        self.mark_lost(store, 0)
+    }
+
+    /// The peer has dropped what it had selectively acknowledged (RFC 2018 8).
+    pub(super) fn forget_sacked<S: RecordStore>(&mut self, store: &mut S) {
+        for record in store.records_mut() {
+            if record.fate == Fate::Sacked {
+                record.fate = Fate::Sent;
+                record.resent = true;
+            }
+        }
+        self.recount(store);
+    }
+
+    /// Nothing was lost after all.
+    pub(super) fn forget_lost<S: RecordStore>(&mut self, store: &mut S) {
+        for record in store.records_mut() {
+            record.fate = match record.fate {
+                Fate::Lost => Fate::Sent,
+                Fate::Resent => Fate::Twice,
+                fate => fate,
+            };
+        }
+        self.recount(store);
+    }
+
+    /// What is lost and to be sent again next: the first of its records, and the whole run.
+    pub(super) fn next_lost<S: RecordStore>(&mut self, store: &S) -> Option<(usize, SeqRange)> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let from = find(store, self.hint);
+        let mut behind = store.records().iter().enumerate().skip(from);
+        let (i, first) = behind.find(|(_, r)| r.fate == Fate::Lost)?;
+        self.hint = first.start;
+        let end = behind
+            .map(|(_, r)| r)
+            .take_while(|r| r.fate == Fate::Lost)
+            .last()
+            .map_or(first.end, |r| r.end);
+        let run = SeqRange {
+            start: first.start,
+            end,
+        };
+        Some((i, run))
+    }
+
+    /// Everything from the record at `i` up to `end` is sent once more: `again` says how, but for
+    /// the range. A record that cannot be split for want of room counts as sent again whole.
+    pub(super) fn resend<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        i: usize,
+        end: SeqNumber,
+        again: &Record,
+    ) {
+        let mut at = i;
+        let mut from = i;
+        while let Some(&record) = store.records().get(at) {
+            if !record.start.before(end) {
                 break;
             }
-            start = start.max(r.end);
+            if record.end.after(end) && !self.split(store, at, end) {
+                if let Some(moved) = make_room(store, at) {
+                    self.recount(store);
+                    from = from.min(moved);
+                    at = moved;
+                    self.split(store, at, end);
+                }
+            }
+            self.change(store, at, |r| {
+                let segments = if r.mss == again.mss {
+                    r.segments
+                } else {
+                    let count = r.len().div_ceil(u32::from(again.mss).max(1));
+                    u16::try_from(count).unwrap_or(u16::MAX)
+                };
+                *r = Record {
+                    start: r.start,
+                    end: r.end,
+                    segments,
+                    ..*again
+                }
+            });
+            at = at.saturating_add(1);
         }
-        let next = self.ranges().iter().find(|r| r.start.after(start));
-        let end = next.map_or(limit, |r| r.start.min(limit));
-        start.before(end).then_some(SeqRange { start, end })
+        coalesce_counted(self, store, from, at);
     }
 
-    /// Where loss ends: text before it that is not acknowledged has three segments' worth of
-    /// acknowledged text behind it (RFC 6675's IsLost).
-    pub fn lost_before(&self, mss: u32) -> Option<SeqNumber> {
-        let needed = (DUP_THRESH - 1).saturating_mul(mss);
-        let mut above = 0u32;
-        for r in self.ranges().iter().rev() {
-            above = above.saturating_add(r.end.since(r.start));
-            if above > needed {
-                return Some(r.start);
-            }
+    /// The last segment, with the index of its record, to be sent again as a probe; `None` if it
+    /// has arrived, or is lost already.
+    pub(super) fn last_segment<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+    ) -> Option<(usize, SeqRange)> {
+        let i = store.records().len().checked_sub(1)?;
+        let last = store.records().get(i)?;
+        if !matches!(last.fate, Fate::Sent | Fate::Twice) {
+            return None;
         }
-        None
+        let mut run = SeqRange {
+            start: last.start,
+            end: last.end,
+        };
+        let mss = u32::from(last.mss).max(1);
+        let whole = last.len().saturating_sub(1) / mss;
+        let before = whole.min(last.segments().saturating_sub(1));
+        let before = before.saturating_mul(mss);
+        if before == 0 {
+            return Some((i, run));
+        }
+        run.start += before;
+        let index = if self.split(store, i, run.start) {
+            i.saturating_add(1)
+        } else {
+            i
+        };
+        Some((index, run))
+    }
+
+    /// Whether the counts are right, and the records without gaps from `una` to `nxt`.
+    #[cfg(not(MODULE))]
+    pub fn agrees<S: RecordStore>(&self, store: &S, una: SeqNumber, nxt: SeqNumber) -> bool {
+        let mut fresh = Self::default();
+        fresh.recount(store);
+        let mut end = una;
+        for record in store.records() {
+            if record.start != end || !record.start.before(record.end) {
+                return false;
+            }
+            end = record.end;
+        }
+        let found = self.waiting == 0 || !fresh.hint.before(self.hint);
+        end == nxt
+            && found
+            && fresh.fack(una) == self.fack(una)
+            && Self {
+                fack: self.fack,
+                hint: self.hint,
+                ..fresh
+            } == *self
+    }
+}
+
+/// As [`coalesce`]: it may change how many segments a record counts for.
+fn coalesce_counted<S: RecordStore>(board: &mut Scoreboard, store: &mut S, from: usize, to: usize) {
+    let count = store.records().len();
+    let low = from.saturating_sub(1);
+    let high = to.saturating_add(1).min(count);
+    let touched = high.saturating_sub(low);
+    for record in store.records().iter().skip(low).take(touched) {
+        board.sub(record);
+    }
+    coalesce(store, from, to);
+    let left = touched.saturating_sub(count.saturating_sub(store.records().len()));
+    for record in store.records().iter().skip(low).take(left) {
+        board.add(record);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn range(start: u32, end: u32) -> SeqRange {
-        SeqRange {
-            start: SeqNumber(start),
-            end: SeqNumber(end),
-        }
-    }
-
-    fn board(ranges: &[(u32, u32)]) -> Scoreboard {
-        let mut board = Scoreboard::default();
-        for &(start, end) in ranges {
-            board.add(range(start, end));
-        }
-        board
-    }
-
-    #[test]
-    fn ranges_merge_in_any_order() {
-        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
-            let parts = [(10, 20), (20, 30), (40, 50)];
-            let mut b = Scoreboard::default();
-            for i in order {
-                let (s, e) = parts[i];
-                assert!(b.add(range(s, e)));
-            }
-            assert_eq!(b.ranges(), [range(10, 30), range(40, 50)]);
-        }
-        let mut b = board(&[(10, 20), (30, 40), (50, 60)]);
-        assert!(b.add(range(15, 55)));
-        assert_eq!(b.ranges(), [range(10, 60)]);
-        assert!(!b.add(range(20, 30)) && !b.add(range(30, 30)) && !b.add(range(5, 1)));
-    }
-
-    #[test]
-    fn holes_are_found_in_order() {
-        let b = board(&[(10, 20), (30, 40)]);
-        let hole = |from| b.next_hole(SeqNumber(from), SeqNumber(50));
-        assert_eq!(hole(0), Some(range(0, 10)));
-        assert_eq!(hole(10), Some(range(20, 30)));
-        assert_eq!(hole(25), Some(range(25, 30)));
-        assert_eq!(hole(35), Some(range(40, 50)));
-        assert_eq!(hole(50), None);
-        assert_eq!(b.next_hole(SeqNumber(0), SeqNumber(5)), Some(range(0, 5)));
-        assert_eq!(b.next_hole(SeqNumber(10), SeqNumber(20)), None);
-        assert_eq!(b.unsacked(SeqNumber(0), SeqNumber(50)), 30);
-        assert_eq!(b.unsacked(SeqNumber(15), SeqNumber(35)), 10);
-    }
-
-    #[test]
-    fn loss_needs_three_segments_behind() {
-        assert_eq!(board(&[(10, 30)]).lost_before(10), None);
-        assert_eq!(board(&[(10, 31)]).lost_before(10), Some(SeqNumber(10)));
-        assert_eq!(
-            board(&[(10, 20), (30, 40), (50, 60)]).lost_before(10),
-            Some(SeqNumber(10))
-        );
-        assert_eq!(
-            board(&[(10, 20), (30, 60)]).lost_before(10),
-            Some(SeqNumber(30))
-        );
-    }
-
-    #[test]
-    fn it_holds_sixteen_ranges_and_forgets_more() {
-        let mut b = Scoreboard::default();
-        for i in 0..16 {
-            assert!(b.add(range(i * 10, i * 10 + 5)));
-        }
-        assert!(!b.add(range(1000, 1005)));
-        assert!(b.add(range(5, 10)));
-        assert_eq!(b.ranges().len(), 15);
-        b.advance(SeqNumber(52));
-        assert_eq!(b.ranges().first(), Some(&range(52, 55)));
-        assert_eq!(b.sacked(), 3 + 10 * 5);
-    }
-
-    /// Against a set of bytes, over the wrap.
-    #[test]
-    fn it_agrees_with_a_set_of_bytes() {
-        let base = 0xffff_ff80u32;
-        let mut state = 1u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            state >> 8
-        };
-        for _ in 0..2000 {
-            let mut b = Scoreboard::default();
-            let mut set = [false; 256];
-            for _ in 0..10 {
-                let (s, l) = (next() % 200, 1 + next() % 50);
-                b.add(range(base.wrapping_add(s), base.wrapping_add(s + l)));
-                set[s as usize..(s + l) as usize].fill(true);
-            }
-            let una = next() % 256;
-            b.advance(SeqNumber(base.wrapping_add(una)));
-            set[..una as usize].fill(false);
-            assert_eq!(b.sacked() as usize, set.iter().filter(|x| **x).count());
-        }
-    }
-}
+mod tests;

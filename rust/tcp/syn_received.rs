@@ -10,7 +10,7 @@ use super::rtt::INITIAL_RTO;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
-use super::tcb::{Tcb, Timing, DEFAULT_MSS};
+use super::tcb::{Tcb, DEFAULT_MSS};
 use super::time::Instant;
 
 /// What a listener does with a segment that belongs to no connection (RFC 9293 3.10.7.2).
@@ -236,11 +236,7 @@ impl SynReceived {
         tcb.snd_nxt = self.iss + 1;
         if self.retries == 0 {
             // The SYN-ACK was sent once: one RTO before the deadline.
-            let sent = self.deadline - INITIAL_RTO;
-            tcb.timing = Some(Timing {
-                end: tcb.snd_nxt,
-                sent,
-            });
+            tcb.syn_sent = Some(self.deadline - INITIAL_RTO);
         } else {
             tcb.backoff = self.retries;
         }

@@ -4,13 +4,21 @@
 
 use super::config::{Config, Identity};
 use super::congestion::Congestion;
-use super::options::{Options, Timestamps};
+use super::options::{Options, SeqRange, Timestamps};
+use super::prr::Prr;
+use super::rack::Rack;
+use super::rate::Rate;
 use super::rtt::RttEstimator;
-use super::scoreboard::Scoreboard;
+use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
 use super::time::{Duration, Instant};
+use super::tlp::Probe;
+use super::totals::Totals;
+use super::undo::Undo;
+
+pub(super) use super::recovery::Recovery;
 
 /// MSS of a peer that names none (RFC 9293 3.7.1, MUST-15).
 pub const DEFAULT_MSS: u16 = 536;
@@ -31,17 +39,6 @@ pub struct TxLimits {
     pub max_run: u32,
 }
 
-/// Why text is being sent again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Recovery {
-    /// It is not.
-    Open,
-    /// Fast recovery (RFC 6582, 6675): until `recover` is acknowledged.
-    Fast { recover: SeqNumber },
-    /// The retransmission timer expired: all before `recover` is taken for lost.
-    Loss { recover: SeqNumber },
-}
-
 /// Whether a segment with an acknowledgment is owed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum AckDue {
@@ -60,6 +57,10 @@ pub(super) enum RetransmitTimer {
     Off,
     /// An acknowledgment of what is in flight (RFC 6298).
     Rto(Instant),
+    /// A loss probe (RFC 8985 7).
+    Probe(Instant),
+    /// What may only be reordered (RFC 8985 6.3).
+    Reorder(Instant),
     /// A window to send into (RFC 9293 3.8.6.1).
     Persist(Instant),
 }
@@ -73,14 +74,6 @@ pub(super) enum IdleTimer {
     Keepalive(Instant),
     /// The peer's FIN, for an orphan in FIN-WAIT-2.
     FinWait2(Instant),
-}
-
-/// A round-trip measurement under way (Karn: of text sent once).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Timing {
-    /// Acknowledging this number ends the measurement.
-    pub(super) end: SeqNumber,
-    pub(super) sent: Instant,
 }
 
 /// A control that has to go out.
@@ -118,8 +111,6 @@ pub struct Tcb {
     pub(super) snd_wl1: SeqNumber,
     /// End of the last segment sent that was not full (Minshall's rule).
     pub(super) snd_sml: SeqNumber,
-    /// Where retransmission goes on, while recovering.
-    pub(super) rtx_next: SeqNumber,
     pub(super) iss: SeqNumber,
     /// Peer's MSS, bytes.
     pub(super) peer_mss: u16,
@@ -134,6 +125,8 @@ pub struct Tcb {
     pub(super) peer_fin: Option<SeqNumber>,
     /// RCV.NXT as last acknowledged.
     pub(super) last_ack_sent: SeqNumber,
+    /// What came twice, to be reported in the next acknowledgment (RFC 2883).
+    pub(super) dsack: Option<SeqRange>,
     /// Largest segment received: an estimate of the peer's MSS for delayed acknowledgments.
     pub(super) rcv_mss: u16,
     pub(super) quick_acks: u8,
@@ -167,7 +160,7 @@ pub struct Tcb {
     pub(super) backoff: u8,
     /// Keepalive probes since the peer last answered.
     pub(super) probes: u8,
-    /// Duplicate acknowledgments in a row, without SACK.
+    /// Without SACK: segments that duplicate acknowledgments tell have arrived.
     pub(super) dup_acks: u16,
     /// Challenge ACKs sent in the second that began at `challenge_since` (RFC 5961 7).
     pub(super) challenges: u8,
@@ -178,12 +171,19 @@ pub struct Tcb {
     pub(super) last_sent: Instant,
     /// When what is in flight was first sent without progress since.
     pub(super) stalled_since: Instant,
-    pub(super) timing: Option<Timing>,
+    /// When our SYN was sent, if that was once (Karn).
+    pub(super) syn_sent: Option<Instant>,
     pub(super) rtt: RttEstimator,
     pub(super) congestion: Congestion,
     pub(super) scoreboard: Scoreboard,
-    /// Retransmitted segments in all.
-    pub(super) total_retransmits: u32,
+    pub(super) rack: Rack,
+    pub(super) tlp: Probe,
+    pub(super) prr: Prr,
+    pub(super) undo: Undo,
+    pub(super) rate: Rate,
+    /// The peer has dropped what it had selectively acknowledged, and that is not yet repaired.
+    pub(super) reneged: bool,
+    pub(super) totals: Totals,
 }
 
 impl Tcb {
@@ -208,7 +208,6 @@ impl Tcb {
             max_snd_wnd: 0,
             snd_wl1: iss,
             snd_sml: iss,
-            rtx_next: iss,
             iss,
             peer_mss: DEFAULT_MSS,
             eff_mss: DEFAULT_MSS,
@@ -216,6 +215,7 @@ impl Tcb {
             rcv_adv: SeqNumber(0),
             peer_fin: None,
             last_ack_sent: SeqNumber(0),
+            dsack: None,
             rcv_mss: DEFAULT_MSS.min(config.mss),
             quick_acks: QUICK_ACKS,
             interactive: false,
@@ -246,11 +246,17 @@ impl Tcb {
             last_heard: now,
             last_sent: now,
             stalled_since: now,
-            timing: None,
+            syn_sent: None,
             rtt: RttEstimator::default(),
             congestion: Congestion::new(config.congestion, u32::from(DEFAULT_MSS)),
             scoreboard: Scoreboard::default(),
-            total_retransmits: 0,
+            rack: Rack::default(),
+            tlp: Probe::None,
+            prr: Prr::default(),
+            undo: Undo::default(),
+            rate: Rate::default(),
+            reneged: false,
+            totals: Totals::default(),
         }
     }
 
@@ -320,7 +326,39 @@ impl Tcb {
 
     /// Retransmitted segments in all.
     pub fn total_retransmits(&self) -> u32 {
-        self.total_retransmits
+        self.totals.resent
+    }
+
+    /// What was sent and received in all.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// What became of what is outstanding.
+    pub fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
+    }
+
+    /// Loss detection by time.
+    pub fn rack(&self) -> &Rack {
+        &self.rack
+    }
+
+    /// Delivery as measured for the congestion control.
+    pub fn rate(&self) -> &Rate {
+        &self.rate
+    }
+
+    /// What has arrived of what is outstanding: selectively acknowledged, or, without SACK, told of
+    /// by duplicate acknowledgments.
+    pub fn arrived(&self) -> Count {
+        if self.sack {
+            return self.scoreboard.sacked();
+        }
+        Count {
+            bytes: u32::from(self.dup_acks).saturating_mul(self.mss32()),
+            segments: self.dup_acks.into(),
+        }
     }
 
     /// Expiries of the retransmission timer since the peer last acknowledged something new.
@@ -333,10 +371,12 @@ impl Tcb {
         self.backoff
     }
 
-    /// Linux's number of the recovery's state: 0 for none, 3 for fast recovery, 4 after a timeout.
+    /// Linux's number of the recovery's state: 0 for none, 1 when text arrives out of order, 2 when
+    /// the path was marked, 3 for fast recovery, 4 after a timeout.
     pub fn recovery_number(&self) -> u8 {
         match self.recovery {
-            Recovery::Open => 0,
+            Recovery::Open => self.is_disordered().into(),
+            Recovery::Cwr { .. } => 2,
             Recovery::Fast { .. } => 3,
             Recovery::Loss { .. } => 4,
         }
@@ -373,7 +413,7 @@ impl Tcb {
 
     /// Bytes selectively acknowledged.
     pub fn sacked(&self) -> u32 {
-        self.scoreboard.sacked()
+        self.scoreboard.sacked().bytes
     }
 
     /// When we last heard of the peer, and last sent text.
@@ -440,7 +480,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 448,
+            core::mem::size_of::<Tcb>() <= 576,
             "{}",
             core::mem::size_of::<Tcb>()
         );

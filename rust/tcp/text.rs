@@ -5,8 +5,10 @@
 
 use super::config::Config;
 use super::events::{Drop, Events};
+use super::options::SeqRange;
 use super::receive::ReceiveQueue;
 use super::segment::Segment;
+use super::seq::SeqNumber;
 use super::state::State;
 use super::tcb::{AckDue, Tcb};
 use super::time::{Duration, Instant};
@@ -43,6 +45,7 @@ impl Tcb {
             return;
         }
 
+        self.note_duplicate(start, end);
         let first = start.max(self.rcv_nxt);
         let len = end.min(self.rcv_adv).since(first);
         if len == 0 {
@@ -55,16 +58,45 @@ impl Tcb {
             self.ack_due = AckDue::Now;
             return;
         }
+        self.note_waiting(rx, first, first + len);
         match rx.store(self.rcv_nxt, first, first.since(start), len) {
             Err(_) => events.dropped = Some(Drop::NoRoom),
             Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
             Ok(nxt) => {
                 // RFC 5681 4.2: at once when all or a part of a gap was filled.
                 let filled_gap = nxt != first + len || !rx.sack_blocks().is_empty();
+                self.totals.received(nxt.since(self.rcv_nxt));
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
                 events.readable = true;
                 self.schedule_ack(config, seg.len, filled_gap, now);
+            }
+        }
+    }
+
+    /// What of `[start, end)` is before RCV.NXT came again: the peer is told (RFC 2883).
+    pub(super) fn note_duplicate(&mut self, start: SeqNumber, end: SeqNumber) {
+        if self.sack && start.before(self.rcv_nxt) && start.before(end) {
+            self.dsack = Some(SeqRange {
+                start,
+                end: end.min(self.rcv_nxt),
+            });
+        }
+    }
+
+    /// The same of what waits already, as far as the blocks show it that the peer is told of.
+    fn note_waiting<R: ReceiveQueue>(&mut self, rx: &R, start: SeqNumber, end: SeqNumber) {
+        if !self.sack || start == self.rcv_nxt {
+            return;
+        }
+        for block in rx.sack_blocks().as_slice() {
+            let common = SeqRange {
+                start: start.max(block.start),
+                end: end.min(block.end),
+            };
+            if common.start.before(common.end) {
+                self.dsack = Some(common);
+                return;
             }
         }
     }

@@ -4,16 +4,16 @@
 //! FIN-WAIT-2.
 
 use super::config::Config;
-use super::congestion::CongestionControl;
 use super::events::{Error, Events};
+use super::records::RecordStore;
 use super::state::State;
-use super::tcb::{AckDue, Control, IdleTimer, Recovery, RetransmitTimer, Tcb};
+use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 
 /// The timer that a table of sockets shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimerKind {
-    /// Retransmission.
+    /// Retransmission, a loss probe, or the reordering window.
     Retransmit,
     /// Zero-window probe.
     Persist,
@@ -36,7 +36,9 @@ impl Tcb {
     /// The timer that runs for the connection, as a table of sockets shows it.
     pub fn timer(&self) -> Option<(TimerKind, Instant)> {
         match self.retransmit_timer {
-            RetransmitTimer::Rto(at) => Some((TimerKind::Retransmit, at)),
+            RetransmitTimer::Rto(at)
+            | RetransmitTimer::Probe(at)
+            | RetransmitTimer::Reorder(at) => Some((TimerKind::Retransmit, at)),
             RetransmitTimer::Persist(at) => Some((TimerKind::Persist, at)),
             RetransmitTimer::Off => self.idle_deadline().map(|at| (TimerKind::Idle, at)),
         }
@@ -50,7 +52,12 @@ impl Tcb {
     }
 
     /// Time has passed. Whatever is due is done; an early call does nothing.
-    pub fn on_timer(&mut self, config: &Config, now: Instant) -> Events {
+    pub fn on_timer<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        now: Instant,
+    ) -> Events {
         let mut events = Events::default();
         if matches!(self.state, State::Closed | State::Listen | State::TimeWait) {
             return events;
@@ -61,7 +68,11 @@ impl Tcb {
             self.ack_due = AckDue::Now;
         }
         match self.retransmit_timer {
-            RetransmitTimer::Rto(at) if at <= now => self.on_rto(config, now, &mut events),
+            RetransmitTimer::Rto(at) if at <= now => self.on_rto(config, store, now, &mut events),
+            RetransmitTimer::Probe(at) if at <= now => self.on_probe_timer(config, store, now),
+            RetransmitTimer::Reorder(at) if at <= now => {
+                self.on_reorder_timer(config, store, now, &mut events);
+            }
             RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
             _ => {}
         }
@@ -76,7 +87,13 @@ impl Tcb {
     }
 
     /// RFC 6298 5.4 to 5.7, and the limits of RFC 9293 3.8.3.
-    fn on_rto(&mut self, config: &Config, now: Instant, events: &mut Events) {
+    fn on_rto<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        now: Instant,
+        events: &mut Events,
+    ) {
         let limit = match self.state {
             State::SynSent => config.syn_retries,
             State::SynReceived => config.synack_retries,
@@ -89,24 +106,16 @@ impl Tcb {
             return;
         }
         events.timed_out = true;
+        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        if !opening {
+            self.enter_loss(store, now);
+        }
         self.retries = self.retries.saturating_add(1);
-        if matches!(self.state, State::SynSent | State::SynReceived) {
-            self.backoff = self.backoff.saturating_add(1);
+        self.backoff = self.backoff.saturating_add(1);
+        if opening {
             self.control = Control::Syn;
             return;
         }
-        let first = !matches!(self.recovery, Recovery::Loss { .. });
-        self.congestion
-            .on_timeout(self.flight(), self.mss32(), first, now);
-        self.recovery = Recovery::Loss {
-            recover: self.snd_nxt,
-        };
-        self.rtx_next = self.snd_una;
-        // The peer may have dropped what it selectively acknowledged (RFC 2018 8).
-        self.scoreboard.clear();
-        self.dup_acks = 0;
-        self.timing = None;
-        self.backoff = self.backoff.saturating_add(1);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
     }
 

@@ -5,8 +5,9 @@
 use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
+use super::records::RecordStore;
 use super::state::State;
-use super::tcb::{AckDue, IdleTimer, Recovery, Tcb, QUICK_ACKS};
+use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
 use super::time::Instant;
 
 /// What an ICMP error means to a connection.
@@ -25,6 +26,10 @@ impl Tcb {
     /// follows at once, so that a segment that is not full is better held back for it; if nothing
     /// comes it goes out when the retransmission timeout has passed.
     pub fn on_send(&mut self, bytes: u32, more: bool) {
+        let idle = self.unsent() < self.mss32() && self.scoreboard.waiting() == 0;
+        if idle && self.pipe() < self.cwnd() {
+            self.rate.on_app_limited(self.pipe());
+        }
         self.write_seq += bytes;
         self.more_to_come = more;
     }
@@ -120,13 +125,9 @@ impl Tcb {
 
     /// The path's MTU has become smaller: what is under way was too large and is gone, which is no
     /// sign of congestion (RFC 1191 6.4). It is sent again.
-    pub fn on_mtu_reduced(&mut self) {
+    pub fn on_mtu_reduced<S: RecordStore>(&mut self, store: &mut S) {
         if self.state.may_transmit() && self.flight() > 0 {
-            self.recovery = Recovery::Loss {
-                recover: self.snd_nxt,
-            };
-            self.rtx_next = self.snd_una;
-            self.timing = None;
+            self.lose_all(store);
         }
     }
 

@@ -201,7 +201,7 @@ proptest! {
         let mut now = Instant::default();
         let mut tcb = Tcb::connect(&config, ids, now);
         let mut rx = Rx::new(4000, 0);
-        let _ = tcb.poll_transmit(&config, &rx, &limits, now);
+        let _ = tcb.poll_transmit(&config, &mut rx, &limits, now);
         let mut syn_ack = Segment {
             flags: Flags::SYN | Flags::ACK,
             seq: SeqNumber(5000),
@@ -223,7 +223,7 @@ proptest! {
                 }
                 Step::Pass(us) => {
                     now = now + Duration::from_us(us);
-                    tcb.on_timer(&config, now)
+                    tcb.on_timer(&config, &mut rx, now)
                 }
                 Step::Send(n) if tcb.state().may_send() => {
                     tcb.on_send(n, false);
@@ -241,7 +241,7 @@ proptest! {
             prop_assert!(events.acked <= queued, "acknowledged more than was queued");
             queued -= events.acked;
             let mut count = 0;
-            while let Some(out) = tcb.poll_transmit(&config, &rx, &limits, now) {
+            while let Some(out) = tcb.poll_transmit(&config, &mut rx, &limits, now) {
                 count += 1;
                 prop_assert!(count < 1000, "no end of segments: {:?}", out);
                 let offset = out.seq.since(tcb.snd_una());

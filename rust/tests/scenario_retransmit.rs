@@ -180,7 +180,9 @@ fn a_partial_acknowledgment_retransmits_the_next_hole() {
     assert_eq!(end.tcb.recovery_number(), 3);
     end.acked(ISS + 8001);
     assert_eq!(end.tcb.recovery_number(), 0);
-    assert_eq!(end.tcb.congestion().window(), 4000);
+    // The threshold, and a segment for the whole window that this acknowledges.
+    assert_eq!(end.tcb.congestion().ssthresh(), 4000);
+    assert_eq!(end.tcb.congestion().window(), 5000);
 }
 
 #[test]
@@ -232,11 +234,13 @@ fn duplicates_of_go_back_n_begin_no_recovery() {
 #[test]
 fn sack_retransmits_the_holes_only() {
     let mut end = in_flight(with_sack(), 8);
+    end.wait(10);
     let una = ISS + 1;
     let blocks = [(una + 1000, una + 3000), (una + 4000, una + 5000)];
     let ack = seg(ACK, IRS + 1, una, 0);
     assert!(end.arrive(with_blocks(ack, &blocks)).fast_retransmit);
     assert_eq!(seqs(&end.sent()), [una]);
+    end.wait(5);
     let more = [(una + 4000, una + 8000)];
     end.arrive(with_blocks(ack, &more));
     assert_eq!(seqs(&end.sent()), [una + 3000]);
@@ -246,10 +250,11 @@ fn sack_retransmits_the_holes_only() {
 
 #[test]
 fn three_small_segments_are_enough_for_sack() {
-    let mut end = End::established(Config {
+    let config = Config {
         nodelay: true,
         ..with_sack()
-    });
+    };
+    let mut end = End::established_in(config, 40);
     for _ in 0..4 {
         end.send(10);
         end.sent();
@@ -257,6 +262,8 @@ fn three_small_segments_are_enough_for_sack() {
     let una = ISS + 1;
     let mut fast = false;
     for n in 1..=3 {
+        end.wait(1);
+        assert!(!fast);
         let ack = seg(ACK, IRS + 1, una, 0);
         fast = end
             .arrive(with_blocks(ack, &[(una + 10, una + 10 + 10 * n)]))
@@ -266,19 +273,38 @@ fn three_small_segments_are_enough_for_sack() {
     assert_eq!(seqs(&end.sent())[0], una);
 }
 
+/// The first acknowledged is what was selectively acknowledged: the peer no longer has it.
 #[test]
-fn a_timeout_forgets_what_was_selectively_acknowledged() {
+fn a_timeout_forgets_what_the_peer_has_dropped() {
     let mut end = in_flight(with_sack(), 4);
     let una = ISS + 1;
+    end.wait(20);
     end.arrive(with_blocks(
         seg(ACK, IRS + 1, una, 0),
         &[(una + 1000, una + 2000)],
     ));
     assert_eq!(end.tcb.sacked(), 1000);
-    assert_eq!(seqs(&end.until(200)), [una]);
-    assert_eq!(end.tcb.sacked(), 0);
+    assert_eq!(seqs(&end.wait(10)), [una]);
+    end.wait(20);
     end.acked(una + 1000);
-    assert_eq!(seqs(&end.sent())[0], una + 1000);
+    assert_eq!(end.tcb.sacked(), 1000, "it may be a mistake of the peer's");
+    assert_eq!(seqs(&end.wait(30))[0], una + 1000);
+    assert_eq!((end.tcb.sacked(), end.tcb.recovery_number()), (0, 4));
+}
+
+#[test]
+fn a_timeout_remembers_what_was_selectively_acknowledged() {
+    let mut end = in_flight(with_sack(), 4);
+    let una = ISS + 1;
+    end.wait(20);
+    end.arrive(with_blocks(
+        seg(ACK, IRS + 1, una, 0),
+        &[(una + 1000, una + 2000)],
+    ));
+    end.wait(300);
+    assert_eq!(end.tcb.sacked(), 1000);
+    end.acked(una + 1000);
+    assert_eq!(end.tcb.sacked(), 1000);
 }
 
 #[test]

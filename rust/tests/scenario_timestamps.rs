@@ -53,7 +53,7 @@ fn a_delayed_acknowledgment_echoes_the_first_of_what_it_acknowledges() {
     end.arrive(with_stamp(seg(ACK, IRS + 1, ISS + 1, 10), 200));
     end.arrive(with_stamp(seg(ACK, IRS + 11, ISS + 1, 10), 210));
     end.now = end.now + ms(40);
-    end.tcb.on_timer(&end.config.clone(), end.now);
+    end.tcb.on_timer(&end.config.clone(), &mut end.rx, end.now);
     let out = end.out();
     assert_eq!(
         stamps(&out).iter().map(|t| t.ecr).collect::<Vec<_>>(),

@@ -147,6 +147,11 @@ impl End {
 
     /// A connection that a listener accepted, a moment ago.
     pub fn established(config: Config) -> Self {
+        Self::established_in(config, 0)
+    }
+
+    /// A connection that a listener accepted; the handshake took so many milliseconds.
+    pub fn established_in(config: Config, ms: u64) -> Self {
         let mut syn = seg(SYN, IRS, 0, 0);
         syn.options = syn_options(&config);
         let half = SynReceived::new(&config, &syn, ids(), Instant::default());
@@ -154,9 +159,10 @@ impl End {
         if config.timestamps {
             ack = with_stamp(ack, 100);
         }
-        let now = Instant::default();
+        let now = Instant::from_us(ms * 1000);
         assert_eq!(half.on_segment(&config, &ack, now), Verdict::Complete);
         let mut end = Self::with(config, half.into_tcb(&config, &ack, now));
+        end.now = now;
         end.arrive(ack);
         assert!(end.sent().is_empty());
         assert_eq!(end.tcb.state(), State::Established);
@@ -175,7 +181,21 @@ impl End {
             .tcb
             .on_segment(&self.config, &seg, &mut self.rx, self.now);
         self.note(events);
+        self.check();
         events
+    }
+
+    /// Whether the counts agree with the records.
+    fn check(&self) {
+        let (una, nxt) = (self.tcb.snd_una(), self.tcb.snd_nxt());
+        if self.tcb.state().is_synchronized() {
+            let board = self.tcb.scoreboard();
+            assert!(
+                board.agrees(&self.rx, una, nxt),
+                "{board:?} {:?}",
+                self.rx.records
+            );
+        }
     }
 
     /// An acknowledgment of all up to `ack` arrives, at the peer's SND.NXT.
@@ -198,12 +218,13 @@ impl End {
     /// All that goes out now, whole.
     pub fn out(&mut self) -> Vec<Transmit> {
         let mut all = Vec::new();
-        while let Some(out) = self
-            .tcb
-            .poll_transmit(&self.config, &self.rx, &self.limits, self.now)
+        while let Some(out) =
+            self.tcb
+                .poll_transmit(&self.config, &mut self.rx, &self.limits, self.now)
         {
             assert!(all.len() < 1000, "no end of segments");
             all.push(out);
+            self.check();
         }
         all
     }
@@ -224,7 +245,7 @@ impl End {
             assert!(all.len() < 1000, "no end of segments");
             assert!(at >= self.now, "a deadline in the past");
             self.now = at;
-            let events = self.tcb.on_timer(&self.config, self.now);
+            let events = self.tcb.on_timer(&self.config, &mut self.rx, self.now);
             self.note(events);
             if events.closed {
                 self.ended_at = Some(self.ms());

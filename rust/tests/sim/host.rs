@@ -56,6 +56,8 @@ pub struct Host {
 impl Host {
     pub fn new(id: usize, p: &super::params::Params, mut rng: Rng) -> Self {
         let params = p.hosts[id];
+        let mut rx = Rx::new(params.receive_buffer, params.overhead);
+        rx.most_records = params.most_records;
         let app = App::new(params.app, p.hosts[1 - id].app.bytes, rng.fork());
         Self {
             id,
@@ -66,8 +68,8 @@ impl Host {
                 max_run: params.max_run,
             },
             app,
-            rx: Rx::new(params.receive_buffer, params.overhead),
-            oracle: Oracle::default(),
+            rx,
+            oracle: Oracle::new(params.most_records < 1024),
             outbox: Vec::new(),
             error: None,
             over: false,
@@ -237,7 +239,7 @@ impl Host {
             },
             Conn::Open(tcb) => {
                 self.oracle.before(tcb);
-                let events = tcb.on_timer(&config, now);
+                let events = tcb.on_timer(&config, &mut self.rx, now);
                 self.apply(events);
             }
             Conn::TimeWait(tw) if tw.deadline() <= now => self.finish(),
@@ -367,7 +369,7 @@ impl Host {
             return;
         };
         let mut count = 0;
-        while let Some(out) = tcb.poll_transmit(&config, &self.rx, &self.limits, now) {
+        while let Some(out) = tcb.poll_transmit(&config, &mut self.rx, &self.limits, now) {
             count += 1;
             assert!(
                 count < MOST_AT_ONCE,
@@ -382,7 +384,7 @@ impl Host {
             } else {
                 Vec::new()
             };
-            self.oracle.transmitted(tcb, &out);
+            self.oracle.transmitted(tcb, &self.rx, &out);
             self.outbox.push((out, text));
         }
         let slack = Duration::from_us(self.params.slack);

@@ -8,7 +8,7 @@ use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::time::{Duration, Instant};
-use oxtcp_core::tcp::Tcb;
+use oxtcp_core::tcp::{RecordStore, Tcb};
 
 /// What one end has shown so far.
 #[derive(Default)]
@@ -26,9 +26,20 @@ pub struct Oracle {
     pub segments: u64,
     pub retransmissions: u64,
     pub fast_retransmits: u64,
+    /// There is so little room for records that what has arrived may be forgotten again.
+    forgetful: bool,
+    /// Loss probes, which need no loss to be sent.
+    pub probes: u64,
 }
 
 impl Oracle {
+    pub fn new(forgetful: bool) -> Self {
+        Self {
+            forgetful,
+            ..Self::default()
+        }
+    }
+
     pub fn before(&mut self, tcb: &Tcb) {
         if tcb.state().is_synchronized() {
             self.snd_una = Some(tcb.snd_una());
@@ -88,7 +99,14 @@ impl Oracle {
     }
 
     /// After a segment was fetched for sending.
-    pub fn transmitted(&mut self, tcb: &Tcb, out: &Transmit) {
+    pub fn transmitted<S: RecordStore>(&mut self, tcb: &Tcb, store: &S, out: &Transmit) {
+        if tcb.state().is_synchronized() {
+            let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
+            assert!(
+                tcb.scoreboard().agrees(store, una, nxt),
+                "the counts do not agree with the records"
+            );
+        }
         self.segments += u64::from(out.len.div_ceil(u32::from(out.mss.max(1))).max(1));
         self.answered(out);
         let scale = if out.flags.has(Flags::SYN) {
@@ -101,6 +119,7 @@ impl Oracle {
         if out.retransmission {
             self.retransmissions += 1;
         }
+        self.probes = tcb.totals().probes.into();
         if out.len == 0 {
             return;
         }
@@ -124,7 +143,7 @@ impl Oracle {
                 .window()
                 .saturating_add(3 * u32::from(out.mss));
             assert!(
-                used <= most || self.retransmissions > 0,
+                used <= most || self.retransmissions > 0 || self.forgetful,
                 "{used} in flight with a congestion window of {most}"
             );
         }

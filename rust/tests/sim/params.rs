@@ -73,6 +73,8 @@ pub struct Host {
     pub ts_offset: u32,
     /// Most text bytes in a run.
     pub max_run: u32,
+    /// Most records of what was sent.
+    pub most_records: usize,
     /// Timers fire so much late, µs.
     pub slack: u64,
     pub app: App,
@@ -236,6 +238,7 @@ fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
         ]),
         ts_offset: rng.pick(&[0, u32::MAX - 100, 0x7fff_ffff, 77]),
         max_run: rng.pick(&[1, 4_000, 16_000, 65_483]),
+        most_records: rng.pick(&[1, 2, 3, 5, 20, 1024, 1024, 1024]),
         slack: rng.pick(&[0, 0, 1_000, 4_000]),
         app: app(rng, clean, most),
     }

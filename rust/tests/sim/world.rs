@@ -251,7 +251,8 @@ impl World {
         }
         if self.params.is_perfect() {
             let again: u64 = self.hosts.iter().map(|h| h.oracle.retransmissions).sum();
-            assert_eq!(again, 0, "retransmissions on a perfect network");
+            let probes: u64 = self.hosts.iter().map(|h| h.oracle.probes).sum();
+            assert!(again <= probes, "retransmissions on a perfect network");
         }
         let (segments, most) = (self.segments(), self.most_segments());
         assert!(segments <= most, "{segments} segments, {most} are enough");

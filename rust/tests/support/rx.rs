@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A receive buffer over vectors, with the ways of the kernel's: text costs more memory than its
-//! length, storing may fail, and text that came early may be given up again.
+//! length, storing may fail, and text that came early may be given up again. The records of what
+//! was sent are here too, as many as there may be.
 
 use oxtcp_core::tcp::options::{SackBlocks, SeqRange};
 use oxtcp_core::tcp::seq::SeqNumber;
-use oxtcp_core::tcp::{NoRoom, ReceiveQueue};
+use oxtcp_core::tcp::{NoRoom, ReceiveQueue, Record, RecordStore};
 use std::collections::VecDeque;
 
 /// Text that waits for what is before it.
@@ -37,6 +38,10 @@ pub struct Rx {
     pub segment: Vec<u8>,
     /// Whether storing fails.
     pub fail: bool,
+    /// What was sent.
+    pub records: Vec<Record>,
+    /// Most records there may be, at least one.
+    pub most_records: usize,
 }
 
 impl Rx {
@@ -50,6 +55,8 @@ impl Rx {
             changes: 0,
             segment: Vec::new(),
             fail: false,
+            records: Vec::new(),
+            most_records: 1024,
         }
     }
 
@@ -178,5 +185,27 @@ impl ReceiveQueue for Rx {
             });
         }
         blocks
+    }
+}
+
+impl RecordStore for Rx {
+    fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    fn records_mut(&mut self) -> &mut [Record] {
+        &mut self.records
+    }
+
+    fn insert_record(&mut self, at: usize, record: Record) -> Result<(), NoRoom> {
+        if self.records.len() >= self.most_records.max(1) {
+            return Err(NoRoom);
+        }
+        self.records.insert(at, record);
+        Ok(())
+    }
+
+    fn remove_records(&mut self, at: usize, count: usize) {
+        self.records.drain(at..at + count);
     }
 }

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The recovery from loss: when it begins, what counts as lost, when it ends, when it was a
+//! mistake (RFC 5681, 6582, 6675, 8985, 5682; the states and their order are Linux's).
+
+use super::config::Config;
+use super::congestion::{Congested, CongestionControl, Signal};
+use super::events::Events;
+use super::news::News;
+use super::prr::Prr;
+use super::rack::Judge;
+use super::records::{Fate, Record, RecordStore};
+use super::seq::SeqNumber;
+use super::tcb::{RetransmitTimer, Tcb};
+use super::time::{Duration, Instant};
+use super::tlp::{Probe, TIMER_SLACK};
+use super::undo::Frto;
+
+/// Least time given to a peer whose selective acknowledgments contradict each other.
+const RENEGING_DELAY: Duration = Duration::from_ms(10);
+
+/// Why text is being sent again, and the window being reduced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Recovery {
+    /// It is not.
+    Open,
+    /// The path was marked: the window comes down, nothing is sent again.
+    Cwr { recover: SeqNumber },
+    /// Fast recovery: until `recover` is acknowledged.
+    Fast { recover: SeqNumber },
+    /// The retransmission timer expired: what was on its way then is taken for lost, up to
+    /// `recover`.
+    Loss { recover: SeqNumber },
+}
+
+impl Tcb {
+    /// The congestion control rules its window during a recovery too.
+    pub(super) fn rules_itself(&self) -> bool {
+        self.congestion.pacing_rate().is_some()
+    }
+
+    /// The congestion window: never less than a segment, whatever the segment size has become since
+    /// the window was set, else nothing could ever be sent.
+    pub fn cwnd(&self) -> u32 {
+        let window = if self.is_reducing() {
+            self.prr.window()
+        } else {
+            self.congestion.window()
+        };
+        window.max(self.mss32())
+    }
+
+    /// The window is being reduced in proportion to what is delivered.
+    pub(super) fn is_reducing(&self) -> bool {
+        let reducing = matches!(self.recovery, Recovery::Cwr { .. } | Recovery::Fast { .. });
+        reducing && !self.rules_itself()
+    }
+
+    /// Nothing is to be sent again until the next acknowledgment tells whether the timeout was
+    /// spurious.
+    pub(super) fn is_probing(&self) -> bool {
+        self.undo.frto == Frto::Probing && matches!(self.recovery, Recovery::Loss { .. })
+    }
+
+    /// Text has arrived out of order, or something was sent again of late.
+    pub(super) fn is_disordered(&self) -> bool {
+        self.dup_acks > 0
+            || self.scoreboard.sacked().bytes > 0
+            || self.scoreboard.lost().bytes > 0
+            || self.scoreboard.resent().bytes > 0
+    }
+
+    /// Bytes that are taken to be in the network (RFC 6675's pipe).
+    pub(super) fn pipe(&self) -> u32 {
+        let board = &self.scoreboard;
+        let out = board.out();
+        let arrived = if self.sack {
+            board.sacked().bytes
+        } else {
+            let share = u64::from(out.bytes) * u64::from(self.dup_acks);
+            u32::try_from(share / u64::from(out.segments.max(1))).unwrap_or(u32::MAX)
+        };
+        (out.bytes.saturating_sub(arrived))
+            .saturating_add(board.resent().bytes)
+            .saturating_sub(board.lost().bytes)
+    }
+
+    /// What the records of a repetition of `len` bytes that is sent now have in common.
+    pub(super) fn repetition(&mut self, len: u32, now: Instant) -> Record {
+        let mut again = Record {
+            fate: Fate::Resent,
+            resent: true,
+            mss: self.eff_mss,
+            in_flight: self.pipe().saturating_add(len),
+            ..Record::default()
+        };
+        self.rate.on_sent(&mut again, false, now);
+        again
+    }
+
+    /// Tells congestion control that the window must come down.
+    pub(super) fn congested(&mut self, signal: Signal, now: Instant) {
+        self.tlp = Probe::None;
+        self.prr = Prr::new(self.cwnd());
+        self.congestion.on_congestion(&Congested {
+            signal,
+            flight: self.flight(),
+            mss: self.mss32(),
+            now,
+        });
+    }
+
+    fn judge(&self) -> Judge {
+        Judge {
+            recovering: matches!(self.recovery, Recovery::Fast { .. } | Recovery::Loss { .. }),
+            sacked: self.scoreboard.sacked().segments,
+            min_rtt: self.rtt.min(),
+            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
+        }
+    }
+
+    /// Looks for losses by time; returns how long to wait for those that may yet be, and whether
+    /// something was lost once more.
+    fn look_for_losses<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        now: Instant,
+    ) -> (Option<Duration>, bool) {
+        let judge = self.judge();
+        let rack = self.rack;
+        let mut again = false;
+        let wait = rack.detect(store, &judge, now, |store, i| {
+            if let Some(was) = self.scoreboard.mark_lost(store, i) {
+                self.rate.on_lost(was.len());
+                again |= was.fate == Fate::Resent;
+            }
+        });
+        (wait, again)
+    }
+
+    fn identify_losses<S: RecordStore>(&mut self, store: &mut S, news: &mut News, now: Instant) {
+        if self.flight() == 0 {
+            return;
+        }
+        if !self.sack {
+            let due = match self.recovery {
+                Recovery::Open | Recovery::Cwr { .. } => self.dup_acks >= self.rack.reordering(),
+                Recovery::Fast { .. } => news.advanced,
+                Recovery::Loss { .. } => false,
+            };
+            if due {
+                if let Some(was) = self.scoreboard.mark_first_lost(store) {
+                    self.rate.on_lost(was.len());
+                }
+            }
+            return;
+        }
+        if !self.rack.take_advanced() {
+            return;
+        }
+        let (wait, again) = self.look_for_losses(store, now);
+        news.lost_again |= again;
+        if let Some(wait) = wait {
+            self.retransmit_timer = RetransmitTimer::Reorder(now + wait + TIMER_SLACK);
+            news.set_timer = false;
+        }
+    }
+
+    /// The reordering window has passed for something.
+    pub(super) fn on_reorder_timer<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        let before = self.rate.lost();
+        self.look_for_losses(store, now);
+        if self.rate.lost() != before && !matches!(self.recovery, Recovery::Fast { .. }) {
+            self.enter_fast(store, now, events);
+            let mss = self.mss32();
+            self.reduce(mss, false);
+        }
+        self.rearm_rto(config, store, now);
+    }
+
+    /// An acknowledgment of `delivered` bytes comes while the window is being reduced.
+    pub(super) fn reduce(&mut self, delivered: u32, safe: bool) {
+        let progress = super::prr::Progress {
+            delivered,
+            safe,
+            pipe: self.pipe(),
+            ssthresh: self.congestion.ssthresh(),
+            mss: self.mss32(),
+        };
+        self.prr.on_ack(&progress);
+    }
+
+    /// Whether anything outstanding was ever sent again.
+    pub(super) fn was_anything_resent<S: RecordStore>(&self, store: &S) -> bool {
+        self.scoreboard.resent().bytes > 0 || store.records().first().is_some_and(|r| r.resent)
+    }
+
+    /// Fast recovery begins.
+    fn enter_fast<S: RecordStore>(&mut self, store: &S, now: Instant, events: &mut Events) {
+        if !self.was_anything_resent(store) {
+            self.undo.forget_first();
+        }
+        self.begin_undo();
+        if !self.is_in_reduction() {
+            self.undo.may_restore();
+            self.congested(Signal::Loss, now);
+        }
+        self.recovery = Recovery::Fast {
+            recover: self.snd_nxt,
+        };
+        events.fast_retransmit = true;
+    }
+
+    /// The path was marked, or our own device drops: the window comes down as after a loss, nothing
+    /// is sent again, and the reduction is no mistake whatever arrives (RFC 3168 6.1.2). Once in a
+    /// round trip.
+    pub fn enter_cwr(&mut self, now: Instant) {
+        self.undo.forbid();
+        if self.recovery == Recovery::Open {
+            self.undo.end();
+            self.congested(Signal::Ecn, now);
+            self.recovery = Recovery::Cwr {
+                recover: self.snd_nxt,
+            };
+        }
+    }
+
+    fn is_in_reduction(&self) -> bool {
+        matches!(self.recovery, Recovery::Cwr { .. } | Recovery::Fast { .. })
+    }
+
+    /// The retransmission timer expired: what is outstanding is lost, but for what may still
+    /// arrive. Whether the peer has dropped what it had selectively acknowledged shows in the first
+    /// segment (RFC 2018 8).
+    pub(super) fn enter_loss<S: RecordStore>(&mut self, store: &mut S, now: Instant) {
+        let early = matches!(self.recovery, Recovery::Open | Recovery::Cwr { .. });
+        let repeated = self.retries > 0;
+        let reneged = store
+            .records()
+            .first()
+            .is_some_and(|r| r.fate == Fate::Sacked);
+        if reneged {
+            self.scoreboard.forget_sacked(store);
+            self.reneged = true;
+        }
+        if self.scoreboard.sacked().segments >= u32::from(super::rack::DUP_THRESH)
+            && self.recovery == Recovery::Open
+        {
+            self.rack.doubt_reordering();
+        }
+        self.dup_acks = 0;
+        let flight = self.flight();
+        let rack = self.rack;
+        for i in 0..store.records().len() {
+            let Some(&record) = store.records().get(i) else {
+                break;
+            };
+            if !reneged && i > 0 && rack.may_arrive(&record, now) {
+                continue;
+            }
+            if let Some(was) = self.scoreboard.mark_lost(store, i) {
+                self.rate.on_lost(was.len());
+            }
+        }
+        let fresh = match self.recovery {
+            Recovery::Open => true,
+            Recovery::Cwr { recover } | Recovery::Fast { recover } => {
+                recover.at_or_before(self.snd_una)
+            }
+            Recovery::Loss { recover } => recover.at_or_before(self.snd_una) || !repeated,
+        };
+        if fresh {
+            self.begin_undo();
+            self.undo.may_restore();
+        }
+        self.congestion.on_timeout(flight, self.mss32(), fresh, now);
+        self.recovery = Recovery::Loss {
+            recover: self.snd_nxt,
+        };
+        self.tlp = Probe::None;
+        self.undo.frto = if early || repeated {
+            Frto::Armed
+        } else {
+            Frto::Off
+        };
+    }
+
+    /// All that is outstanding was too large for the path and is gone, which says nothing of
+    /// congestion.
+    pub(super) fn lose_all<S: RecordStore>(&mut self, store: &mut S) {
+        for i in 0..store.records().len() {
+            self.scoreboard.mark_lost(store, i);
+        }
+        self.undo.end();
+        if !matches!(self.recovery, Recovery::Fast { .. }) {
+            self.recovery = Recovery::Loss {
+                recover: self.snd_nxt,
+            };
+        }
+    }
+
+    /// What an acknowledgment means to the recovery.
+    pub(super) fn recover<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        news: &mut News,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        if news.reneging && news.advanced {
+            let half = self.rtt.srtt().map_or(0, |srtt| srtt.us() / 2);
+            let delay = Duration::from_us(half).max(RENEGING_DELAY);
+            self.retransmit_timer = RetransmitTimer::Rto(now + delay);
+            news.set_timer = false;
+            return;
+        }
+        if self.recovery == Recovery::Open && !self.was_anything_resent(store) {
+            self.undo.forget_first();
+        }
+        if self.leave(news, now) {
+            return;
+        }
+        match self.recovery {
+            Recovery::Fast { .. } => {
+                if !news.advanced {
+                    self.count_duplicate(news);
+                } else if self.undo_partly(store, news, now) {
+                    return;
+                }
+                self.undo_by_reports(store, now);
+                self.identify_losses(store, news, now);
+                if matches!(self.recovery, Recovery::Fast { .. }) {
+                    return;
+                }
+            }
+            Recovery::Loss { .. } => {
+                self.proceed_after_loss(store, news, now);
+                self.identify_losses(store, news, now);
+                if self.recovery != Recovery::Open && !news.lost_again {
+                    return;
+                }
+                if self.recovery == Recovery::Open {
+                    self.in_order_or_not(store, news, now);
+                }
+            }
+            Recovery::Open | Recovery::Cwr { .. } => self.in_order_or_not(store, news, now),
+        }
+        if self.scoreboard.lost().bytes > 0 {
+            self.enter_fast(store, now, events);
+        }
+    }
+
+    /// Outside of a recovery.
+    fn in_order_or_not<S: RecordStore>(&mut self, store: &mut S, news: &mut News, now: Instant) {
+        if news.advanced {
+            self.dup_acks = 0;
+        }
+        self.count_duplicate(news);
+        if self.recovery == Recovery::Open {
+            self.undo_by_reports(store, now);
+        }
+        self.identify_losses(store, news, now);
+    }
+
+    /// The end of a reduction, when all that was outstanding at its beginning is acknowledged.
+    /// Returns whether the state is to be held for a while: without SACK something sent after that
+    /// must be acknowledged, else the duplicates that the retransmissions themselves bring about
+    /// would begin another recovery (RFC 6582 3.2).
+    fn leave(&mut self, news: &News, now: Instant) -> bool {
+        let mss = self.mss32();
+        match self.recovery {
+            Recovery::Cwr { recover } if self.snd_una.after(recover) => {
+                self.recovery = Recovery::Open;
+                if !self.rules_itself() {
+                    self.congestion.on_recovered(mss, now);
+                }
+            }
+            Recovery::Fast { recover } if self.snd_una.at_or_after(recover) => {
+                self.dup_acks = 0;
+                let undone = self.undo_if_late(news, now);
+                if !undone {
+                    self.rack.recovered(false);
+                }
+                if self.is_held(recover) {
+                    return true;
+                }
+                self.recovery = Recovery::Open;
+                self.reneged = false;
+                if !undone {
+                    self.congestion.on_recovered(mss, now);
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
+    pub(super) fn is_held(&self, recover: SeqNumber) -> bool {
+        !self.sack && self.snd_una == recover && self.flight() > 0
+    }
+
+    /// A duplicate acknowledgment without SACK says that something has arrived (RFC 5681 3.2).
+    pub(super) fn count_duplicate(&mut self, news: &mut News) {
+        if self.sack || !news.duplicate {
+            return;
+        }
+        let out = self.scoreboard.out();
+        let before = self.dup_acks;
+        self.dup_acks = self.dup_acks.saturating_add(1);
+        self.limit_duplicates(0);
+        if self.dup_acks > before {
+            news.delivered(out.bytes / out.segments.max(1), 1);
+        }
+    }
+
+    /// No more can have arrived than is outstanding, less what is missing. More duplicates than that
+    /// are a sign of reordering.
+    pub(super) fn limit_duplicates(&mut self, acked: u32) {
+        let out = self.scoreboard.out().segments;
+        let holes = self.scoreboard.lost().segments.clamp(1, out.max(1));
+        let most = u16::try_from(out.saturating_sub(holes)).unwrap_or(u16::MAX);
+        if self.dup_acks > most {
+            self.dup_acks = most;
+            self.rack.reordered_segments(out.saturating_add(acked));
+        }
+    }
+
+    /// What begins with `low` was never sent again and arrived after later text.
+    pub(super) fn note_reordering(&mut self, low: SeqNumber) {
+        let fack = self.scoreboard.fack(self.snd_una);
+        if low.before(fack) {
+            self.rack.reordered(fack.since(low), self.mss32());
+        }
+    }
+}
