@@ -7,6 +7,10 @@ use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
 
+/// Segments without text are answered so often at most (`tcp_invalid_ratelimit`), ms: two ends in
+/// TIME-WAIT that both find the other's acknowledgments old would else answer each other for ever.
+const ANSWER_INTERVAL: u32 = 500;
+
 /// A connection in TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TimeWait {
@@ -19,6 +23,8 @@ pub struct TimeWait {
     timestamps: bool,
     ts_recent: u32,
     ts_offset: u32,
+    /// When a segment without text was last answered, ms.
+    answered: u32,
 }
 
 /// What to do with a segment for a connection in TIME-WAIT.
@@ -56,6 +62,7 @@ impl TimeWait {
             timestamps: last.ts_recent.is_some(),
             ts_recent: last.ts_recent.unwrap_or(0),
             ts_offset: last.ts_offset,
+            answered: now.ms_wrapped().wrapping_sub(ANSWER_INTERVAL),
         }
     }
 
@@ -125,6 +132,13 @@ impl TimeWait {
         }
         if seg.seq_len() == 0 && seg.seq == self.rcv_nxt && !old_stamp {
             return Verdict::Ignore;
+        }
+        if seg.len == 0 || seg.has_syn() {
+            let ms = now.ms_wrapped();
+            if ms.wrapping_sub(self.answered) < ANSWER_INTERVAL {
+                return Verdict::Ignore;
+            }
+            self.answered = ms;
         }
         Verdict::Ack(self.ack(now))
     }
