@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the receiver reports of text that came twice (RFC 2883), and the round trip of a SYN that
+//! was repeated.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use harness::*;
+use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::segment::Flags;
+use oxtcp_core::tcp::state::State;
+
+const NEXT: u32 = IRS + 1;
+
+/// Text of the peer, counted from its first byte.
+fn text(from: u32, to: u32) -> oxtcp_core::tcp::segment::Segment {
+    seg(ACK, NEXT + from, ISS + 1, to - from)
+}
+
+/// Blocks of the acknowledgment that goes out, from the peer's first byte of text.
+fn blocks(end: &mut End) -> Vec<(u32, u32)> {
+    let out = end.out();
+    let last = out.last().expect("an acknowledgment");
+    last.options
+        .sack
+        .as_slice()
+        .iter()
+        .map(|b| (b.start.0 - NEXT, b.end.0 - NEXT))
+        .collect()
+}
+
+#[test]
+fn text_that_was_acknowledged_is_reported() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(0, 1000));
+    end.arrive(text(1000, 2000));
+    end.sent();
+    end.arrive(text(0, 1000));
+    assert_eq!(blocks(&mut end), [(0, 1000)]);
+    end.arrive(text(2000, 3000));
+    end.arrive(text(3000, 4000));
+    assert_eq!(blocks(&mut end), [], "once");
+}
+
+#[test]
+fn text_that_is_old_in_part_is_reported_in_part() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(0, 1000));
+    end.arrive(text(500, 1500));
+    end.arrive(text(1500, 2500));
+    assert_eq!(blocks(&mut end), [(500, 1000)]);
+}
+
+#[test]
+fn text_that_waits_is_reported_before_the_block_it_is_in() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(1000, 3000));
+    assert_eq!(blocks(&mut end), [(1000, 3000)]);
+    end.arrive(text(2000, 3000));
+    assert_eq!(blocks(&mut end), [(2000, 3000), (1000, 3000)]);
+}
+
+#[test]
+fn text_that_waits_in_part_is_reported_in_part() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(1000, 3000));
+    end.sent();
+    end.arrive(text(2500, 4000));
+    assert_eq!(blocks(&mut end), [(2500, 3000), (1000, 4000)]);
+}
+
+#[test]
+fn without_sack_nothing_is_reported() {
+    let mut end = End::established(plain());
+    end.arrive(text(0, 1000));
+    end.arrive(text(0, 1000));
+    assert_eq!(blocks(&mut end), []);
+}
+
+#[test]
+fn four_blocks_are_the_most() {
+    let mut end = End::established(with_sack());
+    for i in 1..6 {
+        end.arrive(text(i * 2000, i * 2000 + 1000));
+    }
+    end.sent();
+    end.arrive(text(2000, 3000));
+    let all = blocks(&mut end);
+    assert_eq!(all.len(), 4);
+    assert_eq!(all[1..3], [(10_000, 11_000), (8000, 9000)]);
+}
+
+#[test]
+fn a_block_goes_out_although_text_of_ours_does() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(1000, 2000));
+    end.send(100);
+    let out = end.out();
+    assert!(out.iter().any(|o| o.len == 100));
+    assert!(
+        out.iter().any(|o| !o.options.sack.is_empty()),
+        "the peer does not hear what is missing"
+    );
+}
+
+/// A SYN that is repeated measures nothing by itself, but its echo tells which one was answered.
+#[test]
+fn a_repeated_syn_is_measured_by_its_echo() {
+    let mut end = End::connecting(with_timestamps());
+    assert_eq!(end.until(1000).len(), 2);
+    end.until(1030);
+    let mut syn = seg(SYN | ACK, IRS, ISS + 1, 0);
+    syn.options = syn_options(&end.config);
+    syn.options.timestamps = syn.options.timestamps.map(|mut ts| {
+        ts.ecr = 1000;
+        ts
+    });
+    end.arrive(syn);
+    assert_eq!(end.tcb.state(), State::Established);
+    assert_eq!(end.tcb.rtt().srtt(), Some(ms(30)));
+}
+
+#[test]
+fn a_repeated_syn_without_timestamps_measures_nothing() {
+    let mut end = End::connecting(plain());
+    assert_eq!(end.until(1000).len(), 2);
+    end.until(1030);
+    let mut syn = seg(SYN | ACK, IRS, ISS + 1, 0);
+    syn.options = syn_options(&end.config);
+    end.arrive(syn);
+    assert_eq!(end.tcb.rtt().srtt(), None);
+}
+
+#[test]
+fn a_peer_that_shrinks_its_window_gets_the_first_segment_alone() {
+    let mut end = End::established_in(
+        Config {
+            slow_start_after_idle: false,
+            ..with_sack()
+        },
+        40,
+    );
+    end.send(5000);
+    assert_eq!(end.sent().len(), 5);
+    end.until(80);
+    // Two were taken, and for the rest there is no room any more: the edge moves left.
+    let shrunk = with_window(seg(ACK, NEXT, ISS + 2001, 0), 500);
+    end.arrive(shrunk);
+    let sent = end.until(2000);
+    assert!(!sent.is_empty());
+    assert!(
+        sent.iter().all(|s| s.1 == ISS + 2001 && s.2 <= 1000),
+        "{sent:?}"
+    );
+    assert_eq!(end.tcb.state(), State::Established);
+    // Room again: all goes on.
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(with_window(seg(ACK, next, ISS + 3001, 0), 20_000));
+    let sent = end.sent();
+    assert_eq!(sent[0].1, ISS + 3001);
+    assert!(sent.iter().all(|s| s.3.has(Flags::ACK)));
+}
+
+#[test]
+fn zero_window_probes_leave_the_congestion_window_alone() {
+    let mut end = End::established_in(with_sack(), 40);
+    let cwnd = end.tcb.cwnd();
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(with_window(seg(ACK, next, ISS + 1, 0), 0));
+    end.send(5000);
+    let probes = end.until(5000);
+    assert!(probes.len() >= 3, "{probes:?}");
+    assert!(probes.iter().all(|s| s.2 == 0));
+    assert_eq!(end.tcb.cwnd(), cwnd);
+    assert_eq!(end.tcb.recovery_number(), 0);
+    end.arrive(with_window(seg(ACK, next, ISS + 1, 0), WND));
+    assert_eq!(end.sent().len(), 5);
+}
