@@ -2,6 +2,7 @@
 
 //! Settings of a connection: what sysctls and socket options say, as plain values.
 
+use super::congestion::pacing::Ratios;
 use super::congestion::Algorithm;
 use super::time::Duration;
 
@@ -53,6 +54,8 @@ pub struct Config {
     pub initial_window: u32,
     /// Congestion control (`tcp_congestion_control`, `TCP_CONGESTION`).
     pub congestion: Algorithm,
+    /// Rates of sending (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`).
+    pub pacing: Ratios,
     /// Restart from the initial window after idling (`tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
@@ -84,6 +87,7 @@ impl Default for Config {
             mss: 1460,
             initial_window: 65535,
             congestion: Algorithm::default(),
+            pacing: Ratios::default(),
             slow_start_after_idle: true,
             rfc1337: false,
         }

@@ -3,7 +3,7 @@
 //! The transmission control block (RFC 9293 3.3.1).
 
 use super::config::{Config, Identity};
-use super::congestion::Congestion;
+use super::congestion::{Algorithm, Congestion};
 use super::options::{Options, SeqRange, Timestamps};
 use super::prr::Prr;
 use super::rack::Rack;
@@ -324,6 +324,15 @@ impl Tcb {
         &self.congestion
     }
 
+    /// Another congestion control takes the window over; before there is one, nothing changes, as
+    /// the connection's settings name it when it opens.
+    pub fn set_congestion(&mut self, algorithm: Algorithm) {
+        if self.state.is_synchronized() {
+            let mss = self.mss32();
+            self.congestion.change(algorithm, mss);
+        }
+    }
+
     /// Retransmitted segments in all.
     pub fn total_retransmits(&self) -> u32 {
         self.totals.resent
@@ -480,7 +489,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 576,
+            core::mem::size_of::<Tcb>() <= 704,
             "{}",
             core::mem::size_of::<Tcb>()
         );

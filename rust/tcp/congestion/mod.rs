@@ -2,9 +2,19 @@
 
 //! Congestion control behind one trait; windows are in bytes.
 
+mod bbr;
+mod cube;
+mod cubic;
+mod hystart;
 mod newreno;
+pub mod pacing;
+pub mod validation;
+mod window;
 
+pub use bbr::Bbr;
+pub use cubic::Cubic;
 pub use newreno::NewReno;
+pub use window::initial_window;
 
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
@@ -96,6 +106,11 @@ pub trait CongestionControl {
     fn on_undo(&mut self, now: Instant);
     /// Nothing was sent for `idle`, longer than `rto`.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32);
+    /// For a whole retransmission timeout no more than `used` bytes of the window were used, since
+    /// the user or the peer's window allowed no more.
+    fn on_disuse(&mut self, used: u32, mss: u32) {
+        let _ = (used, mss);
+    }
     /// The rate to send at, bytes a second, if it is this that the control rules; else it follows
     /// from the window.
     fn pacing_rate(&self) -> Option<u64> {
@@ -106,40 +121,77 @@ pub trait CongestionControl {
 /// A congestion control by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Algorithm {
-    /// NewReno.
+    /// CUBIC.
     #[default]
+    Cubic,
+    /// NewReno.
     Reno,
+    /// BBR.
+    Bbr,
 }
 
 impl Algorithm {
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::Cubic, Self::Reno, Self::Bbr];
+
     /// Linux's name for it (`TCP_CONGESTION`).
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Cubic => "cubic",
             Self::Reno => "reno",
+            Self::Bbr => "bbr",
         }
+    }
+
+    /// The one that Linux calls so; `None` when there is none such.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.name().as_bytes() == name)
     }
 }
 
 /// The congestion control of a connection.
+// It lies in the connection's block, which has no second allocation.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Congestion {
+    /// CUBIC.
+    Cubic(Cubic),
     /// NewReno.
     Reno(NewReno),
+    /// BBR.
+    Bbr(Bbr),
 }
 
 impl Congestion {
     /// A connection's start.
     pub fn new(algorithm: Algorithm, mss: u32) -> Self {
         match algorithm {
+            Algorithm::Cubic => Self::Cubic(Cubic::new(mss)),
             Algorithm::Reno => Self::Reno(NewReno::new(mss)),
+            Algorithm::Bbr => Self::Bbr(Bbr::new(mss)),
         }
     }
 
     /// Which it is.
     pub fn algorithm(&self) -> Algorithm {
         match self {
+            Self::Cubic(_) => Algorithm::Cubic,
             Self::Reno(_) => Algorithm::Reno,
+            Self::Bbr(_) => Algorithm::Bbr,
         }
+    }
+
+    /// Goes on with another control, which takes the window and the threshold over.
+    pub fn change(&mut self, algorithm: Algorithm, mss: u32) {
+        if algorithm == self.algorithm() {
+            return;
+        }
+        let (cwnd, ssthresh) = (self.window(), self.ssthresh());
+        *self = match algorithm {
+            Algorithm::Cubic => Self::Cubic(Cubic::with_window(cwnd, ssthresh)),
+            Algorithm::Reno => Self::Reno(NewReno::with_window(cwnd, ssthresh)),
+            Algorithm::Bbr => Self::Bbr(Bbr::with_window(cwnd, mss)),
+        };
     }
 }
 
@@ -147,7 +199,9 @@ impl Congestion {
 macro_rules! dispatch {
     ($self:ident, $control:ident => $call:expr) => {
         match $self {
+            Congestion::Cubic($control) => $call,
             Congestion::Reno($control) => $call,
+            Congestion::Bbr($control) => $call,
         }
     };
 }
@@ -185,12 +239,11 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.on_idle(idle, rto, mss))
     }
 
+    fn on_disuse(&mut self, used: u32, mss: u32) {
+        dispatch!(self, c => c.on_disuse(used, mss))
+    }
+
     fn pacing_rate(&self) -> Option<u64> {
         dispatch!(self, c => c.pacing_rate())
     }
-}
-
-/// The initial window (RFC 6928): ten segments.
-pub fn initial_window(mss: u32) -> u32 {
-    mss.saturating_mul(10).min(14600.max(mss.saturating_mul(2)))
 }

@@ -3,7 +3,8 @@
 //! NewReno's window (RFC 5681 3, RFC 6582): slow start with appropriate byte counting (RFC 3465),
 //! congestion avoidance, and half of the flight after a loss.
 
-use super::{initial_window, Ack, Congested, CongestionControl};
+use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
+use super::{Ack, Congested, CongestionControl};
 use crate::tcp::time::{Duration, Instant};
 
 /// NewReno.
@@ -11,8 +12,7 @@ use crate::tcp::time::{Duration, Instant};
 pub struct NewReno {
     cwnd: u32,
     ssthresh: u32,
-    /// Bytes acknowledged in congestion avoidance since the window last grew.
-    credit: u32,
+    credit: Credit,
     /// Window and threshold before the last reduction.
     prior: Option<(u32, u32)>,
 }
@@ -20,18 +20,27 @@ pub struct NewReno {
 impl NewReno {
     /// A connection's start.
     pub fn new(mss: u32) -> Self {
+        Self::with_window(initial_window(mss), u32::MAX)
+    }
+
+    /// With a window and a threshold that another control left, bytes.
+    pub(super) fn with_window(cwnd: u32, ssthresh: u32) -> Self {
         Self {
-            cwnd: initial_window(mss),
-            ssthresh: u32::MAX,
-            credit: 0,
+            cwnd,
+            ssthresh,
+            credit: Credit::default(),
             prior: None,
         }
     }
 
+    /// RFC 5681's equation 4. What limited transmit sent beyond the window does not count, and a
+    /// segment that is not full counts as one, as in Linux.
     fn halve(&mut self, flight: u32, mss: u32) {
         self.prior = Some((self.cwnd, self.ssthresh));
-        self.ssthresh = (flight / 2).max(mss.saturating_mul(2));
-        self.credit = 0;
+        let mss = mss.max(1);
+        let flight = whole(flight.saturating_add(mss - 1), mss).min(self.cwnd);
+        self.ssthresh = whole(flight / 2, mss).max(mss.saturating_mul(2));
+        self.credit = Credit::default();
     }
 }
 
@@ -48,18 +57,11 @@ impl CongestionControl for NewReno {
         if !ack.limited {
             return;
         }
-        let mut rest = ack.acked;
-        if self.cwnd < self.ssthresh {
-            let grow = rest.min(self.ssthresh - self.cwnd);
-            self.cwnd = self.cwnd.saturating_add(grow);
-            rest -= grow;
-        }
-        if self.cwnd >= self.ssthresh && rest > 0 {
-            self.credit = self.credit.saturating_add(rest);
-            if self.credit >= self.cwnd {
-                self.credit -= self.cwnd;
-                self.cwnd = self.cwnd.saturating_add(ack.mss);
-            }
+        let (cwnd, rest) = slow_start(self.cwnd, self.ssthresh, ack.acked);
+        self.cwnd = cwnd;
+        if cwnd >= self.ssthresh && rest > 0 {
+            let grow = self.credit.earn(rest, cwnd, ack.mss);
+            self.cwnd = cwnd.saturating_add(grow);
         }
     }
 
@@ -69,13 +71,14 @@ impl CongestionControl for NewReno {
     }
 
     fn on_recovered(&mut self, mss: u32, _now: Instant) {
-        self.cwnd = self.ssthresh.max(mss);
+        self.cwnd = self.cwnd.min(self.ssthresh).max(mss);
     }
 
     fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, _now: Instant) {
         if first {
             self.halve(flight, mss);
         }
+        self.credit = Credit::default();
         self.cwnd = mss;
     }
 
@@ -87,17 +90,12 @@ impl CongestionControl for NewReno {
     }
 
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32) {
-        // RFC 7661's spirit and Linux's way: halve for each timeout spent idle.
-        let floor = initial_window(mss).min(self.cwnd);
-        let mut left = idle.us();
-        let step = rto.us().max(1);
-        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
-        while left > step && self.cwnd > floor {
-            left -= step;
-            self.cwnd /= 2;
-        }
-        self.cwnd = self.cwnd.max(floor);
-        self.credit = 0;
+        (self.cwnd, self.ssthresh) = after_idle((self.cwnd, self.ssthresh), idle, rto, mss);
+        self.credit = Credit::default();
+    }
+
+    fn on_disuse(&mut self, used: u32, mss: u32) {
+        (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), used, mss);
     }
 }
 

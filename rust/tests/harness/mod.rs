@@ -5,6 +5,7 @@
 
 use crate::support::rx::Rx;
 use oxtcp_core::tcp::config::{Config, Identity};
+use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::options::{Options, SeqRange, Timestamps};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
@@ -27,7 +28,7 @@ pub const SYN: Flags = Flags::SYN;
 pub const FIN: Flags = Flags::FIN;
 pub const RST: Flags = Flags::RST;
 
-/// Neither timestamps nor SACK nor scaling: plain numbers.
+/// Neither timestamps nor SACK nor scaling, and NewReno: plain numbers.
 pub fn plain() -> Config {
     Config {
         timestamps: false,
@@ -36,6 +37,7 @@ pub fn plain() -> Config {
         mss: MSS,
         initial_window: 20_000,
         slow_start_after_idle: false,
+        congestion: Algorithm::Reno,
         ..Config::default()
     }
 }

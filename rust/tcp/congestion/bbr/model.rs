@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What BBR knows of the path: rate of delivery, round-trip time, aggregation of acknowledgments,
+//! and the bounds that loss has set.
+
+use super::rate::Rate;
+use super::{percent, reached, Sample, Undo, BETA, LOSS_THRESH, NONE};
+use crate::tcp::congestion::Ack;
+use crate::tcp::time::Instant;
+
+/// How long a least round-trip time holds, ms.
+const MIN_RTT_FILTER: u32 = 10_000;
+/// How long it holds before ProbeRTT looks for a lesser one, ms.
+const PROBE_RTT_INTERVAL: u32 = 5_000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Path {
+    /// Highest rates of the last cycle of ProbeBW and of this one.
+    bw: [Rate; 2],
+    /// Bound of the rate that loss has set since the path was last probed.
+    pub(super) bw_lo: Rate,
+    /// Highest rate of this round of looking for loss.
+    bw_latest: Rate,
+    /// Most bytes delivered at once in this round.
+    pub(super) inflight_latest: u32,
+    /// Bound of the flight, from probing: long-term.
+    pub(super) inflight_hi: u32,
+    /// Bound of the flight that loss has set since the path was last probed: short-term.
+    pub(super) inflight_lo: u32,
+
+    /// Bytes delivered in all, as last heard (wraps).
+    pub(super) delivered: u32,
+    /// The round ends when what is sent from here on arrives.
+    next_round: u32,
+    next_loss_round: u32,
+    /// There was a sample: the rounds are counted.
+    begun: bool,
+    pub(super) round_start: bool,
+    pub(super) loss_round_start: bool,
+    /// Acknowledgments in this round that told of loss.
+    pub(super) loss_events: u8,
+    /// Bytes lost in this round.
+    lost: u32,
+
+    /// µs.
+    min_rtt: u32,
+    /// Least of [`PROBE_RTT_INTERVAL`], µs.
+    probe_rtt_min: u32,
+    /// When they were measured, ms (wraps).
+    min_rtt_at: u32,
+    probe_rtt_min_at: u32,
+    pub(super) probe_rtt_due: bool,
+
+    /// Acknowledgments more than the rate would have, in the last rounds and in those before.
+    extra: [u32; 2],
+    extra_rounds: u8,
+    extra_since: Instant,
+    extra_delivered: u32,
+}
+
+impl Path {
+    pub(super) fn new() -> Self {
+        Self {
+            bw: [Rate::ZERO; 2],
+            bw_lo: Rate::NONE,
+            bw_latest: Rate::ZERO,
+            inflight_latest: 0,
+            inflight_hi: NONE,
+            inflight_lo: NONE,
+            delivered: 0,
+            next_round: 0,
+            next_loss_round: 0,
+            begun: false,
+            round_start: false,
+            loss_round_start: false,
+            loss_events: 0,
+            lost: 0,
+            min_rtt: NONE,
+            probe_rtt_min: NONE,
+            min_rtt_at: 0,
+            probe_rtt_min_at: 0,
+            probe_rtt_due: false,
+            extra: [0; 2],
+            extra_rounds: 0,
+            extra_since: Instant::default(),
+            extra_delivered: 0,
+        }
+    }
+
+    /// The highest rate of the last two cycles.
+    pub(super) fn max_bw(&self) -> Rate {
+        let [last, this] = self.bw;
+        last.max(this)
+    }
+
+    /// A cycle ends: what was highest in the one before is forgotten.
+    pub(super) fn next_cycle(&mut self) {
+        let [_, this] = self.bw;
+        if this > Rate::ZERO {
+            self.bw = [this, Rate::ZERO];
+        }
+    }
+
+    /// Rounds and signals of an acknowledgment.
+    pub(super) fn begin_ack(&mut self, ack: &Ack, sample: Option<&Sample>) {
+        self.delivered = ack.delivered;
+        self.round_start = false;
+        self.loss_round_start = false;
+        let Some(Sample { rate, sample }) = sample else {
+            return;
+        };
+        if !core::mem::replace(&mut self.begun, true) {
+            self.next_round = sample.prior_delivered;
+            self.next_loss_round = sample.prior_delivered;
+        }
+        if reached(sample.prior_delivered, self.next_round) {
+            self.start_round();
+            self.round_start = true;
+        }
+        if reached(sample.prior_delivered, self.next_loss_round) {
+            self.next_loss_round = ack.delivered;
+            self.loss_round_start = true;
+        }
+        self.bw_latest = self.bw_latest.max(*rate);
+        self.inflight_latest = self.inflight_latest.max(sample.delivered);
+        if sample.lost > 0 {
+            self.lost = self.lost.saturating_add(sample.lost);
+            self.loss_events = self.loss_events.saturating_add(1);
+        }
+    }
+
+    /// The round begins anew, with what is sent from now on.
+    pub(super) fn start_round(&mut self) {
+        self.next_round = self.delivered;
+    }
+
+    /// A rate that the user held back counts if it is the highest even so.
+    pub(super) fn learn_rate(&mut self, sample: &Sample, app_limited: bool) {
+        if sample.rate >= self.max_bw() || !app_limited {
+            let [_, this] = &mut self.bw;
+            *this = (*this).max(sample.rate);
+        }
+    }
+
+    /// A round has ended in which the path was not probed: loss in it sets the short-term bounds.
+    pub(super) fn adapt_lower_bounds(&mut self, cwnd: u32) {
+        if self.lost == 0 {
+            return;
+        }
+        if self.bw_lo == Rate::NONE {
+            self.bw_lo = self.max_bw();
+        }
+        if self.inflight_lo == NONE {
+            self.inflight_lo = cwnd;
+        }
+        self.bw_lo = self.bw_latest.max(self.bw_lo.percent(BETA));
+        self.inflight_lo = self.inflight_latest.max(percent(self.inflight_lo, BETA));
+    }
+
+    /// The path is probed again.
+    pub(super) fn reset_lower_bounds(&mut self) {
+        self.bw_lo = Rate::NONE;
+        self.inflight_lo = NONE;
+    }
+
+    /// What was heard of congestion is dealt with.
+    pub(super) fn reset_signals(&mut self) {
+        self.lost = 0;
+        self.bw_latest = Rate::ZERO;
+        self.inflight_latest = 0;
+    }
+
+    /// Whether more of `sample`'s flight was lost in this round than a path at its limit loses.
+    pub(super) fn is_inflight_too_high(&self, sample: &Sample) -> bool {
+        self.lost > percent(sample.sample.tx_in_flight, LOSS_THRESH)
+    }
+
+    /// The signals of the round that has ended make place for those of the next.
+    pub(super) fn end_ack(&mut self, sample: &Sample) {
+        if self.loss_round_start {
+            self.bw_latest = sample.rate;
+            self.inflight_latest = sample.sample.delivered;
+            self.lost = 0;
+            self.loss_events = 0;
+        }
+    }
+
+    /// Acknowledgments that come in bursts need a larger window: how much more arrives at once
+    /// than the rate says, as the most of about `rounds` rounds.
+    pub(super) fn learn_aggregation(&mut self, ack: &Ack, cwnd: u32, rounds: u8) {
+        if self.round_start {
+            self.extra_rounds = self.extra_rounds.saturating_add(1);
+            if self.extra_rounds >= rounds / 2 {
+                let [_, this] = self.extra;
+                self.extra = [this, 0];
+                self.extra_rounds = 0;
+            }
+        }
+        let us = ack.now.since(self.extra_since).us();
+        let mut expected = self.bw_lo.min(self.max_bw()).over(us);
+        if u64::from(self.extra_delivered) <= expected {
+            self.extra_delivered = 0;
+            self.extra_since = ack.now;
+            expected = 0;
+        }
+        self.extra_delivered = self.extra_delivered.saturating_add(ack.acked);
+        let extra = u64::from(self.extra_delivered).saturating_sub(expected);
+        let extra = u32::try_from(extra).unwrap_or(u32::MAX).min(cwnd);
+        let [_, this] = &mut self.extra;
+        *this = (*this).max(extra);
+    }
+
+    pub(super) fn extra_acked(&self) -> u32 {
+        let [last, this] = self.extra;
+        last.max(this)
+    }
+
+    /// The time in which nothing was sent is not one in which something was expected.
+    pub(super) fn forget_aggregation(&mut self) {
+        self.extra_since = Instant::default();
+        self.extra_delivered = 0;
+    }
+
+    pub(super) fn learn_min_rtt(&mut self, ack: &Ack) {
+        let now = ack.now.ms_wrapped();
+        self.probe_rtt_due =
+            self.min_rtt != NONE && now.wrapping_sub(self.probe_rtt_min_at) > PROBE_RTT_INTERVAL;
+        if let Some(rtt) = ack.rtt {
+            let us = u32::try_from(rtt.us()).unwrap_or(NONE).max(1);
+            if us < self.probe_rtt_min || self.probe_rtt_due {
+                self.probe_rtt_min = us;
+                self.probe_rtt_min_at = now;
+            }
+        }
+        let expired = now.wrapping_sub(self.min_rtt_at) > MIN_RTT_FILTER;
+        if self.probe_rtt_min < self.min_rtt || expired {
+            self.min_rtt = self.probe_rtt_min;
+            self.min_rtt_at = self.probe_rtt_min_at;
+        }
+    }
+
+    /// The least round-trip time was looked for, and is `now` as good as it gets.
+    pub(super) fn min_rtt_is_fresh(&mut self, now: Instant) {
+        self.probe_rtt_min_at = now.ms_wrapped();
+    }
+
+    /// Bytes in flight at `bw`, times `gain` percent; `None` while the round-trip
+    /// time or the rate is unknown.
+    pub(super) fn bdp(&self, bw: Rate, gain: u64) -> Option<u32> {
+        if self.min_rtt == NONE || bw == Rate::ZERO {
+            return None;
+        }
+        let bytes = bw.over(self.min_rtt.into()).saturating_mul(gain) / 100;
+        Some(u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+
+    /// Congestion was a mistake: bounds are what they were, or better.
+    pub(super) fn restore(&mut self, undo: &Undo) {
+        self.lost = 0;
+        self.bw_lo = self.bw_lo.max(undo.bw_lo);
+        self.inflight_lo = self.inflight_lo.max(undo.inflight_lo);
+        self.inflight_hi = self.inflight_hi.max(undo.inflight_hi);
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Startup and Drain: the rate of the path is found by doubling, and what that queued runs dry.
+
+use super::rate::Rate;
+use super::{Bbr, Mode, Sample};
+use crate::tcp::congestion::Ack;
+
+/// Rounds without growth that say that the path is full.
+const FULL_BW_ROUNDS: u8 = 3;
+/// Growth that counts, percent.
+const FULL_BW_GROWTH: u64 = 125;
+/// Acknowledgments that tell of loss in a round that say that Startup goes too far.
+const LOSS_EVENTS: u8 = 6;
+
+/// Whether the path delivers no faster however fast it is sent into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct FullBandwidth {
+    /// The rate that is to be exceeded.
+    bw: Rate,
+    rounds: u8,
+    /// It was so in this probe.
+    pub(super) now: bool,
+    /// It was so once.
+    pub(super) reached: bool,
+}
+
+impl FullBandwidth {
+    pub(super) fn look(&mut self, rate: Rate, app_limited: bool, round_start: bool) {
+        if self.now || app_limited {
+            return;
+        }
+        if rate >= self.bw.percent(FULL_BW_GROWTH) {
+            self.start(rate);
+            return;
+        }
+        if !round_start {
+            return;
+        }
+        self.rounds = self.rounds.saturating_add(1);
+        if self.rounds >= FULL_BW_ROUNDS {
+            self.now = true;
+            self.reached = true;
+        }
+    }
+
+    /// Looks for more than `rate`.
+    pub(super) fn start(&mut self, rate: Rate) {
+        self.forget();
+        self.bw = rate;
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.bw = Rate::ZERO;
+        self.rounds = 0;
+        self.now = false;
+    }
+}
+
+impl Bbr {
+    pub(super) fn enter_startup(&mut self) {
+        self.mode = Mode::Startup;
+    }
+
+    pub(super) fn leave_startup_or_drain(&mut self, ack: &Ack, sample: &Sample) {
+        if self.mode == Mode::Startup {
+            self.leave_startup_by_loss(ack, sample);
+            if self.full_bw.reached {
+                self.mode = Mode::Drain;
+            }
+        }
+        if self.mode == Mode::Drain {
+            let target = self.inflight(self.path.max_bw(), 100, ack.mss);
+            if ack.flight <= target {
+                self.start_down(ack);
+            }
+        }
+    }
+
+    /// A whole round of recovery with much loss, here and there: the path is more than full.
+    fn leave_startup_by_loss(&mut self, ack: &Ack, sample: &Sample) {
+        let lossy = self.path.loss_round_start
+            && self.in_recovery
+            && self.path.loss_events >= LOSS_EVENTS
+            && self.path.is_inflight_too_high(sample);
+        if lossy && !self.full_bw.reached {
+            self.full_bw.reached = true;
+            let bdp = self.bdp(self.path.max_bw(), 100, ack.mss);
+            self.path.inflight_hi = bdp.max(self.path.inflight_latest);
+        }
+    }
+}
