@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whatever comes in whatever order, a congestion control keeps its bounds.
+
+use oxtcp_core::tcp::congestion::pacing::{pacing_rate, Ratios};
+use oxtcp_core::tcp::congestion::{
+    Ack, Algorithm, Congested, Congestion, CongestionControl, RateSample, Signal,
+};
+use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::time::{Duration, Instant};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Ack {
+        acked: u32,
+        limited: bool,
+        flight: u32,
+        seqs: (u32, u32),
+        rtt: Option<u64>,
+        rate: Option<RateSample>,
+    },
+    Congestion(Signal, u32),
+    Recovered,
+    Timeout(u32, bool),
+    Undo,
+    Idle(u64, u64),
+    Disuse(u32),
+    Change(Algorithm),
+}
+
+fn bytes() -> impl Strategy<Value = u32> {
+    prop_oneof![0u32..5, 0u32..100_000, any::<u32>()]
+}
+
+fn micros() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..3, 0u64..10_000_000, any::<u64>()]
+}
+
+fn algorithm() -> impl Strategy<Value = Algorithm> {
+    prop::sample::select(Algorithm::ALL.to_vec())
+}
+
+fn signal() -> impl Strategy<Value = Signal> {
+    prop_oneof![Just(Signal::Loss), Just(Signal::Ecn)]
+}
+
+prop_compose! {
+    fn rate_sample()(
+        delivered in bytes(),
+        interval in micros(),
+        prior_delivered in bytes(),
+        app_limited: bool,
+        lost in bytes(),
+        tx_in_flight in bytes(),
+    ) -> RateSample {
+        RateSample {
+            delivered,
+            interval: Duration::from_us(interval),
+            prior_delivered,
+            app_limited,
+            lost,
+            tx_in_flight,
+        }
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let ack = (
+        bytes(),
+        any::<bool>(),
+        bytes(),
+        any::<(u32, u32)>(),
+        proptest::option::of(micros()),
+        proptest::option::of(rate_sample()),
+    )
+        .prop_map(|(acked, limited, flight, seqs, rtt, rate)| Event::Ack {
+            acked,
+            limited,
+            flight,
+            seqs,
+            rtt,
+            rate,
+        });
+    prop_oneof![
+        8 => ack,
+        1 => (signal(), bytes()).prop_map(|(s, n)| Event::Congestion(s, n)),
+        1 => Just(Event::Recovered),
+        1 => (bytes(), any::<bool>()).prop_map(|(n, first)| Event::Timeout(n, first)),
+        1 => Just(Event::Undo),
+        1 => (micros(), micros()).prop_map(|(idle, rto)| Event::Idle(idle, rto)),
+        1 => bytes().prop_map(Event::Disuse),
+        1 => algorithm().prop_map(Event::Change),
+    ]
+}
+
+struct Run {
+    cc: Congestion,
+    mss: u32,
+    now: Instant,
+    delivered: u32,
+}
+
+impl Run {
+    fn apply(&mut self, event: &Event) {
+        let (mss, now) = (self.mss, self.now);
+        match *event {
+            Event::Ack {
+                acked,
+                limited,
+                flight,
+                seqs,
+                rtt,
+                rate,
+            } => {
+                self.delivered = self.delivered.wrapping_add(acked);
+                let rtt = rtt.map(Duration::from_us);
+                self.cc.on_ack(&Ack {
+                    acked,
+                    mss,
+                    limited,
+                    flight,
+                    snd_una: SeqNumber(seqs.0),
+                    snd_nxt: SeqNumber(seqs.1),
+                    rtt,
+                    srtt: rtt.unwrap_or(Duration::ZERO),
+                    delivered: self.delivered,
+                    rate,
+                    now,
+                });
+            }
+            Event::Congestion(signal, flight) => self.cc.on_congestion(&Congested {
+                signal,
+                flight,
+                mss,
+                now,
+            }),
+            Event::Recovered => self.cc.on_recovered(mss, now),
+            Event::Timeout(flight, first) => self.cc.on_timeout(flight, mss, first, now),
+            Event::Undo => self.cc.on_undo(now),
+            Event::Idle(idle, rto) => {
+                self.cc
+                    .on_idle(Duration::from_us(idle), Duration::from_us(rto), mss);
+            }
+            Event::Disuse(used) => self.cc.on_disuse(used, mss),
+            Event::Change(algorithm) => self.cc.change(algorithm, mss),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn the_window_is_never_nothing_and_no_arithmetic_fails(
+        first in algorithm(),
+        mss in prop_oneof![1u32..=9000, Just(65_535)],
+        events in vec((event(), micros()), 0..200),
+    ) {
+        let mut run = Run {
+            cc: Congestion::new(first, mss),
+            mss,
+            now: Instant::from_us(1_000_000),
+            delivered: 0,
+        };
+        for (event, wait) in &events {
+            run.now = run.now + Duration::from_us(*wait);
+            run.apply(event);
+            prop_assert!(run.cc.window() > 0, "{event:?}");
+            pacing_rate(&run.cc, 1, Duration::from_us(*wait), Ratios::default());
+        }
+    }
+
+    /// Appropriate byte counting: neither splitting nor merging acknowledgments opens the window by
+    /// more than was acknowledged.
+    #[test]
+    fn the_window_grows_by_what_arrived_at_most(
+        algorithm in algorithm(),
+        reduced: bool,
+        acks in vec((0u32..100_000, 0u64..100_000), 1..100),
+    ) {
+        let mss = 1000;
+        let mut run = Run {
+            cc: Congestion::new(algorithm, mss),
+            mss,
+            now: Instant::from_us(1_000_000),
+            delivered: 0,
+        };
+        if reduced {
+            run.apply(&Event::Congestion(Signal::Loss, 10_000));
+            run.apply(&Event::Recovered);
+        }
+        for (acked, wait) in acks {
+            run.now = run.now + Duration::from_us(wait);
+            let before = run.cc.window();
+            run.apply(&Event::Ack {
+                acked,
+                limited: true,
+                flight: before,
+                seqs: (0, 1),
+                rtt: None,
+                rate: None,
+            });
+            // A segment more where credit was saved up before.
+            prop_assert!(run.cc.window() <= before + acked + mss);
+        }
+    }
+
+    #[test]
+    fn loss_never_opens_the_window(
+        algorithm in algorithm(),
+        events in vec((event(), 0u64..10_000_000), 0..50),
+        flight in bytes(),
+    ) {
+        let mut run = Run {
+            cc: Congestion::new(algorithm, 1000),
+            mss: 1000,
+            now: Instant::from_us(1_000_000),
+            delivered: 0,
+        };
+        for (event, wait) in &events {
+            run.now = run.now + Duration::from_us(*wait);
+            run.apply(event);
+        }
+        let before = run.cc.window();
+        run.apply(&Event::Congestion(Signal::Loss, flight));
+        // Two segments are the least that a reduction leaves.
+        prop_assert!(run.cc.window() <= before.max(2000));
+        run.apply(&Event::Timeout(flight, true));
+        prop_assert_eq!(run.cc.window(), 1000);
+    }
+
+    #[test]
+    fn a_mistaken_reduction_leaves_the_window_as_it_was(
+        algorithm in algorithm(),
+        events in vec((event(), 0u64..10_000_000), 0..50),
+        timeout: bool,
+    ) {
+        let mut run = Run {
+            cc: Congestion::new(algorithm, 1000),
+            mss: 1000,
+            now: Instant::from_us(1_000_000),
+            delivered: 0,
+        };
+        for (event, wait) in &events {
+            run.now = run.now + Duration::from_us(*wait);
+            run.apply(event);
+        }
+        run.apply(&Event::Recovered);
+        let before = (run.cc.window(), run.cc.ssthresh());
+        run.apply(&if timeout {
+            Event::Timeout(before.0, true)
+        } else {
+            Event::Congestion(Signal::Loss, before.0)
+        });
+        run.apply(&Event::Undo);
+        prop_assert!(run.cc.window() >= before.0);
+        prop_assert_eq!(run.cc.ssthresh(), before.1);
+    }
+}
+
+#[test]
+fn names_are_linuxs_and_lead_back() {
+    for (algorithm, name) in [
+        (Algorithm::Cubic, "cubic"),
+        (Algorithm::Reno, "reno"),
+        (Algorithm::Bbr, "bbr"),
+    ] {
+        assert_eq!(algorithm.name(), name);
+        assert_eq!(Algorithm::from_name(name.as_bytes()), Some(algorithm));
+    }
+}
+
+#[test]
+fn other_names_are_nobodys() {
+    for name in ["", "cub", "cubic ", "CUBIC", "dctcp", "bbr\0", "reno2"] {
+        assert_eq!(Algorithm::from_name(name.as_bytes()), None, "{name:?}");
+    }
+}
+
+#[test]
+fn cubic_is_the_default_as_in_linux() {
+    assert_eq!(Algorithm::default(), Algorithm::Cubic);
+}
+
+#[test]
+fn changing_the_control_keeps_the_window() {
+    for from in Algorithm::ALL {
+        for to in Algorithm::ALL {
+            let mut cc = Congestion::new(from, 1000);
+            cc.on_congestion(&Congested {
+                signal: Signal::Loss,
+                flight: 10_000,
+                mss: 1000,
+                now: Instant::default(),
+            });
+            let window = cc.window();
+            cc.change(to, 1000);
+            assert_eq!(cc.algorithm(), to);
+            assert_eq!(cc.window(), window, "{from:?} {to:?}");
+        }
+    }
+}
