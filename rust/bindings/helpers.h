@@ -34,12 +34,14 @@ struct ox_ipv4_sysctls {
 	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
+	int pacing_ss_ratio, pacing_ca_ratio;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
 	int rmem[3], wmem[3];
 	int somaxconn, port_lo, port_hi, unprivileged_port_start;
 	int default_ttl, nonlocal_bind;
+	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
 };
 
 /* Where an IPv4 segment goes that has no socket. */

@@ -235,6 +235,7 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {
 	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
+	const struct tcp_congestion_ops *ca;
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
@@ -251,6 +252,8 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(rfc1337, tcp_rfc1337);
 	READ_IPV4(tw_reuse_mode, tcp_tw_reuse);
 	READ_IPV4(max_syn_backlog, max_syn_backlog);
+	READ_IPV4(pacing_ss_ratio, tcp_pacing_ss_ratio);
+	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
 	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
 	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
@@ -279,6 +282,10 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
 	out->port_lo = range & 0xffff;
 	out->port_hi = range >> 16;
+	rcu_read_lock();
+	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
+	strscpy(out->congestion, ca->name, sizeof(out->congestion));
+	rcu_read_unlock();
 }
 
 struct net *ox_seq_net(const struct seq_file *m)

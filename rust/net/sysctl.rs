@@ -60,6 +60,10 @@ pub struct Ipv4Sysctls {
     pub max_syn_backlog: u32,
     /// `tcp_max_tw_buckets`.
     pub max_tw_buckets: u32,
+    /// `tcp_pacing_ss_ratio`, percent.
+    pub pacing_ss_ratio: u16,
+    /// `tcp_pacing_ca_ratio`, percent.
+    pub pacing_ca_ratio: u16,
     /// `tcp_slow_start_after_idle`.
     pub slow_start_after_idle: bool,
     /// `tcp_moderate_rcvbuf`.
@@ -92,6 +96,8 @@ pub struct Ipv4Sysctls {
     pub default_ttl: u8,
     /// `ip_nonlocal_bind`.
     pub nonlocal_bind: bool,
+    /// `tcp_congestion_control`, filled up with NUL.
+    pub congestion: [u8; 16],
 }
 
 fn small(value: i32) -> u8 {
@@ -126,6 +132,8 @@ impl Ipv4Sysctls {
             tw_reuse: small(raw.tw_reuse_mode),
             max_syn_backlog: raw.max_syn_backlog.max(0).unsigned_abs(),
             max_tw_buckets: raw.max_tw_buckets.max(0).unsigned_abs(),
+            pacing_ss_ratio: port(raw.pacing_ss_ratio),
+            pacing_ca_ratio: port(raw.pacing_ca_ratio),
             slow_start_after_idle: raw.slow_start_after_idle != 0,
             moderate_rcvbuf: raw.moderate_rcvbuf != 0,
             adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
@@ -142,6 +150,7 @@ impl Ipv4Sysctls {
             unprivileged_port_start: port(raw.unprivileged_port_start),
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
+            congestion: raw.congestion,
         }
     }
 }

@@ -7,7 +7,6 @@
 
 use super::info::tcp_info;
 use super::namespace::Net;
-use super::options::CONGESTION;
 use super::sock_state::Conn;
 use super::{now, Oxtcp};
 use crate::net::{addr, Entry, EntryTimer, FourTuple, Sock};
@@ -171,7 +170,7 @@ fn socket(sock: &Sock<Oxtcp>, next: u64, emit: &mut Emit<'_>) -> bool {
         retransmits: 0,
         sock: Some(sock),
         info: Some(&info),
-        congestion: Some(CONGESTION),
+        congestion: Some(locked.congestion().name()),
     };
     match &locked.conn {
         Conn::Closed => return true,

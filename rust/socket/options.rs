@@ -8,6 +8,7 @@ use super::sock_state::{Conn, SockState};
 use super::{now, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
+use crate::tcp::congestion::Algorithm;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use kernel::prelude::*;
@@ -27,9 +28,6 @@ const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
 const TCP_USER_TIMEOUT: i32 = 18;
 
-/// The one congestion control there is, under Linux's name for it.
-pub(super) const CONGESTION: &str = "reno";
-
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
 const CA_NAME_MAX: usize = 16;
 
@@ -42,7 +40,7 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
         return Err(ENOPROTOOPT);
     }
     if name == TCP_CONGESTION {
-        return set_congestion(&value);
+        return set_congestion(sock, &value);
     }
     let value = value.int()?;
     let mut locked = sock.lock();
@@ -107,19 +105,28 @@ fn in_range(value: i32, min: i32, max: i32) -> Result<i32> {
     }
 }
 
-fn set_congestion(value: &OptValue) -> Result {
-    let mut name = [0; CA_NAME_MAX];
-    let len = value.bytes(&mut name)?;
-    if len == 0 {
+/// `TCP_CONGESTION`: an open connection goes on with the other control's window.
+fn set_congestion(sock: &Sock<Oxtcp>, value: &OptValue) -> Result {
+    if value.is_empty() {
         return Err(EINVAL);
     }
-    let name = name.get(..len).unwrap_or(&name);
-    let name = name.split(|b| *b == 0).next().unwrap_or(name);
-    if name == CONGESTION.as_bytes() {
-        Ok(())
-    } else {
-        Err(ENOENT)
+    // As in Linux the last byte is always the NUL's: what is longer is cut.
+    let mut name = [0; CA_NAME_MAX - 1];
+    value.bytes(&mut name)?;
+    let algorithm = Algorithm::from_name(until_nul(&name)).ok_or(ENOENT)?;
+    let mut locked = sock.lock();
+    locked.chosen.congestion = Some(algorithm);
+    locked.config.congestion = algorithm;
+    if let Conn::Open(tcb) = &mut locked.conn {
+        tcb.set_congestion(algorithm);
+        flush(&mut locked);
     }
+    Ok(())
+}
+
+/// `bytes` up to the first NUL.
+pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
 /// `SO_KEEPALIVE` was set.
@@ -172,9 +179,10 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             return out.tcp_info(&info);
         }
         TCP_CONGESTION => {
+            let algorithm = locked.congestion();
             drop(locked);
             let mut name = [0; CA_NAME_MAX];
-            for (to, from) in name.iter_mut().zip(CONGESTION.bytes()) {
+            for (to, from) in name.iter_mut().zip(algorithm.name().bytes()) {
                 *to = from;
             }
             return out.bytes(&name);

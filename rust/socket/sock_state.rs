@@ -5,10 +5,13 @@
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::now;
+use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
+use crate::tcp::congestion::pacing::Ratios;
+use crate::tcp::congestion::Algorithm;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use crate::tcp::Tcb;
@@ -52,6 +55,8 @@ pub struct Chosen {
     pub keepcnt: Option<u8>,
     /// `TCP_MAXSEG`, bytes.
     pub maxseg: Option<u16>,
+    /// `TCP_CONGESTION`.
+    pub congestion: Option<Algorithm>,
 }
 
 /// The state of a socket.
@@ -95,6 +100,14 @@ impl SockState {
         }
     }
 
+    /// The congestion control of the connection, or of the one to come.
+    pub(super) fn congestion(&self) -> Algorithm {
+        match &self.conn {
+            Conn::Open(tcb) if tcb.state().is_synchronized() => tcb.congestion().algorithm(),
+            _ => self.config.congestion,
+        }
+    }
+
     /// Takes the namespace's settings as they are now; what the user chose stays.
     pub(super) fn read_settings(&mut self, net: &Net) {
         let ipv4 = net.ipv4();
@@ -127,6 +140,14 @@ impl SockState {
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,
             window_scale: window_scale as u8,
+            congestion: chosen
+                .congestion
+                .or_else(|| Algorithm::from_name(until_nul(&ipv4.congestion)))
+                .unwrap_or_default(),
+            pacing: Ratios {
+                slow_start: ipv4.pacing_ss_ratio,
+                avoidance: ipv4.pacing_ca_ratio,
+            },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
             ..self.config
