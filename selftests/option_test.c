@@ -180,3 +180,99 @@ TEST_F(option, listener_and_accepted_socket_are_set_apart)
 	set_option(listener, IPPROTO_TCP, TCP_NODELAY, 1);
 	EXPECT_EQ(0, get_option(fd, IPPROTO_TCP, TCP_NODELAY));
 }
+
+static const char *congestion(int fd)
+{
+	static char name[17];
+	socklen_t len = 16;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len))
+		return "none";
+	name[len] = '\0';
+	return name;
+}
+
+static int set_congestion(int fd, const char *name)
+{
+	return setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, strlen(name)) ? errno : 0;
+}
+
+TEST_F(option, congestion_control_reads_back_as_set)
+{
+	static const char *const names[] = { "bbr", "reno", "cubic" };
+	int fd = own_socket(0);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(0, set_congestion(fd, names[i]));
+		EXPECT_STREQ(names[i], congestion(fd));
+	}
+}
+
+TEST_F(option, congestion_control_follows_tcp_congestion_control)
+{
+	set_sysctl("net/ipv4/tcp_congestion_control", "reno");
+	EXPECT_STREQ("reno", congestion(own_socket(0)));
+	set_sysctl("net/ipv4/tcp_congestion_control", "bbr");
+	EXPECT_STREQ("bbr", congestion(own_socket(0)));
+	set_sysctl("net/ipv4/tcp_congestion_control", "cubic");
+	EXPECT_STREQ("cubic", congestion(own_socket(0)));
+}
+
+TEST_F(option, congestion_control_that_there_is_not_is_ENOENT)
+{
+	int fd = own_socket(0);
+
+	EXPECT_EQ(0, set_congestion(fd, "reno"));
+	EXPECT_EQ(ENOENT, set_congestion(fd, "nonesuch"));
+	EXPECT_EQ(ENOENT, set_congestion(fd, "cubicle"));
+	EXPECT_EQ(ENOENT, set_congestion(fd, "cub"));
+	EXPECT_EQ(ENOENT, set_congestion(fd, "a name that is far too long"));
+	EXPECT_STREQ("reno", congestion(fd));
+}
+
+TEST_F(option, congestion_control_without_a_name_is_EINVAL)
+{
+	int fd = own_socket(0);
+
+	EXPECT_EQ(-1, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "", 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, (void *)8, 5));
+	EXPECT_EQ(EFAULT, errno);
+}
+
+TEST_F(option, congestion_controls_name_is_cut_to_the_room)
+{
+	char name[4] = "????";
+	socklen_t len = 2;
+	int fd = own_socket(0);
+
+	EXPECT_EQ(0, set_congestion(fd, "reno"));
+	EXPECT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+	EXPECT_EQ(2, len);
+	EXPECT_EQ(0, memcmp(name, "re??", 4));
+}
+
+TEST_F(option, congestion_control_is_inherited_and_changes_while_text_flows)
+{
+	static const char *const names[] = { "bbr", "cubic", "reno", "bbr" };
+	int listener = own_listen("127.0.0.1", 1), client = own_socket(0), fd;
+	char text[1000] = {};
+	size_t i, n;
+
+	EXPECT_EQ(0, set_congestion(listener, "reno"));
+	EXPECT_EQ(0, connect_to(client, "127.0.0.1", local_port(listener)));
+	fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, fd);
+	EXPECT_STREQ("reno", congestion(fd));
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(0, set_congestion(fd, names[i]));
+		EXPECT_STREQ(names[i], congestion(fd));
+		for (n = 0; n < 20; n++) {
+			EXPECT_EQ((ssize_t)sizeof(text), send(fd, text, sizeof(text), 0));
+			EXPECT_EQ((ssize_t)sizeof(text),
+				  recv(client, text, sizeof(text), MSG_WAITALL));
+		}
+	}
+	EXPECT_STREQ("reno", congestion(listener));
+}
