@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where a row's instructions go.
+
+perf is of no use in the virtual machine (TCG has no counters), and sampling by a
+timer is coarse. QEMU's translator can count instead: the plugin (plugin/count.c) adds
+up how often each block of code ran between the benchmark's marks, exactly, and what
+it yields are instructions, the unit of the table.
+"""
+
+import os
+
+import symbols
+import vm
+
+
+def counted(samples, sides, names):
+    """Instructions a unit of each function, the median-like middle left to the sum of all."""
+    total, units = {}, 0
+    for sample in samples:
+        if sample.sides != sides:
+            continue
+        units += sample.units
+        for address, count in sample.where.items():
+            key = names.at(address)
+            total[key] = total.get(key, 0) + count
+    return {key: count / units for key, count in total.items()} if units else {}
+
+
+def groups(functions, names):
+    """The same by group."""
+    found = dict.fromkeys(symbols.GROUPS, 0.0)
+    for (name, module), count in functions.items():
+        found[names.group(name, module)] += count
+    return found
+
+
+def split(lines):
+    """The module's symbols out of a run's lines."""
+    return [line for line in lines if line.endswith("[oxtcp]")]
+
+
+def names_for(lines):
+    """Functions of the kernel that ran, and of the module as it was loaded."""
+    cache = os.environ.get("OXTCP_CACHE") or os.path.expanduser("~/.cache/oxtcp")
+    return symbols.Symbols(os.path.realpath(f"{cache}/kernel"), split(lines))
+
+
+KALLSYMS = "grep '\\[oxtcp\\]' /proc/kallsyms"
+
+
+def show(samples, names, top=45):
+    """Both sides, by group and by function."""
+    found = {sides: counted(samples, sides, names) for sides in ("oxtcp", "inet")}
+    by_group = {sides: groups(found[sides], names) for sides in found}
+    unit = samples[0].unit
+    print(f"{samples[0].row}: instructions for one {unit}")
+    print(f"{'group':20} {'oxtcp':>9} {'AF_INET':>9}")
+    for group in symbols.GROUPS:
+        print(f"{group:20} {by_group['oxtcp'][group]:9.1f} {by_group['inet'][group]:9.1f}")
+    print(f"{'all':20} {sum(by_group['oxtcp'].values()):9.1f} {sum(by_group['inet'].values()):9.1f}")
+    for sides, title in (("oxtcp", "oxtcp"), ("inet", "AF_INET")):
+        print(f"\n{title}, by function")
+        ranked = sorted(found[sides].items(), key=lambda item: -item[1])
+        for (name, module), count in ranked[:top]:
+            where = f" [{module}]" if module else ""
+            print(f"{count:9.1f}  {names.group(name, module):17} {name[:110]}{where}")
+    return by_group
+
+
+def main(row):
+    """`row` as the table's file names it, such as lo/request-response."""
+    road, _, what = row.partition("/")
+    options, plan = [], f"bench rows {road} 3 50 pure {what}"
+    if road in ("e1000e", "virtio"):
+        options = ["--nic", road]
+        plan = f"bench rows nic 3 50 pure {what}"
+    elif road == "tun":
+        plan = "bench flood 3"
+    lines, counts = vm.boot(f"{KALLSYMS}\n{plan}", options, plugin=True)
+    show(vm.samples(lines, counts), names_for(lines))
