@@ -57,7 +57,7 @@ bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.sv
 bench-netem: module bench-tools ## goodput of both over roads that lose packets
 	@tools/bench/run netem
 bench-profile: module bench-tools ## where the instructions go (ROW=veth/stream-64k)
-	@tools/bench/run profile '$(ROW)'
+	@tools/bench/run profile $(ROW)
 bench-tools: setup
 	@$(MAKE) --no-print-directory -C tools/bench
 

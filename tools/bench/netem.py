@@ -18,7 +18,7 @@ SHARE_ROUNDS = 2
 def amount(rtt, loss):
     """Bytes that take Reno some seconds at this loss, by its response function (RFC 9438, 5.1.1)."""
     rate = min(RATE, 1.22 * MSS * 8 / (rtt / 1e3 * math.sqrt(loss / 100)))
-    return int(min(max(rate, 512 * 1024), 8 << 20))
+    return int(min(max(2 * rate, 1 << 20), 8 << 20))
 
 
 def goodput(lines):
@@ -82,7 +82,7 @@ def main(rounds):
     cells = show_goodput(found, wrong)
     lines, _ = vm.boot("\n".join(f"bench share {rtt} 1 {SHARE_ROUNDS}" for rtt in RTT), timeout=900)
     split = shares(lines)
-    print("\nOne flow of each through 100 Mbit/s for 30 s: oxtcp's share, Jain's index")
+    print("\nOne flow of each through 100 Mbit/s for 15 s: oxtcp's share, Jain's index")
     for rtt, got in split.items():
         print(f"{rtt:6g} ms  " + "  ".join(f"{ours:.2f} {jain:.2f}" for ours, jain in got))
     with open(f"{vm.TOP}/bench-netem.json", "w", encoding="utf-8") as file:

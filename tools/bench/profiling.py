@@ -14,22 +14,24 @@ import vm
 
 
 def counted(samples, sides, names):
-    """Instructions a unit of each function, the median-like middle left to the sum of all."""
+    """{function: [instructions, calls]} for a unit."""
     total, units = {}, 0
     for sample in samples:
         if sample.sides != sides:
             continue
         units += sample.units
-        for address, count in sample.where.items():
-            key = names.at(address)
-            total[key] = total.get(key, 0) + count
-    return {key: count / units for key, count in total.items()} if units else {}
+        for address, (count, times) in sample.where.items():
+            key, starts = names.at(address)
+            entry = total.setdefault(key, [0, 0])
+            entry[0] += count
+            entry[1] += times if starts else 0
+    return {key: [n / units for n in entry] for key, entry in total.items()}
 
 
 def groups(functions, names):
     """The same by group."""
     found = dict.fromkeys(symbols.GROUPS, 0.0)
-    for (name, module), count in functions.items():
+    for (name, module), (count, _) in functions.items():
         found[names.group(name, module)] += count
     return found
 
@@ -59,22 +61,27 @@ def show(samples, names, top=45):
         print(f"{group:20} {by_group['oxtcp'][group]:9.1f} {by_group['inet'][group]:9.1f}")
     print(f"{'all':20} {sum(by_group['oxtcp'].values()):9.1f} {sum(by_group['inet'].values()):9.1f}")
     for sides, title in (("oxtcp", "oxtcp"), ("inet", "AF_INET")):
-        print(f"\n{title}, by function")
-        ranked = sorted(found[sides].items(), key=lambda item: -item[1])
-        for (name, module), count in ranked[:top]:
+        print(f"\n{title}, by function: instructions, calls")
+        ranked = sorted(found[sides].items(), key=lambda item: -item[1][0])
+        for (name, module), (count, calls) in ranked[:top]:
             where = f" [{module}]" if module else ""
-            print(f"{count:9.1f}  {names.group(name, module):17} {name[:110]}{where}")
+            print(f"{count:9.1f} {calls:7.2f}  {names.group(name, module):17} {name[:100]}{where}")
     return by_group
 
 
-def main(row):
-    """`row` as the table's file names it, such as lo/request-response."""
-    road, _, what = row.partition("/")
-    options, plan = [], f"bench rows {road} 3 50 pure {what}"
+def main(rows):
+    """`rows` as bench.json names them, such as lo/request-response; of one road."""
+    road = rows[0].partition("/")[0]
+    options, plan = [], "bench flood 3"
+    if road != "tun":
+        what = " ".join(row.partition("/")[2] for row in rows)
+        plan = f"bench rows {road if road in ('lo', 'veth') else 'nic'} 3 50 pure {what}"
     if road in ("e1000e", "virtio"):
         options = ["--nic", road]
-        plan = f"bench rows nic 3 50 pure {what}"
-    elif road == "tun":
-        plan = "bench flood 3"
     lines, counts = vm.boot(f"{KALLSYMS}\n{plan}", options, plugin=True)
-    show(vm.samples(lines, counts), names_for(lines))
+    names = names_for(lines)
+    samples = vm.samples(lines, counts)
+    for row in dict.fromkeys(sample.row for sample in samples):
+        show([sample for sample in samples if sample.row == row], names)
+        print()
+    return 0

@@ -15,6 +15,7 @@ NAMES = [
     ("wake-up", r"wake|wait_woken|poll_freewait|sk_wait_data|sock_def_readable|prepare_to_wait|"
                 r"finish_wait|__schedule|^schedule"),
     ("memory", r"kmem_cache|kmalloc|kfree|slab|clear_page|page_frag|get_page|put_page|folio"),
+    ("TCP", r"^_*tcp_|siphash"),
     ("skb", r"skb|page_frag"),
     ("IP and netfilter", r"^ip_|^nf_|^inet_rtm|^fib|dst_|neigh|^icmp|^arp"),
     ("syscalls", r"entry_SYSCALL|do_syscall|syscall|__fdget|fget|fput|import_.*iov|"
@@ -61,14 +62,14 @@ class Symbols:
         self.pretty = demangled({s[1] for s in found if s[1].startswith("_R")})
 
     def at(self, address):
-        """(name, module) of the function at an address."""
+        """(name, module) of the function at an address, and whether it starts there."""
         if not address >> 63:
-            return "(user)", ""
+            return ("(user)", ""), False
         i = bisect.bisect_right(self.starts, address) - 1
         if i < 0:
-            return hex(address), ""
-        _, name, module = self.found[i]
-        return self.pretty.get(name, name), module
+            return (hex(address), ""), False
+        start, name, module = self.found[i]
+        return (self.pretty.get(name, name), module), start == address
 
     def group(self, name, module):
         """What a function is about."""

@@ -19,7 +19,7 @@ class Sample:
         self.row, self.sides = words[0], words[1]
         self.value, self.units, self.unit = int(words[2]), int(words[3]), words[4]
         self.user = self.kernel = None
-        self.where = {}  # address: instructions
+        self.where = {}  # address of a piece of code: (instructions, times it was entered)
 
     def each(self):
         """What one unit costs."""
@@ -60,7 +60,7 @@ def boot(script, options=(), counted=True, plugin=False, timeout=280):
 
 
 def read_counts(path):
-    """The plugin's file: (user, kernel, {address: instructions}) of each sample."""
+    """The plugin's file: (user, kernel, {address: (instructions, times)}) of each sample."""
     counts = []
     with open(path, encoding="ascii") as file:
         for line in file:
@@ -68,9 +68,10 @@ def read_counts(path):
             if words[0] == "sample":
                 counts.append((int(words[1]), int(words[2]), {}))
             else:
-                address, count = int(words[0], 16), int(words[1])
+                address = int(words[0], 16)
                 where = counts[-1][2]
-                where[address] = where.get(address, 0) + count
+                before = where.get(address, (0, 0))
+                where[address] = (before[0] + int(words[1]), before[1] + int(words[2]))
     return counts
 
 

@@ -160,7 +160,7 @@ int main_share(int argc, char **argv)
 		/* Who starts first takes turns. */
 		for (j = 0; j < 2 * each; j++)
 			sides[j] = &all_sides[(i + j) % 2];
-		run(sides, 2 * each, 10, 30, bytes);
+		run(sides, 2 * each, 5, 15, bytes);
 		printf("share %s", argv[0]);
 		for (j = 0; j < 2 * each; j++)
 			printf(" %s %llu", sides[j]->name, (unsigned long long)bytes[j]);

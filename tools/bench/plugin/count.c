@@ -6,7 +6,7 @@
  * -plugin count.so,out=FILE
  *
  * FILE gets for each sample a line `sample USER KERNEL`, then for each piece of
- * code that ran in it a line `ADDRESS COUNT`.
+ * code that ran in it a line `ADDRESS INSTRUCTIONS TIMES`.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -107,7 +107,8 @@ static void end(unsigned int vcpu, void *data)
 	for (i = 0; i < blocks; i++) {
 		b = nth(i);
 		if (b->counted)
-			fprintf(out, "%" PRIx64 " %" PRIu64 "\n", b->address, b->counted);
+			fprintf(out, "%" PRIx64 " %" PRIu64 " %" PRIu64 "\n", b->address,
+				b->counted, b->counted / b->instructions);
 		b->counted = 0;
 	}
 	fflush(out);
