@@ -12,6 +12,7 @@ import vm
 BASELINE = f"{vm.HERE}/baseline.json"
 # How much above the checked-in ratio is too much.
 TOLERANCE = 0.03
+BOOTS = 3
 
 
 def measure():
@@ -22,9 +23,12 @@ def measure():
 
 
 def update():
-    """Takes today's ratios as those to keep."""
+    """Takes today's ratios as those to keep: the largest of some boots, whose secrets of hash
+    tables and port searches differ."""
+    boots = [measure() for _ in range(BOOTS)]
+    worst = {row: round(max(boot[row] for boot in boots), 4) for row in boots[0]}
     with open(BASELINE, "w", encoding="utf-8") as file:
-        json.dump({row: round(ratio, 4) for row, ratio in measure().items()}, file, indent=1)
+        json.dump(worst, file, indent=1)
         file.write("\n")
     return 0
 
