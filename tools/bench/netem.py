@@ -16,7 +16,7 @@ SHARE_ROUNDS = 2
 
 
 def amount(rtt, loss):
-    """Bytes that take Reno some seconds at this loss, by its response function (RFC 9438, 5.1.1)."""
+    """Bytes that take Reno some seconds at this loss (RFC 9438, 5.1.1)."""
     rate = min(RATE, 1.22 * MSS * 8 / (rtt / 1e3 * math.sqrt(loss / 100)))
     return int(min(max(2 * rate, 1 << 20), 8 << 20))
 
@@ -53,7 +53,7 @@ def shares(lines):
 
 def show_goodput(found, wrong):
     """The table; its cells for a file."""
-    print("Goodput in Mbit/s, median (least .. most); veth and netem, 100 Mbit/s, each segment a packet")
+    print("Goodput in Mbit/s, median (least .. most); veth with netem, 100 Mbit/s, no offloads")
     print(f"{'RTT ms':>6} {'loss %':>6} {'oxtcp':>27} {'AF_INET, CUBIC':>27} {'ratio':>6} SHA-256")
     cells = []
     for cell, rates in found.items():

@@ -59,7 +59,8 @@ def show(samples, names, top=45):
     print(f"{'group':20} {'oxtcp':>9} {'AF_INET':>9}")
     for group in symbols.GROUPS:
         print(f"{group:20} {by_group['oxtcp'][group]:9.1f} {by_group['inet'][group]:9.1f}")
-    print(f"{'all':20} {sum(by_group['oxtcp'].values()):9.1f} {sum(by_group['inet'].values()):9.1f}")
+    ours, theirs = (sum(by_group[sides].values()) for sides in ("oxtcp", "inet"))
+    print(f"{'all':20} {ours:9.1f} {theirs:9.1f}")
     for sides, title in (("oxtcp", "oxtcp"), ("inet", "AF_INET")):
         print(f"\n{title}, by function: instructions, calls")
         ranked = sorted(found[sides].items(), key=lambda item: -item[1][0])

@@ -56,7 +56,8 @@ def number(value):
 def table(found):
     """The lines as text."""
     text = [
-        f"{'':50} {'oxtcp':>9} {'AF_INET':>9} {'ratio':>6} {'least..most':>13} {'must':>5} {'aim':>5}",
+        f"{'':50} {'oxtcp':>9} {'AF_INET':>9} {'ratio':>6}"
+        f" {'least..most':>13} {'must':>5} {'aim':>5}",
     ]
     for line in found:
         goal = line.goal
@@ -81,7 +82,8 @@ def mixed_table(found):
         text.append(f"{line.goal.label:50} " + " ".join(f"{v:17.3f}" for v in shown))
     if not text:
         return ""
-    head = f"{'One end each, to the mean of the two families':50} {'oxtcp connects':>17} {'oxtcp serves':>17}"
+    title = "One end each, to the mean of the two families"
+    head = f"{title:50} {'oxtcp connects':>17} {'oxtcp serves':>17}"
     return "\n".join([head] + text)
 
 

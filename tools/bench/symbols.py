@@ -45,9 +45,10 @@ class Symbols:
     """Functions of the kernel and, from the lines of /proc/kallsyms, of the module."""
 
     def __init__(self, kernel, kallsyms):
-        nm = subprocess.run(["nm", f"{kernel}/vmlinux"], stdout=subprocess.PIPE, text=True, check=True)
+        command = ["nm", f"{kernel}/vmlinux"]
+        nm = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
         found = []
-        for line in nm.stdout.splitlines():
+        for line in nm.splitlines():
             words = line.split()
             if len(words) == 3 and words[1] in "tTwW":
                 found.append((int(words[0], 16), words[2], ""))

@@ -18,7 +18,8 @@ FLOWS = (2, 8)
 ABOUT = r"""
 echo "text kernel $(uname -r) $(uname -v)"
 offloads() {
-	echo "text offloads of $1:" $(ethtool -k $1 | sed -nE 's/^(tx-checksumming|rx-checksumming|scatter-gather|tcp-segmentation-offload|generic-segmentation-offload|generic-receive-offload): (on|off).*/\1 \2,/p')
+	wanted='([rt]x-checksumming|scatter-gather|[a-z]+-(segmentation|receive)-offload)'
+	echo "text offloads of $1:" $(ethtool -k $1 | sed -nE "s/^$wanted: (on|off).*/\1 \3,/p")
 }
 """
 PRESENCE = """
@@ -155,7 +156,8 @@ def facts(texts):
 
 def show(results, found, told):
     """Prints it all."""
-    print("oxtcp beside AF_INET: instructions for one transaction, connection, SYN or KiB; memory in bytes")
+    print("oxtcp beside AF_INET: instructions for one transaction, connection, SYN or KiB;"
+          " memory in bytes")
     for name, value in told.items():
         for line in value if isinstance(value, list) else [f"{name} {value}"]:
             print(f"  {line}")
