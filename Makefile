@@ -7,6 +7,10 @@ KDIR ?=
 DEBUG ?=
 # More words for the demo, such as --fast
 DEMO ?=
+# quick: a part of the benchmark
+BENCH ?=
+# The row of the benchmark to look into, as bench.json calls it
+ROW ?= lo/request-response
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -37,17 +41,25 @@ demo: module tools ## watch a connection, from socket() to CLOSED
 
 # The parts of `make test`, each for itself too. With DEBUG=1, those in the VM
 # on the debug kernel.
-test: all ## every test (DEBUG=1: those in the VM, on the debug kernel)
-	@$(vm)/test $(test-args) $(if $(DEBUG),,host) kunit vm
+test: all $(if $(DEBUG),,bench-tools) ## every test (DEBUG=1: those in the VM, on the debug kernel)
+	@$(vm)/test $(test-args) $(if $(DEBUG),,host) kunit vm $(if $(DEBUG),,bench)
 test-host: setup ## tests on this machine
 	@$(vm)/test host
 test-kunit: module ## the module's tests of itself
 	@$(vm)/test $(test-args) kunit
 test-vm: all ## the socket tests in the VM
 	@$(vm)/test $(test-args) vm
+test-bench: module bench-tools ## that nothing costs more instructions than it did
+	@$(vm)/test bench
 
-bench: ## oxtcp beside AF_INET
-	@echo 'bench: there is no benchmark yet' >&2; exit 2
+bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
+	@tools/bench/run table $(BENCH)
+bench-netem: module bench-tools ## goodput of both over roads that lose packets
+	@tools/bench/run netem
+bench-profile: module bench-tools ## where the instructions go (ROW=veth/stream-64k)
+	@tools/bench/run profile $(ROW)
+bench-tools: setup
+	@$(MAKE) --no-print-directory -C tools/bench
 
 check: ## format and lints
 	@$(vm)/check
@@ -59,7 +71,9 @@ rust-project.json compile_commands.json: FORCE ## for editors (rust-analyzer, cl
 clean: ## all that was built here; the cache stays
 	rm -rf build oxtcp.ko rust-project.json compile_commands.json
 	rm -rf rust/target tools/target
+	rm -f bench.json bench-netem.json bench.svg
 	@$(MAKE) --no-print-directory -C selftests clean
+	@$(MAKE) --no-print-directory -C tools/bench clean
 
 help: ## this
 	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
@@ -68,4 +82,4 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	bench check clean help FORCE
+	test-bench bench bench-netem bench-profile bench-tools check clean help FORCE

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a transaction costs with many connections open. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+#define PORT 20000
+#define LISTENERS 128
+#define FEW 100
+#define TIMES 2000
+
+static int listener[LISTENERS], *client, *server;
+
+static void transaction(int k)
+{
+	char byte = 0;
+
+	write_all(client[k], &byte, 1);
+	read_all(server[k], &byte, 1);
+	write_all(server[k], &byte, 1);
+	read_all(client[k], &byte, 1);
+}
+
+static void transactions(const struct sides *s, int among, const char *row)
+{
+	uint32_t x = 12345;
+	int i;
+
+	count_start();
+	for (i = 0; i < TIMES; i++) {
+		x = x * 1664525 + 1013904223;
+		transaction((uint64_t)x * among >> 32);
+	}
+	count_stop();
+	count_end(row, s->name, TIMES, "transaction");
+}
+
+static void several(const struct sides *s, int among, const char *row)
+{
+	int i;
+
+	/* A connection's first transactions are dearer: each side acknowledges at once. */
+	for (i = 0; i < 2 * among; i++)
+		transaction(i % among);
+	for (i = 0; i < 5; i++)
+		transactions(s, among, row);
+}
+
+int main_scale(int argc, char **argv)
+{
+	int n, i, k;
+
+	if (argc != 1)
+		die("CONNECTIONS");
+	n = atoi(argv[0]);
+	client = calloc(n, sizeof(*client));
+	server = calloc(n, sizeof(*server));
+	raise_limits(2 * n + 1000);
+	road_make(ROAD_LO);
+	for (k = 0; k < SIDES_PURE; k++) {
+		for (i = 0; i < LISTENERS; i++)
+			listener[i] = serve(&all_sides[k], PORT + i, 64);
+		for (i = 0; i < n; i++) {
+			client[i] = call(&all_sides[k], PORT + i % LISTENERS);
+			server[i] = answer(listener[i % LISTENERS]);
+			no_delay(client[i]);
+			no_delay(server[i]);
+			if (i == FEW - 1)
+				several(&all_sides[k], FEW, "scale/few-connections");
+		}
+		several(&all_sides[k], n, "scale/many-connections");
+		for (i = 0; i < n; i++) {
+			close_reset(client[i]);
+			close(server[i]);
+		}
+		for (i = 0; i < LISTENERS; i++)
+			close(listener[i]);
+		settle(2);
+	}
+	return 0;
+}
