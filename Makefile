@@ -7,6 +7,8 @@ KDIR ?=
 DEBUG ?=
 # More words for the demo, such as --fast
 DEMO ?=
+# More words for tools/fuzz
+FUZZ ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -46,6 +48,12 @@ test-kunit: module ## the module's tests of itself
 test-vm: all ## the socket tests in the VM
 	@$(vm)/test $(test-args) vm
 
+# More of the core's proof than `make test` has time for.
+coverage: ## lines of the core that the host's tests run; fails below 95 %
+	@tools/coverage
+fuzz: ## fuzz the core, ten minutes for each target (FUZZ='--time 60 pair')
+	@tools/fuzz $(FUZZ)
+
 bench: ## oxtcp beside AF_INET
 	@echo 'bench: there is no benchmark yet' >&2; exit 2
 
@@ -68,4 +76,4 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	bench check clean help FORCE
+	coverage fuzz bench check clean help FORCE
