@@ -53,6 +53,10 @@ coverage: ## lines of the core that the host's tests run; fails below 95 %
 	@tools/coverage
 fuzz: ## fuzz the core, ten minutes for each target (FUZZ='--time 60 pair')
 	@tools/fuzz $(FUZZ)
+requirements: ## docs/requirements.md, and whether what it names is there
+	@tools/requirements
+miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
+	@tools/miri
 
 bench: ## oxtcp beside AF_INET
 	@echo 'bench: there is no benchmark yet' >&2; exit 2
@@ -76,4 +80,4 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	coverage fuzz bench check clean help FORCE
+	coverage fuzz requirements miri bench check clean help FORCE
