@@ -93,5 +93,5 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench bench bench-netem bench-profile bench-tools check clean help FORCE
-	coverage fuzz requirements miri bench check clean help FORCE
+	test-bench bench bench-netem bench-profile bench-tools coverage fuzz requirements miri \
+	check clean help FORCE
