@@ -207,7 +207,7 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
-u32 ox_sk_gso_max(const struct sock *sk);
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 
 /* routes */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,

@@ -12,6 +12,24 @@
 #include "helpers.h"
 
 /* The socket's route, looked up when there is none that holds. */
+/*
+ * What the device of the route can do. As for AF_INET's TCP segmentation may be
+ * left to the last moment also where the device cannot do it: sk_setup_caps()
+ * allows that only to AF_INET.
+ */
+static void ox_setup_caps(struct sock *sk, struct dst_entry *dst)
+{
+	const struct net_device *dev = dst->dev;
+
+	sk_setup_caps(sk, dst);
+	if (sk_can_gso(sk) || sk->sk_gso_disabled || dst->header_len)
+		return;
+	sk->sk_route_caps |= NETIF_F_GSO | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
+			     NETIF_F_HW_CSUM;
+	sk->sk_gso_max_size = READ_ONCE(dev->gso_ipv4_max_size);
+	sk->sk_gso_max_segs = max_t(u32, READ_ONCE(dev->gso_max_segs), 1);
+}
+
 static struct dst_entry *ox_sk_dst(struct sock *sk)
 {
 	struct inet_sock *inet = inet_sk(sk);
@@ -25,7 +43,7 @@ static struct dst_entry *ox_sk_dst(struct sock *sk)
 	rt = ip_route_output_flow(sock_net(sk), fl4, sk);
 	if (IS_ERR(rt))
 		return NULL;
-	sk_setup_caps(sk, &rt->dst);
+	ox_setup_caps(sk, &rt->dst);
 	return &rt->dst;
 }
 
@@ -78,12 +96,15 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	return err > 0 ? net_xmit_errno(err) : err;
 }
 
-u32 ox_sk_gso_max(const struct sock *sk)
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 {
+	u32 size;
+
 	if (!sk_can_gso(sk))
 		return 0;
-	return min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
+	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
 	       (MAX_TCP_HEADER + 1);
+	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
 /*
@@ -121,7 +142,7 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
 
 	inet_sk_init_flowi4(inet, &inet->cork.fl.u.ip4);
 	sk_set_txhash(sk);
-	sk_setup_caps(sk, dst);
+	ox_setup_caps(sk, dst);
 }
 
 u32 ox_sk_path_mtu(struct sock *sk)

@@ -472,9 +472,9 @@ impl<'a, F: Family> Locked<'a, F> {
 
     /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut
     /// into segments below us.
-    pub fn max_gso_bytes(&self) -> u32 {
+    pub fn max_gso_bytes(&self, mss: u16) -> u32 {
         // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_gso_max(self.sk()) }
+        unsafe { b::ox_sk_gso_max(self.sk(), mss.into()) }
     }
 }
 

@@ -19,9 +19,12 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
     let tuple = locked.sock().tuple();
     let headers = IP_HEADER_LEN + HEADER_LEN as u32;
+    let Conn::Open(tcb) = &locked.conn else {
+        return;
+    };
     let limits = TxLimits {
         mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
-        max_run: locked.max_gso_bytes(),
+        max_run: locked.max_gso_bytes(tcb.mss()),
     };
     let (state, mut send, recv) = locked.parts();
     let records = &mut state.records;
