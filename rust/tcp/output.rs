@@ -30,6 +30,7 @@ impl Tcb {
         now: Instant,
     ) -> Option<Transmit> {
         self.set_mss(limits.mss);
+        self.eff_mss = self.eff_mss.saturating_sub(self.ecn_option_len(now));
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
             State::SynSent | State::SynReceived => {
@@ -112,6 +113,7 @@ impl Tcb {
             ..Options::default()
         };
         syn.retransmission = again;
+        self.mark_syn(config, &mut syn);
         syn
     }
 
@@ -286,6 +288,7 @@ impl Tcb {
         out.len = part.len;
         out.mss = self.eff_mss;
         out.retransmission = again;
+        self.mark_ecn(&mut out, now);
         let gaps = self.sack && (self.dsack.is_some() || !queues.sack_blocks().is_empty());
         if gaps && self.ack_due == AckDue::Now {
             // Text carries no blocks: an acknowledgment follows that does.
@@ -380,6 +383,7 @@ impl Tcb {
         if self.sack {
             ack.options.sack = self.blocks(rx);
         }
+        self.mark_ecn(&mut ack, now);
         self.acknowledged();
         ack
     }

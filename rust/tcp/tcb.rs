@@ -4,6 +4,7 @@
 
 use super::config::{Config, Identity};
 use super::congestion::{Algorithm, Congestion};
+use super::ecn::EcnState;
 use super::options::{Options, SeqRange, Timestamps};
 use super::prr::Prr;
 use super::rack::Rack;
@@ -184,6 +185,7 @@ pub struct Tcb {
     /// The peer has dropped what it had selectively acknowledged, and that is not yet repaired.
     pub(super) reneged: bool,
     pub(super) totals: Totals,
+    pub(super) ecn: EcnState,
 }
 
 impl Tcb {
@@ -257,6 +259,7 @@ impl Tcb {
             rate: Rate::default(),
             reneged: false,
             totals: Totals::default(),
+            ecn: EcnState::new(),
         }
     }
 
@@ -470,13 +473,14 @@ impl Tcb {
             timestamps: self.timestamp(now),
             ..Options::default()
         };
+        self.mark_ecn(&mut ack, now);
         ack
     }
 
     /// The RST that ends the connection from our side.
     pub(super) fn reset(&mut self, now: Instant) -> Transmit {
         let mut reset = self.bare_ack(now);
-        reset.flags = Flags::RST | Flags::ACK;
+        reset.flags = reset.flags | Flags::RST;
         reset.wnd = 0;
         reset
     }
@@ -489,7 +493,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 704,
+            core::mem::size_of::<Tcb>() <= 808,
             "{}",
             core::mem::size_of::<Tcb>()
         );

@@ -55,10 +55,14 @@ impl Tcb {
             } else {
                 Drop::OutOfWindow
             });
+            if old {
+                self.ecn_on_old_text(seg);
+            }
             self.ack_due = AckDue::Now;
             return;
         }
         self.note_waiting(rx, first, first + len);
+        self.ecn_on_text(seg);
         match rx.store(self.rcv_nxt, first, first.since(start), len) {
             Err(_) => events.dropped = Some(Drop::NoRoom),
             Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
