@@ -111,6 +111,9 @@ impl AccEcnOption {
     /// The first `n` counters.
     pub fn truncated(mut self, n: u8) -> Self {
         self.len = self.len.min(n);
+        for field in self.fields.iter_mut().skip(usize::from(self.len)) {
+            *field = 0;
+        }
         self
     }
 
