@@ -62,12 +62,17 @@ fn transmit(
             offset,
             len: out.len,
             mss: out.mss,
+            ecn: out.ecn.bits(),
+            accurate_ecn: out.accurate_ecn,
         })?;
         if sent >= out.len {
             return Ok(());
         }
         out.seq += sent;
         out.len -= sent;
+        if !out.accurate_ecn {
+            out.flags = out.flags.without(Flags::CWR);
+        }
         offset += sent;
     }
 }
@@ -100,7 +105,7 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Tra
     let _ = Reply {
         tuple: *tuple,
         header,
-        tos: tos & !0x3,
+        tos: tos & !0x3 | out.ecn.bits(),
         oif: 0,
         mark: 0,
     }

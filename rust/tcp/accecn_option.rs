@@ -160,7 +160,7 @@ impl Options {
         let fixed = self.len_without_sack();
         match self.sack.len() {
             0 => fixed,
-            blocks => fixed + 4 + 8 * usize::from(blocks),
+            blocks => fixed.saturating_add(4 + 8 * usize::from(blocks)),
         }
     }
 
@@ -172,7 +172,7 @@ impl Options {
             (None, true) => 4,
             (None, false) => 0,
         };
-        mss + scale + rest
+        rest.saturating_add(mss).saturating_add(scale)
     }
 
     /// Adds `full`, an Accurate ECN option, with as many of its counters as fit beside the other
@@ -182,7 +182,7 @@ impl Options {
     /// The choice is Linux's, so that a segment looks like one of its.
     pub(super) fn fit_accecn(&mut self, full: AccEcnOption, required: u8) -> bool {
         let mut fitting = *self;
-        let room_for_sack = SPACE.saturating_sub(self.len_without_sack() + 4) / 8;
+        let room_for_sack = SPACE.saturating_sub(self.len_without_sack().saturating_add(4)) / 8;
         fitting.sack = self.sack.truncated(room_for_sack.min(4) as u8);
         let padding = match (self.timestamps, self.sack_permitted, self.window_scale) {
             _ if !fitting.sack.is_empty() => 2,
