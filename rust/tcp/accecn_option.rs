@@ -165,14 +165,14 @@ impl Options {
     }
 
     fn len_without_sack(&self) -> usize {
-        let mss = self.mss.map_or(0, |_| 4);
+        let mss = self.mss.map_or(0usize, |_| 4);
         let scale = self.window_scale.map_or(0, |_| 4);
         let rest = match (self.timestamps, self.sack_permitted) {
             (Some(_), _) => 12,
             (None, true) => 4,
             (None, false) => 0,
         };
-        rest.saturating_add(mss).saturating_add(scale)
+        mss.saturating_add(scale).saturating_add(rest)
     }
 
     /// Adds `full`, an Accurate ECN option, with as many of its counters as fit beside the other
@@ -192,7 +192,8 @@ impl Options {
         };
         loop {
             let room = SPACE.saturating_sub(fitting.len_without_accecn());
-            let fields = (required..=3).rev().find(|n| size(*n, padding) <= room);
+            let mut fields = [3u8, 2, 1, 0].into_iter().filter(|n| *n >= required);
+            let fields = fields.find(|n| size(*n, padding) <= room);
             if let Some(fields) = fields {
                 fitting.accecn = Some(full.truncated(fields));
                 *self = fitting;
