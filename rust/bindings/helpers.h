@@ -42,7 +42,7 @@ struct ox_ipv4_sysctls {
 	int somaxconn, port_lo, port_hi, unprivileged_port_start;
 	int default_ttl, nonlocal_bind;
 	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
-	int ecn, ecn_fallback, ecn_option, ecn_option_beacon;
+	int stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
 };
 
 /* Where an IPv4 segment goes that has no socket. */

@@ -292,6 +292,7 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(default_ttl, ip_default_ttl);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);
+	READ_IPV4(stdurg, tcp_stdurg);
 	READ_IPV4(ecn, tcp_ecn);
 	READ_IPV4(ecn_fallback, tcp_ecn_fallback);
 	READ_IPV4(ecn_option, tcp_ecn_option);

@@ -98,6 +98,8 @@ pub struct Ipv4Sysctls {
     pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
+    /// `tcp_stdurg`.
+    pub stdurg: bool,
     /// `tcp_ecn` (0 to 5).
     pub ecn: u8,
     /// `tcp_ecn_fallback`.
@@ -159,6 +161,7 @@ impl Ipv4Sysctls {
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
+            stdurg: raw.stdurg != 0,
             ecn: small(raw.ecn),
             ecn_fallback: raw.ecn_fallback != 0,
             ecn_option: small(raw.ecn_option),

@@ -151,6 +151,7 @@ impl SockState {
             },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
+            urgent_is_last: ipv4.stdurg,
             ecn: EcnConfig {
                 fallback: ipv4.ecn_fallback,
                 option: OptionUse::from_number(ipv4.ecn_option),

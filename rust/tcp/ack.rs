@@ -197,6 +197,7 @@ impl Tcb {
             }
         });
         self.snd_una = seg.ack;
+        self.urgent_acked();
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;

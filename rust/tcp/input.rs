@@ -133,6 +133,7 @@ impl Tcb {
         self.start_congestion(config, now);
         self.retries = 0;
         self.snd_una = seg.ack;
+        self.urgent_acked();
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
@@ -193,6 +194,7 @@ impl Tcb {
             return;
         }
         let expected = self.rcv_nxt;
+        self.urgent(config, seg, events);
         self.text(config, seg, queues, now, events);
         self.fin(config, now, events);
         let alive = !matches!(self.state, State::Closed | State::TimeWait);

@@ -48,6 +48,7 @@ pub mod timer;
 mod tlp;
 mod totals;
 mod undo;
+pub mod urgent;
 pub mod user;
 
 pub use receive::{NoRoom, Queues, ReceiveQueue};

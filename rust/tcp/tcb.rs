@@ -18,6 +18,7 @@ use super::time::{Duration, Instant};
 use super::tlp::Probe;
 use super::totals::Totals;
 use super::undo::Undo;
+use super::urgent::Mark;
 
 pub(super) use super::recovery::Recovery;
 
@@ -186,6 +187,10 @@ pub struct Tcb {
     pub(super) reneged: bool,
     pub(super) totals: Totals,
     pub(super) ecn: EcnState,
+    /// The number behind the last urgent byte of ours; SND.UNA or less when there is none.
+    pub(super) snd_up: SeqNumber,
+    /// The peer's urgent byte, until reading passes it.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Tcb {
@@ -260,6 +265,8 @@ impl Tcb {
             reneged: false,
             totals: Totals::default(),
             ecn: EcnState::new(),
+            snd_up: iss,
+            mark: None,
         }
     }
 
@@ -493,7 +500,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 808,
+            core::mem::size_of::<Tcb>() <= 824,
             "{}",
             core::mem::size_of::<Tcb>()
         );
