@@ -71,7 +71,9 @@ fn transmit(
         out.seq += sent;
         out.len -= sent;
         // Counted from the number of the segment.
-        out.urg = out.urg.saturating_sub(u16::try_from(sent).unwrap_or(u16::MAX));
+        out.urg = out
+            .urg
+            .saturating_sub(u16::try_from(sent).unwrap_or(u16::MAX));
         if !out.accurate_ecn {
             out.flags = out.flags.without(Flags::CWR);
         }

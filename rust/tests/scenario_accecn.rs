@@ -703,14 +703,14 @@ fn our_option_stops_when_it_does_not_arrive() {
     for n in 0..2 {
         assert_eq!(end.tcb.ecn().failures, 0, "{n}");
         end.arrive(text(0, Ecn::Ect0));
-        let mut rx = TellsOf {
+        let rx = TellsOf {
             rx: &mut end.rx,
             block,
         };
         let limits = end.limits;
         let out = end
             .tcb
-            .poll_transmit(&end.config, &mut rx, &limits, end.now)
+            .poll_transmit(&end.config, &rx, &limits, end.now)
             .expect("an acknowledgment");
         assert_eq!(out.options.accecn.is_some(), n == 0);
     }
