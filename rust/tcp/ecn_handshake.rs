@@ -120,18 +120,6 @@ impl PassiveEcn {
         }
     }
 
-    /// For a connection of whose SYN no more is known than what it got (SYN cookies).
-    #[allow(dead_code, reason = "for the SYN cookies")]
-    pub(super) fn of_cookie(feedback: Feedback) -> Self {
-        Self {
-            feedback,
-            syn: Ecn::NotEct,
-            again: 0,
-            silent: false,
-            failures: 0,
-        }
-    }
-
     /// The SYN came again, and the SYN-ACK goes out again; `timeouts` times it did for want of an
     /// answer.
     pub(super) fn on_syn(&mut self, syn: &Segment, timeouts: u8) {

@@ -694,6 +694,24 @@ fn bits_that_are_cleared_on_the_way_are_not_marks() {
 }
 
 #[test]
+fn the_last_acknowledgment_of_an_orphan_has_no_counters() {
+    for orphan in [false, true] {
+        let mut end = accurate_server(option(OptionUse::Never), false);
+        end.tcb.shutdown_write();
+        if orphan {
+            end.tcb.orphan(&end.config, end.now);
+        }
+        assert_eq!(looks(&end.out()), [(Ecn::Ect0, 5, vec![])]);
+        end.arrive(ack(1, 5));
+        let mut fin = ack(1, 5);
+        fin.flags = fin.flags | FIN;
+        let reply = end.arrive(fin).reply.expect("an acknowledgment");
+        let ace = if orphan { 0 } else { 5 };
+        assert_eq!(look(&reply), (Ecn::Ect0, ace, vec![]));
+    }
+}
+
+#[test]
 fn our_option_stops_when_it_does_not_arrive() {
     let mut end = accurate_server(accurate(), true);
     let block = (IRS + 1, IRS + 1001);
