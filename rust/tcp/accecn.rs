@@ -74,6 +74,8 @@ pub(super) struct AccEcn {
     last: Ecn,
     /// Marks that were not told yet.
     untold: u8,
+    /// The field has changed, and nothing was sent since.
+    changed: bool,
     /// Acknowledgments that have to carry the option.
     options_due: u8,
     /// Counters that the next option must have.
@@ -103,6 +105,7 @@ impl AccEcn {
             estimate: None,
             last,
             untold: 0,
+            changed: false,
             options_due: 0,
             needed: 0,
             handshake: false,
@@ -194,8 +197,8 @@ impl AccEcn {
         self.untold = self.untold.saturating_add(segments).min(15);
     }
 
-    /// A segment arrived. Returns whether it is to be acknowledged at once (RFC 9768 3.2.2.5.1):
-    /// the field has changed, or too many marks are not told.
+    /// A segment arrived. Returns whether its text is to be acknowledged at once (RFC 9768
+    /// 3.2.2.5.1): the field has changed, or too many marks are not told.
     pub(super) fn receive(&mut self, seg: &Segment) -> bool {
         let ecn = seg.ecn;
         if ecn == Ecn::Ce {
@@ -214,7 +217,8 @@ impl AccEcn {
             self.last = ecn;
             self.options_due = OPTIONS_AFTER_CHANGE;
         }
-        changed || self.untold >= MARKS_UNTOLD
+        self.changed |= changed;
+        self.changed || self.untold >= MARKS_UNTOLD
     }
 
     /// All text of a segment that begins at `seq` was here before, and we had said so with an
@@ -254,6 +258,7 @@ impl AccEcn {
     /// Marks a segment that goes out.
     pub(super) fn mark(&mut self, out: &mut Transmit, srtt: Option<Duration>, now: Instant) {
         out.accurate_ecn = true;
+        self.changed = false;
         if self.failures & (ACE_FAIL_SEND | ACE_FAIL_RECV) == 0 {
             out.ecn = Ecn::Ect0;
         }

@@ -398,6 +398,29 @@ fn a_change_of_the_field_is_acknowledged_at_once() {
 }
 
 #[test]
+fn a_change_that_came_without_text_speeds_the_next_acknowledgment_up() {
+    let mut end = client(accurate(), 0b010, Ecn::Ect0);
+    end.out();
+    end.send(100);
+    end.out();
+    end.arrive(ack(100, 5));
+    assert!(
+        end.out().is_empty(),
+        "no acknowledgment of an acknowledgment"
+    );
+    end.arrive(with_ace(seg(ACK, IRS + 1, ISS + 101, 100), 5));
+    assert_eq!(end.out().len(), 1, "another change");
+    let mut end = client(accurate(), 0b010, Ecn::Ect0);
+    end.out();
+    end.send(100);
+    end.out();
+    end.arrive(ack(100, 5));
+    let text = with_ace(seg(ACK, IRS + 1, ISS + 101, 100), 5);
+    end.arrive(with_ecn(text, Ecn::Ect0));
+    assert_eq!(looks(&end.out()), [(Ecn::Ect0, 5, vec![])]);
+}
+
+#[test]
 fn six_marks_are_not_left_untold() {
     let mut end = accurate_server(option(OptionUse::Never), false);
     end.arrive(text(0, Ecn::Ce));
