@@ -113,8 +113,7 @@ fn what_is_sent_again_has_the_pointer_too() {
     end.limits.max_run = 50_000;
     send_urgent(&mut end, 1500);
     end.out();
-    end.now = end.tcb.deadline().expect("a timeout");
-    end.tcb.on_timer(&end.config, end.now);
+    end.expire();
     assert_eq!(pointers(&end.out())[0], (ISS + 1, 1000, Some(1500)));
 }
 
@@ -124,8 +123,7 @@ fn a_probe_tells_of_what_is_urgent_behind_a_closed_window() {
     end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
     send_urgent(&mut end, 5);
     assert!(end.out().is_empty());
-    end.now = end.tcb.deadline().expect("a probe");
-    end.tcb.on_timer(&end.config, end.now);
+    end.expire();
     assert_eq!(pointers(&end.out()), [(ISS, 0, Some(6))]);
 }
 
