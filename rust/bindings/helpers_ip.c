@@ -3,6 +3,7 @@
 #include <linux/icmp.h>
 #include <linux/seq_file_net.h>
 #include <net/icmp.h>
+#include <net/inet_ecn.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
 #include <net/route.h>
@@ -47,7 +48,8 @@ static struct dst_entry *ox_sk_dst(struct sock *sk)
 	return &rt->dst;
 }
 
-int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
+/* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 {
 	struct inet_sock *inet = inet_sk(sk);
 	int err;
@@ -55,7 +57,8 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
 	skb_set_owner_w(seg, sk);
 	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
-	err = ip_queue_xmit(sk, seg, &inet->cork.fl);
+	err = __ip_queue_xmit(sk, seg, &inet->cork.fl,
+			      (READ_ONCE(inet->tos) & ~INET_ECN_MASK) | ecn);
 	return err > 0 ? net_xmit_errno(err) : err;
 }
 
@@ -216,6 +219,30 @@ int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark)
 	return mss;
 }
 
+bool ox_dst_ecn(const struct dst_entry *dst)
+{
+	return dst_feature(dst, RTAX_FEATURE_ECN);
+}
+
+/* Whether the route back to the sender of skb says that ECN works there. */
+bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	struct flowi4 fl4;
+	struct rtable *rt;
+	bool ecn;
+
+	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
+			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
+			   sock_net_uid(net, NULL));
+	rt = ip_route_output_flow(net, &fl4, NULL);
+	if (IS_ERR(rt))
+		return false;
+	ecn = ox_dst_ecn(&rt->dst);
+	ip_rt_put(rt);
+	return ecn;
+}
+
 /* The errno of an ICMP error, as tcp_v4_err() has it; 0 for none. */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal)
 {
@@ -286,6 +313,11 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(default_ttl, ip_default_ttl);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);
+	READ_IPV4(stdurg, tcp_stdurg);
+	READ_IPV4(ecn, tcp_ecn);
+	READ_IPV4(ecn_fallback, tcp_ecn_fallback);
+	READ_IPV4(ecn_option, tcp_ecn_option);
+	READ_IPV4(ecn_option_beacon, tcp_ecn_option_beacon);
 	for (i = 0; i < 3; i++) {
 		READ_IPV4(rmem[i], tcp_rmem[i]);
 		READ_IPV4(wmem[i], tcp_wmem[i]);

@@ -98,6 +98,16 @@ pub struct Ipv4Sysctls {
     pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
+    /// `tcp_stdurg`.
+    pub stdurg: bool,
+    /// `tcp_ecn` (0 to 5).
+    pub ecn: u8,
+    /// `tcp_ecn_fallback`.
+    pub ecn_fallback: bool,
+    /// `tcp_ecn_option` (0 to 3).
+    pub ecn_option: u8,
+    /// `tcp_ecn_option_beacon`, for each round trip.
+    pub ecn_option_beacon: u8,
 }
 
 fn small(value: i32) -> u8 {
@@ -151,6 +161,11 @@ impl Ipv4Sysctls {
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
+            stdurg: raw.stdurg != 0,
+            ecn: small(raw.ecn),
+            ecn_fallback: raw.ecn_fallback != 0,
+            ecn_option: small(raw.ecn_option),
+            ecn_option_beacon: small(raw.ecn_option_beacon),
         }
     }
 }

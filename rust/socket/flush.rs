@@ -65,12 +65,21 @@ fn transmit(
             offset,
             len: out.len,
             mss: out.mss,
+            ecn: out.ecn.bits(),
+            accurate_ecn: out.accurate_ecn,
         })?;
         if sent >= out.len {
             return Ok(());
         }
         out.seq += sent;
         out.len -= sent;
+        // Counted from the number of the segment.
+        out.urg = out
+            .urg
+            .saturating_sub(u16::try_from(sent).unwrap_or(u16::MAX));
+        if !out.accurate_ecn {
+            out.flags = out.flags.without(Flags::CWR);
+        }
         offset += sent;
     }
 }
@@ -103,7 +112,7 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Tra
     let _ = Reply {
         tuple: *tuple,
         header,
-        tos: tos & !0x3,
+        tos: tos & !0x3 | out.ecn.bits(),
         oif: 0,
         mark: 0,
     }

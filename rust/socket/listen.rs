@@ -11,9 +11,10 @@ use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, Phase, SockState};
 use super::{buffers, identity, now, Oxtcp};
-use crate::net::route::{advmss_back, Route};
+use crate::net::route::{advmss_back, ecn_back, Route};
 use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
 use crate::tcp::config::Config;
+use crate::tcp::ecn::Feedback;
 use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
@@ -147,7 +148,12 @@ pub(super) fn on_segment(
     let config = path_config(&state.config, entry.mss(), entry.timestamps());
     match entry.on_segment(&config, seg, now) {
         Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
-        Verdict::SynAck => reply(net, &skb, &entry.syn_ack(&config, now)),
+        Verdict::SynAck => {
+            if let Some(entry) = listener.get_mut(&key) {
+                entry.on_syn_again(seg);
+                reply(net, &skb, &entry.syn_ack(&config, now));
+            }
+        }
         Verdict::Reply(out) => reply(net, &skb, &out),
         Verdict::Remove => {
             listener.remove(&key);
@@ -231,7 +237,10 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
     let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
     state.config.initial_window = capacity;
     let timestamps = state.config.timestamps && seg.options.timestamps.is_some();
-    let config = path_config(&state.config, mss, timestamps);
+    let mut config = path_config(&state.config, mss, timestamps);
+    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && ecn_back(net, &skb) {
+        config.ecn = config.ecn.with_capable_path();
+    }
     let mut ids = identity::of(&tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
         ids.iss = floor;

@@ -36,6 +36,7 @@ pub mod send;
 pub mod sent_records;
 pub mod sock_state;
 pub mod time_wait;
+pub mod urgent;
 
 use crate::net::family::Ioctl;
 use crate::net::{

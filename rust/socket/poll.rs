@@ -14,6 +14,8 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 pub struct Shared {
     /// Bytes to read; for a listener connections to accept.
     readable: Atomic<u32>,
+    /// Whether there is an urgent byte to read, 0 or 1.
+    urgent: Atomic<u32>,
 }
 
 impl Shared {
@@ -21,12 +23,18 @@ impl Shared {
     pub(super) fn new() -> Self {
         Self {
             readable: Atomic::new(0),
+            urgent: Atomic::new(0),
         }
     }
 
     /// Publishes how much there is to read.
     pub(super) fn set_readable(&self, count: u32) {
         self.readable.store(count, Relaxed);
+    }
+
+    /// Publishes whether there is an urgent byte.
+    pub(super) fn set_urgent(&self, urgent: bool) {
+        self.urgent.store(urgent.into(), Relaxed);
     }
 
     /// How much there is to read.
@@ -59,6 +67,9 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
     if !opening {
         if readable > 0 && readable >= sock.rcvlowat() {
             mask |= poll::IN | poll::RDNORM;
+        }
+        if sock.shared().urgent.load(Relaxed) != 0 {
+            mask |= poll::PRI;
         }
         if shut.write || writable(sock) {
             mask |= poll::OUT | poll::WRNORM;

@@ -4,6 +4,7 @@
 
 use super::congestion::pacing::Ratios;
 use super::congestion::Algorithm;
+use super::ecn::EcnConfig;
 use super::time::Duration;
 
 /// What the user set for a connection. Defaults are Linux's.
@@ -60,6 +61,11 @@ pub struct Config {
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
     pub rfc1337: bool,
+    /// The peer's urgent pointer is that of the last urgent byte, as RFC 1122 4.2.2.4 had it, and
+    /// not of the byte behind (`tcp_stdurg`).
+    pub urgent_is_last: bool,
+    /// Explicit congestion notification.
+    pub ecn: EcnConfig,
 }
 
 impl Default for Config {
@@ -90,6 +96,8 @@ impl Default for Config {
             pacing: Ratios::default(),
             slow_start_after_idle: true,
             rfc1337: false,
+            urgent_is_last: false,
+            ecn: EcnConfig::default(),
         }
     }
 }

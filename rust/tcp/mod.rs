@@ -15,10 +15,14 @@
 
 #![forbid(unsafe_code)]
 
+mod accecn;
+pub mod accecn_option;
 mod ack;
 pub mod buffer_space;
 pub mod config;
 pub mod congestion;
+pub mod ecn;
+mod ecn_handshake;
 pub mod events;
 mod input;
 mod news;
@@ -44,6 +48,7 @@ pub mod timer;
 mod tlp;
 mod totals;
 mod undo;
+pub mod urgent;
 pub mod user;
 
 pub use receive::{NoRoom, Queues, ReceiveQueue};

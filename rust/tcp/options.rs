@@ -3,6 +3,7 @@
 //! TCP options (RFC 9293 3.1, 7323, 2018): parsed once, totally, into a value, and written in the
 //! order and with the padding that Linux uses.
 
+use super::accecn_option::AccEcnOption;
 use super::seq::SeqNumber;
 
 const END: u8 = 0;
@@ -12,6 +13,8 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const ACCECN_E0_FIRST: u8 = 172;
+const ACCECN_E1_FIRST: u8 = 174;
 
 /// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
 pub const MAX_WINDOW_SCALE: u8 = 14;
@@ -72,6 +75,11 @@ impl SackBlocks {
         self.count == 0
     }
 
+    /// How many there are.
+    pub fn len(&self) -> u8 {
+        self.count
+    }
+
     /// The first `n` blocks.
     pub fn truncated(mut self, n: u8) -> Self {
         self.count = self.count.min(n);
@@ -92,12 +100,16 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// Selective acknowledgments.
     pub sack: SackBlocks,
+    /// Accurate ECN (RFC 9768 3.2.3).
+    pub accecn: Option<AccEcnOption>,
 }
 
 /// A writer over the option space of a header: what does not fit is left out.
 struct Writer<'a> {
     buf: &'a mut [u8],
     at: usize,
+    /// The end of an option that takes the place of the two NOPs before the next.
+    rest: [u8; 2],
 }
 
 impl Writer<'_> {
@@ -116,6 +128,48 @@ impl Writer<'_> {
         self.put(&[TIMESTAMPS, 10]);
         self.put(&ts.val.to_be_bytes());
         self.put(&ts.ecr.to_be_bytes());
+    }
+
+    /// Two bytes of padding, or what is left of an option.
+    fn pad(&mut self) {
+        let rest = core::mem::replace(&mut self.rest, [NOP; 2]);
+        self.put(&rest);
+    }
+
+    /// One byte of padding, or what is left of an option if that is one byte: an option's kind and
+    /// length are not parted.
+    fn pad_one(&mut self) {
+        let [first, second] = self.rest;
+        if second == NOP {
+            self.rest = [NOP; 2];
+            self.put(&[first]);
+        } else {
+            self.put(&[NOP]);
+        }
+    }
+
+    /// Kind and length, then the fields; what does not fill four bytes is left for the next
+    /// option's padding.
+    fn accecn(&mut self, option: &AccEcnOption) {
+        let kind = if option.e1_first() {
+            ACCECN_E1_FIRST
+        } else {
+            ACCECN_E0_FIRST
+        };
+        let field = |at| {
+            let [_, a, b, c] = option.raw(at).unwrap_or(0).to_be_bytes();
+            [a, b, c]
+        };
+        let ([a, b, c], [d, e, f], [g, h, i]) = (field(0), field(1), field(2));
+        match option.len() {
+            0 => self.rest = [kind, 2],
+            1 => {
+                self.put(&[kind, 5, a, b]);
+                self.rest = [c, NOP];
+            }
+            2 => self.put(&[kind, 8, a, b, c, d, e, f]),
+            _ => self.put(&[kind, 11, a, b, c, d, e, f, g, h, i, NOP]),
+        }
     }
 }
 
@@ -170,6 +224,8 @@ impl Options {
                     }
                 }
             }
+            (ACCECN_E0_FIRST, body) => self.accecn = Some(AccEcnOption::parse(body, false)),
+            (ACCECN_E1_FIRST, body) => self.accecn = Some(AccEcnOption::parse(body, true)),
             _ => {}
         }
     }
@@ -177,7 +233,11 @@ impl Options {
     /// Writes the options into `buf`; returns the bytes used, a multiple of four. Four SACK blocks,
     /// or three beside timestamps, are what fits.
     pub fn write(&self, buf: &mut [u8]) -> usize {
-        let mut w = Writer { buf, at: 0 };
+        let mut w = Writer {
+            buf,
+            at: 0,
+            rest: [NOP; 2],
+        };
         if let Some(mss) = self.mss {
             let [a, b] = mss.to_be_bytes();
             w.put(&[MSS, 4, a, b]);
@@ -191,20 +251,31 @@ impl Options {
                 w.put(&[NOP, NOP]);
                 w.timestamps(ts);
             }
-            (None, true) => w.put(&[NOP, NOP, SACK_PERMITTED, 2]),
-            (None, false) => {}
+            (None, _) => {}
+        }
+        if let Some(option) = &self.accecn {
+            w.accecn(option);
+        }
+        if self.timestamps.is_none() && self.sack_permitted {
+            w.pad();
+            w.put(&[SACK_PERMITTED, 2]);
         }
         if let Some(scale) = self.window_scale {
-            w.put(&[NOP, WINDOW_SCALE, 3, scale]);
+            w.pad_one();
+            w.put(&[WINDOW_SCALE, 3, scale]);
         }
         let room = w.buf.len().saturating_sub(w.at).saturating_sub(4) / 8;
         let blocks = self.sack.truncated(room.min(4) as u8);
         if !blocks.is_empty() {
-            w.put(&[NOP, NOP, SACK, 2 + 8 * blocks.count]);
+            w.pad();
+            w.put(&[SACK, 2 + 8 * blocks.count]);
             for block in blocks.as_slice() {
                 w.put(&block.start.0.to_be_bytes());
                 w.put(&block.end.0.to_be_bytes());
             }
+        } else if w.rest != [NOP; 2] {
+            w.pad();
+            w.pad();
         }
         w.at
     }
@@ -236,7 +307,7 @@ mod tests {
                         window_scale,
                         sack_permitted,
                         timestamps: ts,
-                        sack: SackBlocks::NONE,
+                        ..Options::default()
                     });
                 }
             }
@@ -266,7 +337,7 @@ mod tests {
                 val: 0x0102_0304,
                 ecr: 0,
             }),
-            sack: SackBlocks::NONE,
+            ..Options::default()
         };
         let len = options.write(&mut buf);
         let linux = [

@@ -4,6 +4,7 @@
 //! a small entry in the listener's SYN queue, not a control block.
 
 use super::config::{Config, Identity};
+use super::ecn_handshake::PassiveEcn;
 use super::events::Events;
 use super::options::Options;
 use super::rtt::INITIAL_RTO;
@@ -56,6 +57,7 @@ pub struct SynReceived {
     sack: bool,
     /// SYN-ACKs sent again.
     retries: u8,
+    ecn: PassiveEcn,
 }
 
 /// What to do with a segment for an entry.
@@ -63,7 +65,7 @@ pub struct SynReceived {
 pub enum Verdict {
     /// Drop it.
     Ignore,
-    /// The SYN came again: so does the SYN-ACK.
+    /// The SYN came again: so does the SYN-ACK, after [`SynReceived::on_syn_again`].
     SynAck,
     /// Send this acknowledgment or RST; the entry stays.
     Reply(Transmit),
@@ -101,6 +103,7 @@ impl SynReceived {
             timestamps: timestamps.is_some(),
             sack: options.sack_permitted && config.sack,
             retries: 0,
+            ecn: PassiveEcn::new(&config.ecn, syn),
         }
     }
 
@@ -140,6 +143,7 @@ impl SynReceived {
             ..Options::default()
         };
         out.retransmission = self.retries > 0;
+        self.ecn.mark(&config.ecn, &mut out);
         out
     }
 
@@ -196,6 +200,12 @@ impl SynReceived {
         Verdict::Complete
     }
 
+    /// Notes that the SYN came again, and that the SYN-ACK therefore does: to be called on
+    /// [`Verdict::SynAck`], before [`SynReceived::syn_ack`].
+    pub fn on_syn_again(&mut self, syn: &Segment) {
+        self.ecn.on_syn(syn, self.retries);
+    }
+
     /// Time has passed; the SYN-ACK goes out at most `config.synack_retries` times again.
     pub fn on_timer(&mut self, config: &Config, now: Instant) -> TimerVerdict {
         if now < self.deadline {
@@ -204,6 +214,7 @@ impl SynReceived {
         if self.retries >= config.synack_retries {
             return TimerVerdict::GiveUp;
         }
+        self.ecn.on_again(self.retries);
         self.retries += 1;
         self.deadline = now + INITIAL_RTO.backed_off(self.retries, config.rto_max);
         TimerVerdict::SynAck
@@ -240,6 +251,9 @@ impl SynReceived {
         } else {
             tcb.backoff = self.retries;
         }
+        let (mode, marked) = self.ecn.into_mode(&config.ecn, seg);
+        tcb.ecn.mode = mode;
+        tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
         tcb.establish(config, seg, now, &mut events);
         tcb
