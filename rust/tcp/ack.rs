@@ -4,6 +4,7 @@
 //! the timer, congestion control (RFC 9293 3.10.7.4, 5681, 6298).
 
 use super::config::Config;
+use super::congestion::validation::Usage;
 use super::congestion::{Ack, Congestion, CongestionControl};
 use super::events::Events;
 use super::news::{News, Span};
@@ -29,7 +30,8 @@ impl Tcb {
     ) {
         let flight = self.flight();
         let fack = self.scoreboard.fack(self.snd_una);
-        let limited = self.is_cwnd_limited();
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        let limited = self.usage.is_limited(cwnd, ssthresh);
         let (delivered, lost) = (self.rate.delivered(), self.rate.lost());
         let old = seg.ack.before(self.snd_una);
         let mut news = News::new(self.snd_una);
@@ -70,6 +72,7 @@ impl Tcb {
             self.rate.on_delivered(news.delivered);
             self.totals.delivered = self.totals.delivered.wrapping_add(news.delivered_segments);
             self.control(&news, limited, delivered, lost, now);
+            self.update_pacing(config);
         }
         self.after_fin_acked(config, now, events);
     }
@@ -198,6 +201,7 @@ impl Tcb {
         });
         self.snd_una = seg.ack;
         self.urgent_acked();
+        self.mtu_probe.on_ack(seg.ack);
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;
@@ -335,18 +339,6 @@ impl Tcb {
         self.congestion.on_ack(&ack);
     }
 
-    /// Whether the congestion window was what held the sender back (RFC 7661 4.2; in slow start, as
-    /// in Linux, a window half used counts).
-    fn is_cwnd_limited(&self) -> bool {
-        let used = self.flight().saturating_add(self.mss32());
-        let cwnd = self.congestion.window();
-        if cwnd < self.congestion.ssthresh() {
-            used.saturating_mul(2) > cwnd
-        } else {
-            used > cwnd
-        }
-    }
-
     /// SND.WND, from a segment newer than the last that set it; returns whether it is. As in Linux
     /// one that acknowledges more is newer, whatever its sequence number: else a window counted from
     /// the old SND.UNA would move with SND.UNA beyond what the peer ever offered. Of two with the
@@ -398,6 +390,9 @@ impl Tcb {
         if self.backoff > 0 {
             self.congestion.on_timeout(0, mss, false, now);
         }
+        self.usage = Usage::new(self.snd_una, now);
+        self.update_pacing(config);
+        self.start_mtu_search(config, now);
     }
 }
 

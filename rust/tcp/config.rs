@@ -5,6 +5,8 @@
 use super::congestion::pacing::Ratios;
 use super::congestion::Algorithm;
 use super::ecn::EcnConfig;
+use super::mtu_probe;
+use super::pacing::Runs;
 use super::time::Duration;
 
 /// What the user set for a connection. Defaults are Linux's.
@@ -14,6 +16,8 @@ pub struct Config {
     pub syn_retries: u8,
     /// SYN-ACK retransmissions before giving up (`tcp_synack_retries`).
     pub synack_retries: u8,
+    /// Retransmissions of text before the path is suspected (`tcp_retries1`, RFC 9293 3.8.3 R1).
+    pub retries1: u8,
     /// Retransmissions of text before giving up (`tcp_retries2`, RFC 9293 3.8.3 R2).
     pub retries: u8,
     /// The same once the user has closed (`tcp_orphan_retries`).
@@ -57,6 +61,16 @@ pub struct Config {
     pub congestion: Algorithm,
     /// Rates of sending (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`).
     pub pacing: Ratios,
+    /// Largest rate of sending, bytes a second (`SO_MAX_PACING_RATE`); `u64::MAX` for no limit.
+    pub max_pacing_rate: u64,
+    /// The queueing discipline keeps the rate (sch_fq does).
+    pub paced_below: bool,
+    /// How late a timer may be.
+    pub timer_tick: Duration,
+    /// How long runs of segments may be.
+    pub runs: Runs,
+    /// Probing for the path's MTU.
+    pub mtu: mtu_probe::Settings,
     /// Restart from the initial window after idling (`tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
@@ -73,6 +87,7 @@ impl Default for Config {
         Self {
             syn_retries: 6,
             synack_retries: 5,
+            retries1: 3,
             retries: 15,
             orphan_retries: 8,
             fin_timeout: Duration::from_secs(60),
@@ -94,6 +109,11 @@ impl Default for Config {
             initial_window: 65535,
             congestion: Algorithm::default(),
             pacing: Ratios::default(),
+            max_pacing_rate: u64::MAX,
+            paced_below: false,
+            timer_tick: Duration::from_ms(1),
+            runs: Runs::default(),
+            mtu: mtu_probe::Settings::default(),
             slow_start_after_idle: true,
             rfc1337: false,
             urgent_is_last: false,

@@ -3,7 +3,7 @@
 //! What goes out: handshake, probes, retransmissions, new text, acknowledgments, in this order.
 
 use super::config::Config;
-use super::congestion::CongestionControl;
+use super::mtu_probe::Next;
 use super::options::{Options, SackBlocks, TIMESTAMPS_LEN};
 use super::receive::{Queues, ReceiveQueue};
 use super::records::{Record, RecordStore};
@@ -18,7 +18,7 @@ use super::undo::Frto;
 
 /// Least segment size that a peer may ask for (`tcp_min_snd_mss`): smaller ones would cost us more
 /// than they cost the peer.
-const LEAST_MSS: u16 = 48;
+pub(super) const LEAST_MSS: u16 = 48;
 
 impl Tcb {
     /// The next segment, or run of segments, to send; call until there is none.
@@ -47,16 +47,17 @@ impl Tcb {
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 return Some(self.send(config, &part, queues, now));
             }
+            self.validate_window(config, now);
         }
         (self.ack_due == AckDue::Now).then(|| self.send_ack(config, queues, now))
     }
 
     /// What of the queue is to be sent now: a loss probe, what was lost, new text. While F-RTO waits
     /// for an answer new text goes first, and nothing else if there is any.
-    fn next_part<S: RecordStore>(
+    fn next_part<Q: Queues>(
         &mut self,
         config: &Config,
-        store: &mut S,
+        store: &mut Q,
         limits: &TxLimits,
         now: Instant,
     ) -> Option<Part> {
@@ -69,6 +70,9 @@ impl Tcb {
                 return part;
             }
         }
+        if self.is_paced_out(config, now) {
+            return None;
+        }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
             let part = self.new_text(config, limits, false, now);
             if part.is_some() || self.snd_nxt.after(recover) {
@@ -76,15 +80,27 @@ impl Tcb {
             }
             self.undo.frto = Frto::Off;
         }
-        self.retransmission(store, limits, now)
-            .or_else(|| self.new_text(config, limits, false, now))
+        if let Some(part) = self.retransmission(config, store, limits, now) {
+            return Some(part);
+        }
+        match self.next_probe(config, store, now) {
+            Next::Text => self.new_text(config, limits, false, now),
+            Next::Wait => None,
+            Next::Probe(len) => Some(Part {
+                seq: self.snd_nxt,
+                len,
+                fin: false,
+                kind: Kind::MtuProbe,
+            }),
+        }
     }
 
     /// Text bytes of a full segment: what the peer and the path allow, less the options that every
     /// segment has (RFC 6691).
     pub(super) fn set_mss(&mut self, path_mss: u16) {
         let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
-        let mss = self.peer_mss.min(path_mss).max(LEAST_MSS);
+        let mss = self.mtu_probe.limit(self.peer_mss.min(path_mss));
+        let mss = mss.max(LEAST_MSS);
         self.eff_mss = mss.saturating_sub(options);
     }
 
@@ -130,6 +146,7 @@ impl Tcb {
     /// the very first segment regardless of it.
     fn retransmission<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         limits: &TxLimits,
         now: Instant,
@@ -145,7 +162,8 @@ impl Tcb {
         let window = if first { window.max(mss) } else { window };
         let text_end = run.end.min(self.write_seq);
         let wanted = text_end.since(run.start);
-        let len = whole_segments(wanted, room.min(window).min(limits.max_run.max(mss)), mss);
+        let most = self.run_at_rate(config, limits.max_run);
+        let len = whole_segments(wanted, room.min(window).min(most), mss);
         let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(run.end));
         if len == 0 && !(fin && room > 0) {
             return None;
@@ -188,11 +206,8 @@ impl Tcb {
         if waiting == 0 && !fin_waiting {
             return None;
         }
-        if self.flight() == 0 && config.slow_start_after_idle {
-            let (idle, rto) = (now.since(self.last_sent), self.rto(config));
-            if idle > rto {
-                self.congestion.on_idle(idle, rto, self.mss32());
-            }
+        if self.flight() == 0 {
+            self.restart_from_idle(config, now);
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
@@ -200,7 +215,8 @@ impl Tcb {
             (mss, mss)
         } else {
             let room = self.cwnd().saturating_sub(self.pipe());
-            (room, limits.max_run.max(mss))
+            let half = (self.cwnd() / 2).max(mss);
+            (room, self.run_at_rate(config, limits.max_run).min(half))
         };
         let allowed = window.min(room).min(most);
         let mut len = whole_segments(waiting, allowed, mss);
@@ -285,13 +301,14 @@ impl Tcb {
             self.interactive = true;
             self.quick_acks = 0;
         }
+        self.pace(config, part.len, now);
         self.last_sent = now;
 
         let wnd = self.offer_window(config, queues);
         let mut out = Transmit::bare(part.seq, self.rcv_nxt, flags, wnd);
         out.options.timestamps = self.timestamp(now);
         out.len = part.len;
-        out.mss = self.eff_mss;
+        out.mss = self.segment_len(part);
         out.retransmission = again;
         self.mark_ecn(&mut out, now);
         self.mark_urgent(&mut out);
@@ -305,8 +322,17 @@ impl Tcb {
         out
     }
 
+    /// Bytes of text in each of its segments but the last.
+    fn segment_len(&self, part: &Part) -> u16 {
+        match part.kind {
+            Kind::MtuProbe => u16::try_from(part.len).unwrap_or(u16::MAX),
+            _ => self.eff_mss,
+        }
+    }
+
     fn count_sent(&mut self, part: &Part) -> u32 {
-        let segments = part.len.div_ceil(self.mss32()).max(1);
+        let mss = u32::from(self.segment_len(part)).max(1);
+        let segments = part.len.div_ceil(mss).max(1);
         self.totals.sent(part.len, segments);
         segments
     }
@@ -327,7 +353,7 @@ impl Tcb {
         let mut record = Record {
             start: part.seq,
             end: part.end(),
-            mss: self.eff_mss,
+            mss: self.segment_len(part),
             segments: u16::try_from(segments).unwrap_or(u16::MAX),
             in_flight: self.pipe().saturating_add(part.seq_len()),
             ..Record::default()
@@ -335,7 +361,8 @@ impl Tcb {
         self.rate.on_sent(&mut record, idle, now);
         self.scoreboard.push(store, record);
         self.snd_nxt = part.end();
-        if part.len % self.mss32() != 0 {
+        self.usage.touch();
+        if part.kind != Kind::MtuProbe && part.len % self.mss32() != 0 {
             self.snd_sml = part.end();
         }
         match self.retransmit_timer {
@@ -362,6 +389,7 @@ impl Tcb {
     fn note_resent(&mut self, config: &Config, part: &Part, now: Instant) {
         let segments = self.count_sent(part);
         self.totals.resent(part.len, segments);
+        self.mtu_probe.give_up();
         let rto = RetransmitTimer::Rto(now + self.rto(config));
         if part.kind == Kind::ProbeAgain {
             self.totals.probes = self.totals.probes.wrapping_add(1);
@@ -453,6 +481,8 @@ enum Kind {
     New,
     /// For the first time, as a loss probe.
     Probe,
+    /// For the first time, as one segment that the path may be too narrow for.
+    MtuProbe,
     /// Once more: it was lost.
     Again,
     /// Once more, as a loss probe.

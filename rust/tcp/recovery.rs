@@ -177,7 +177,8 @@ impl Tcb {
     ) {
         let before = self.rate.lost();
         self.look_for_losses(store, now);
-        if self.rate.lost() != before && !matches!(self.recovery, Recovery::Fast { .. }) {
+        let recovering = matches!(self.recovery, Recovery::Fast { .. });
+        if self.rate.lost() != before && !recovering && !self.is_probe_lost() {
             self.enter_fast(store, now, events);
             let mss = self.mss32();
             self.reduce(mss, false);
@@ -293,20 +294,6 @@ impl Tcb {
         };
     }
 
-    /// All that is outstanding was too large for the path and is gone, which says nothing of
-    /// congestion.
-    pub(super) fn lose_all<S: RecordStore>(&mut self, store: &mut S) {
-        for i in 0..store.records().len() {
-            self.scoreboard.mark_lost(store, i);
-        }
-        self.undo.end();
-        if !matches!(self.recovery, Recovery::Fast { .. }) {
-            self.recovery = Recovery::Loss {
-                recover: self.snd_nxt,
-            };
-        }
-    }
-
     /// What an acknowledgment means to the recovery.
     pub(super) fn recover<S: RecordStore>(
         &mut self,
@@ -353,7 +340,7 @@ impl Tcb {
             }
             Recovery::Open | Recovery::Cwr { .. } => self.in_order_or_not(store, news, now),
         }
-        if self.scoreboard.lost().bytes > 0 {
+        if self.scoreboard.lost().bytes > 0 && !self.is_probe_lost() {
             self.enter_fast(store, now, events);
         }
     }

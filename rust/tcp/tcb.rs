@@ -3,9 +3,12 @@
 //! The transmission control block (RFC 9293 3.3.1).
 
 use super::config::{Config, Identity};
+use super::congestion::validation::Usage;
 use super::congestion::{Algorithm, Congestion};
 use super::ecn::EcnState;
+use super::mtu_probe::MtuProbe;
 use super::options::{Options, SeqRange, Timestamps};
+use super::pacing::Pacer;
 use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
@@ -177,6 +180,9 @@ pub struct Tcb {
     pub(super) syn_sent: Option<Instant>,
     pub(super) rtt: RttEstimator,
     pub(super) congestion: Congestion,
+    pub(super) usage: Usage,
+    pub(super) pacer: Pacer,
+    pub(super) mtu_probe: MtuProbe,
     pub(super) scoreboard: Scoreboard,
     pub(super) rack: Rack,
     pub(super) tlp: Probe,
@@ -256,6 +262,9 @@ impl Tcb {
             syn_sent: None,
             rtt: RttEstimator::default(),
             congestion: Congestion::new(config.congestion, u32::from(DEFAULT_MSS)),
+            usage: Usage::new(iss, now),
+            pacer: Pacer::default(),
+            mtu_probe: MtuProbe::new(&config.mtu, 0, u16::MAX, now),
             scoreboard: Scoreboard::default(),
             rack: Rack::default(),
             tlp: Probe::None,

@@ -30,7 +30,8 @@ impl Tcb {
         };
         let timer = self.timer().map(|(_, at)| at);
         let idle = self.idle_deadline();
-        [ack, timer, idle].into_iter().flatten().min()
+        let pace = self.pacer.deadline();
+        [ack, timer, idle, pace].into_iter().flatten().min()
     }
 
     /// The timer that runs for the connection, as a table of sockets shows it.
@@ -108,6 +109,7 @@ impl Tcb {
         events.timed_out = true;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if !opening {
+            self.suspect_black_hole(config, now);
             self.enter_loss(store, now);
         }
         self.retries = self.retries.saturating_add(1);

@@ -5,7 +5,6 @@
 use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
-use super::records::RecordStore;
 use super::state::State;
 use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
 use super::time::Instant;
@@ -121,14 +120,6 @@ impl Tcb {
     pub fn is_in_flight(&self, seq: super::seq::SeqNumber) -> bool {
         let sent = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);
         sent && self.state != State::Closed
-    }
-
-    /// The path's MTU has become smaller: what is under way was too large and is gone, which is no
-    /// sign of congestion (RFC 1191 6.4). It is sent again.
-    pub fn on_mtu_reduced<S: RecordStore>(&mut self, store: &mut S) {
-        if self.state.may_transmit() && self.flight() > 0 {
-            self.lose_all(store);
-        }
     }
 
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it

@@ -190,13 +190,13 @@ cases! {
         end.send(2000);
         assert_eq!(end.sent().len(), 2);
         end.limits.mss = 500;
-        end.tcb.on_mtu_reduced(&mut end.rx);
+        end.tcb.on_mtu_reduced(&mut end.rx, 500);
         let sent = end.out();
         assert!(!sent.is_empty() && sent.iter().all(|out| out.retransmission && out.mss == 500))
     };
     a_smaller_mtu_with_nothing_in_flight_sends_nothing: {
         let mut end = End::established(plain());
-        end.tcb.on_mtu_reduced(&mut end.rx);
+        end.tcb.on_mtu_reduced(&mut end.rx, 500);
         assert_eq!(end.sent(), [])
     };
     what_is_asked_of_a_connection_is_told: {
