@@ -34,7 +34,8 @@ struct ox_ipv4_sysctls {
 	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
-	int pacing_ss_ratio, pacing_ca_ratio;
+	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
+	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
@@ -231,6 +232,7 @@ bool ox_net_dying(const struct net *net);
 struct net *ox_seq_net(const struct seq_file *m);
 struct proc_dir_entry *ox_net_proc(const struct net *net);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
+void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);

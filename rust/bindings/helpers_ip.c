@@ -283,7 +283,6 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {
 	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
-	const struct tcp_congestion_ops *ca;
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
@@ -302,6 +301,12 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(max_syn_backlog, max_syn_backlog);
 	READ_IPV4(pacing_ss_ratio, tcp_pacing_ss_ratio);
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
+	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
+	READ_IPV4(tso_rtt_log, tcp_tso_rtt_log);
+	READ_IPV4(mtu_probing, tcp_mtu_probing);
+	READ_IPV4(mtu_probe_floor, tcp_mtu_probe_floor);
+	READ_IPV4(probe_threshold, tcp_probe_threshold);
+	READ_IPV4(probe_interval_s, tcp_probe_interval);
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
 	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
 	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
@@ -335,9 +340,17 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
 	out->port_lo = range & 0xffff;
 	out->port_hi = range >> 16;
+	ox_read_congestion(net, out->congestion);
+}
+
+/* The name of the namespace's congestion control, with its NUL. */
+void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
+{
+	const struct tcp_congestion_ops *ca;
+
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy(out->congestion, ca->name, sizeof(out->congestion));
+	strscpy(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 

@@ -64,6 +64,18 @@ pub struct Ipv4Sysctls {
     pub pacing_ss_ratio: u16,
     /// `tcp_pacing_ca_ratio`, percent.
     pub pacing_ca_ratio: u16,
+    /// `tcp_min_tso_segs`.
+    pub min_tso_segs: u8,
+    /// `tcp_tso_rtt_log`.
+    pub tso_rtt_log: u8,
+    /// `tcp_mtu_probing` (0, 1, 2).
+    pub mtu_probing: u8,
+    /// `tcp_mtu_probe_floor`.
+    pub mtu_probe_floor: u16,
+    /// `tcp_probe_threshold`, bytes.
+    pub probe_threshold: u16,
+    /// `tcp_probe_interval`, s.
+    pub probe_interval: u32,
     /// `tcp_slow_start_after_idle`.
     pub slow_start_after_idle: bool,
     /// `tcp_moderate_rcvbuf`.
@@ -144,6 +156,12 @@ impl Ipv4Sysctls {
             max_tw_buckets: raw.max_tw_buckets.max(0).unsigned_abs(),
             pacing_ss_ratio: port(raw.pacing_ss_ratio),
             pacing_ca_ratio: port(raw.pacing_ca_ratio),
+            min_tso_segs: small(raw.min_tso_segs),
+            tso_rtt_log: small(raw.tso_rtt_log),
+            mtu_probing: small(raw.mtu_probing),
+            mtu_probe_floor: port(raw.mtu_probe_floor),
+            probe_threshold: port(raw.probe_threshold),
+            probe_interval: raw.probe_interval_s.unsigned_abs(),
             slow_start_after_idle: raw.slow_start_after_idle != 0,
             moderate_rcvbuf: raw.moderate_rcvbuf != 0,
             adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,

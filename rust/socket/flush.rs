@@ -13,20 +13,27 @@ use kernel::prelude::*;
 /// Bytes of the IPv4 header without options.
 const IP_HEADER_LEN: u32 = 20;
 
+/// Bytes of options and text in a segment that the path carries.
+pub(super) fn path_mss(locked: &Locked<'_, Oxtcp>) -> u16 {
+    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
+    u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     let now = now();
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
     let Conn::Open(tcb) = &locked.conn else {
         return;
     };
     let limits = TxLimits {
-        mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
+        mss: path_mss(locked),
         max_run: locked.max_gso_bytes(tcb.mss()),
     };
+    let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
+    state.set_pacing(pacing);
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;
@@ -45,7 +52,9 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         let _ = transmit(&mut send, &tuple, out, offset);
     }
     let deadline = tcb.deadline();
+    let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
+    locked.set_pacing_rate(rate);
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 

@@ -5,7 +5,6 @@
 use super::now;
 use super::sock_state::{Conn, SockState};
 use crate::net::TcpInfo;
-use crate::tcp::congestion::pacing::pacing_rate;
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::ecn::{EcnInfo, Feedback};
 use crate::tcp::time::{Duration, Instant};
@@ -85,10 +84,8 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_data_segs_in = totals.text_segments_in;
     info.tcpi_delivered = totals.delivered;
     info.tcpi_dsack_dups = totals.duplicates;
-    let srtt = tcb.rtt().srtt().unwrap_or(Duration::ZERO);
-    info.tcpi_pacing_rate =
-        pacing_rate(tcb.congestion(), tcb.flight(), srtt, state.config.pacing).unwrap_or(u64::MAX);
-    info.tcpi_max_pacing_rate = u64::MAX;
+    info.tcpi_pacing_rate = tcb.pacing_rate(&state.config);
+    info.tcpi_max_pacing_rate = state.config.max_pacing_rate;
     info.tcpi_notsent_bytes = tcb.unsent();
     info.tcpi_snd_wnd = tcb.snd_wnd();
     info.tcpi_rcv_wnd = tcb.rcv_wnd();

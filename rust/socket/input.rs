@@ -4,7 +4,7 @@
 //! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
 
 use super::apply::apply;
-use super::flush::{flush, reply};
+use super::flush::{flush, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
@@ -177,6 +177,16 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     flush(locked);
 }
 
+/// The route has learnt a smaller MTU.
+fn mtu_reduced(locked: &mut Locked<'_, Oxtcp>) {
+    let size = path_mss(locked);
+    let state: &mut super::sock_state::SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_mtu_reduced(&mut state.records, size);
+    }
+    flush(locked);
+}
+
 /// An ICMP error that quotes a segment of ours (RFC 5927).
 pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(sock) = net.ehash().lookup(&error.tuple) else {
@@ -190,16 +200,15 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(mut locked) = sock.try_lock_bh() else {
         return;
     };
-    let state: &mut super::sock_state::SockState = &mut locked;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let seq = SeqNumber(error.seq);
+    let in_flight = matches!(&locked.conn, Conn::Open(tcb) if tcb.is_in_flight(seq));
+    if error.mtu != 0 && in_flight {
+        error.learn_mtu();
+        return mtu_reduced(&mut locked);
+    }
+    let Conn::Open(tcb) = &mut locked.conn else {
         return;
     };
-    let seq = SeqNumber(error.seq);
-    if error.mtu != 0 && tcb.is_in_flight(seq) {
-        error.learn_mtu();
-        tcb.on_mtu_reduced(&mut state.records);
-        return flush(&mut locked);
-    }
     let (verdict, mut events) = tcb.on_icmp(seq);
     let errno = kernel::error::Error::from_errno(-error.errno);
     match verdict {

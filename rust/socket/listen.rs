@@ -273,6 +273,11 @@ fn complete(
     let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
     let chosen = locked.chosen;
+    // That of now, not that of when the listener began.
+    let config = Config {
+        congestion: chosen.congestion_or(&net.congestion()),
+        ..config
+    };
     {
         let mut new = child.lock_child();
         let made = make_child(

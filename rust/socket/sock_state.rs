@@ -8,11 +8,14 @@ use super::now;
 use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
+use crate::net::{Pacing, TICK_US};
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::pacing::Ratios;
 use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::{EcnConfig, OptionUse};
+use crate::tcp::mtu_probe;
+use crate::tcp::pacing::Runs;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use crate::tcp::Tcb;
@@ -58,6 +61,15 @@ pub struct Chosen {
     pub maxseg: Option<u16>,
     /// `TCP_CONGESTION`.
     pub congestion: Option<Algorithm>,
+}
+
+impl Chosen {
+    /// The congestion control that the user chose, or that of the namespace, by its `name`.
+    pub(super) fn congestion_or(&self, name: &[u8]) -> Algorithm {
+        self.congestion
+            .or_else(|| Algorithm::from_name(until_nul(name)))
+            .unwrap_or_default()
+    }
 }
 
 /// The state of a socket.
@@ -119,6 +131,7 @@ impl SockState {
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
+            retries1: ipv4.retries1,
             retries: ipv4.retries2,
             orphan_retries: match ipv4.orphan_retries {
                 0 => 8,
@@ -141,13 +154,27 @@ impl SockState {
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,
             window_scale: window_scale as u8,
-            congestion: chosen
-                .congestion
-                .or_else(|| Algorithm::from_name(until_nul(&ipv4.congestion)))
-                .unwrap_or_default(),
+            congestion: chosen.congestion_or(&ipv4.congestion),
             pacing: Ratios {
                 slow_start: ipv4.pacing_ss_ratio,
                 avoidance: ipv4.pacing_ca_ratio,
+            },
+            timer_tick: Duration::from_us(TICK_US),
+            runs: Runs {
+                min_segments: ipv4.min_tso_segs,
+                rtt_log: ipv4.tso_rtt_log,
+                ..self.config.runs
+            },
+            mtu: mtu_probe::Settings {
+                when: match ipv4.mtu_probing {
+                    0 => mtu_probe::When::Never,
+                    1 => mtu_probe::When::BlackHole,
+                    _ => mtu_probe::When::Always,
+                },
+                base_mss: ipv4.base_mss,
+                floor: ipv4.mtu_probe_floor,
+                threshold: ipv4.probe_threshold,
+                interval: ipv4.probe_interval,
             },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
@@ -161,6 +188,13 @@ impl SockState {
             .with_mode(ipv4.ecn),
             ..self.config
         };
+    }
+
+    /// Takes over how fast the socket may send, which the socket core knows.
+    pub(super) fn set_pacing(&mut self, pacing: Pacing) {
+        self.config.max_pacing_rate = pacing.max_rate;
+        self.config.paced_below = pacing.below;
+        self.config.runs.shift = pacing.shift;
     }
 
     /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes)
