@@ -39,6 +39,7 @@ pub mod scoreboard;
 pub mod segment;
 pub mod seq;
 pub mod state;
+pub mod statistics;
 pub mod syn_received;
 pub mod tcb;
 mod text;
@@ -50,6 +51,7 @@ mod totals;
 mod undo;
 pub mod urgent;
 pub mod user;
+mod windowed_min;
 
 pub use receive::{NoRoom, Queues, ReceiveQueue};
 pub use records::{Record, RecordStore};
