@@ -39,6 +39,8 @@ struct ox_ipv4_sysctls {
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
+	int recovery, early_retrans, frto, dsack;
+	int reordering, max_reordering, min_rtt_wlen;
 	int rmem[3], wmem[3];
 	int somaxconn, port_lo, port_hi, unprivileged_port_start;
 	int default_ttl, nonlocal_bind;

@@ -315,6 +315,13 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(base_mss, tcp_base_mss);
 	READ_IPV4(rto_min_us, tcp_rto_min_us);
 	READ_IPV4(rto_max_ms, tcp_rto_max_ms);
+	READ_IPV4(recovery, tcp_recovery);
+	READ_IPV4(early_retrans, tcp_early_retrans);
+	READ_IPV4(frto, tcp_frto);
+	READ_IPV4(dsack, tcp_dsack);
+	READ_IPV4(reordering, tcp_reordering);
+	READ_IPV4(max_reordering, tcp_max_reordering);
+	READ_IPV4(min_rtt_wlen, tcp_min_rtt_wlen);
 	READ_IPV4(default_ttl, ip_default_ttl);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);

@@ -46,8 +46,80 @@ counters! {
     SynAckRetrans,
     /// Retransmission timeouts.
     Timeouts,
-    /// Fast retransmits.
+    /// Segments retransmitted in fast recovery.
     FastRetrans,
+    /// Segments retransmitted after a timeout.
+    SlowStartRetrans,
+    /// SYNs and SYN-ACKs retransmitted by connections.
+    SynRetrans,
+    /// Retransmitted segments lost once more.
+    LostRetransmit,
+    /// Loss probes sent.
+    LossProbes,
+    /// Losses that a loss probe repaired.
+    LossProbeRecovery,
+    /// Fast recoveries with SACK.
+    SackRecovery,
+    /// Fast recoveries without.
+    RenoRecovery,
+    /// Timeouts in a fast recovery with SACK.
+    SackRecoveryFail,
+    /// Timeouts in one without.
+    RenoRecoveryFail,
+    /// Timeouts in slow start after a timeout.
+    LossFailures,
+    /// Timeouts after something was selectively acknowledged.
+    SackFailures,
+    /// Timeouts after duplicate acknowledgments.
+    RenoFailures,
+    /// Timeouts that found selective acknowledgments taken back.
+    SackReneging,
+    /// Selective acknowledgments of what cannot be of our sending.
+    SackDiscard,
+    /// Reordering seen by selective acknowledgments.
+    SackReorder,
+    /// Reordering seen by duplicate acknowledgments.
+    RenoReorder,
+    /// Reordering seen by timestamps.
+    TsReorder,
+    /// Reductions of the congestion window undone at their end.
+    FullUndo,
+    /// Reductions undone before it.
+    PartialUndo,
+    /// Reductions undone by D-SACK.
+    DsackUndo,
+    /// Timeouts undone.
+    LossUndo,
+    /// Timeouts found spurious by F-RTO.
+    SpuriousRtos,
+    /// D-SACKs sent for text that was in order.
+    DsackOldSent,
+    /// D-SACKs sent for text that waits.
+    DsackOfoSent,
+    /// D-SACKs received, below the cumulative acknowledgment.
+    DsackRecv,
+    /// D-SACKs received, above it.
+    DsackOfoRecv,
+    /// Segments in D-SACKs received.
+    DsackRecvSegs,
+    /// D-SACKs of more than was retransmitted.
+    DsackIgnoredDubious,
+    /// D-SACKs of what cannot be of our sending, after a recovery began.
+    DsackIgnoredOld,
+    /// The same without a recovery.
+    DsackIgnoredNoUndo,
+    /// Slow starts ended by HyStart++.
+    HystartDelayDetect,
+    /// Segments delivered.
+    Delivered,
+    /// Answers to unacceptable segments that a limit kept back.
+    AckSkippedSeq,
+    /// Answers to old timestamps that a limit kept back.
+    AckSkippedPaws,
+    /// Challenge ACKs that a limit kept back.
+    AckSkippedChallenge,
+    /// SYNs in a synchronized state.
+    SynChallenge,
     /// Connections given up after too many retransmissions.
     AbortOnTimeout,
     /// Connections aborted at close because text was unread.

@@ -94,6 +94,20 @@ pub struct Ipv4Sysctls {
     pub rto_min_us: u32,
     /// `tcp_rto_max_ms`, ms.
     pub rto_max_ms: u32,
+    /// `tcp_recovery`, its bits.
+    pub recovery: u8,
+    /// `tcp_early_retrans` (0 to 4).
+    pub early_retrans: u8,
+    /// `tcp_frto` (0, 1, 2).
+    pub frto: u8,
+    /// `tcp_dsack`.
+    pub dsack: bool,
+    /// `tcp_reordering`, segments.
+    pub reordering: u16,
+    /// `tcp_max_reordering`, segments.
+    pub max_reordering: u16,
+    /// `tcp_min_rtt_wlen`, seconds.
+    pub min_rtt_wlen: u32,
     /// `tcp_rmem`: least, default, most, bytes.
     pub rmem: [u32; 3],
     /// `tcp_wmem`: least, default, most, bytes.
@@ -124,6 +138,10 @@ pub struct Ipv4Sysctls {
 
 fn small(value: i32) -> u8 {
     value.clamp(0, u8::MAX.into()) as u8
+}
+
+fn segments(value: i32) -> u16 {
+    value.clamp(0, u16::MAX.into()) as u16
 }
 
 fn port(value: i32) -> u16 {
@@ -171,6 +189,13 @@ impl Ipv4Sysctls {
             base_mss: port(raw.base_mss),
             rto_min_us: raw.rto_min_us.unsigned_abs(),
             rto_max_ms: raw.rto_max_ms.unsigned_abs(),
+            recovery: small(raw.recovery),
+            early_retrans: small(raw.early_retrans),
+            frto: small(raw.frto),
+            dsack: raw.dsack != 0,
+            reordering: segments(raw.reordering),
+            max_reordering: segments(raw.max_reordering),
+            min_rtt_wlen: raw.min_rtt_wlen.unsigned_abs(),
             rmem: raw.rmem.map(i32::unsigned_abs),
             wmem: raw.wmem.map(i32::unsigned_abs),
             somaxconn: raw.somaxconn.unsigned_abs(),

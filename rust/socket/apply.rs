@@ -6,7 +6,7 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{buffers, time_wait, urgent, Oxtcp};
+use super::{buffers, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
@@ -55,9 +55,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         net.count(Counter::Timeouts);
         locked.route_suspect();
     }
-    if events.fast_retransmit {
-        net.count(Counter::FastRetrans);
-    }
+    statistics::count(net, events.statistics);
     if events.acked > 0 {
         locked.send_buffer().release(events.acked);
     }

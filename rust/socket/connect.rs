@@ -161,7 +161,7 @@ fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketA
     let owner = owner(locked.sock(), source, Role::Ephemeral);
 
     for i in 0..count {
-        let port = min + ((start + i) % count) as u16;
+        let port = min.wrapping_add((start.wrapping_add(i) % count) as u16);
         if !claim_ephemeral(net, port, owner)? {
             continue;
         }

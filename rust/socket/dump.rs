@@ -88,7 +88,7 @@ fn listeners(net: &Net, mut place: u64, mut sub: u64, emit: &mut Emit<'_>) -> bo
             sub = 1;
         }
         while let Some((tuple, retries, deadline)) = half_open(&sock, sub as usize - 1) {
-            sub += 1;
+            sub = sub.saturating_add(1);
             let entry = small_entry(State::SynReceived, tuple, retries, |now| {
                 EntryTimer::Keepalive(ms_until(deadline, now))
             });
@@ -96,7 +96,7 @@ fn listeners(net: &Net, mut place: u64, mut sub: u64, emit: &mut Emit<'_>) -> bo
                 return false;
             }
         }
-        place += 1;
+        place = place.saturating_add(1);
         sub = 0;
     }
 }
@@ -141,7 +141,7 @@ fn connections(net: &Net, place: u64, sub: u64, emit: &mut Emit<'_>) -> bool {
         let mut show = |sock: &Sock<Oxtcp>, index: usize| {
             socket(
                 sock,
-                Position::number(CONNECTIONS, bucket as u64, index as u64 + 1),
+                Position::number(CONNECTIONS, bucket as u64, (index as u64).saturating_add(1)),
                 emit,
             )
         };
@@ -212,7 +212,7 @@ fn time_wait(net: &Net, mut place: u64, emit: &mut Emit<'_>) {
                 free.next().map(|slot| *slot = (tuple, deadline)).is_some()
             });
         for (tuple, deadline) in batch.iter().take(count) {
-            place += 1;
+            place = place.saturating_add(1);
             let entry = small_entry(State::TimeWait, *tuple, 0, |now| {
                 EntryTimer::TimeWait(ms_until(*deadline, now))
             });

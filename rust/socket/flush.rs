@@ -4,7 +4,7 @@
 
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{now, Oxtcp};
+use super::{now, statistics, Oxtcp};
 use crate::net::{trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer};
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::tcb::TxLimits;
@@ -42,11 +42,12 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     while let Some(out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
         if out.retransmission {
             net.count(Counter::RetransSegs);
-            let len = out.len + u32::from(out.flags.has(Flags::FIN));
+            let len = out.len.saturating_add(out.flags.has(Flags::FIN).into());
             trace::retransmit(net, &tuple, tcb.state().number(), out.seq.0, len);
         } else {
             net.count(Counter::OutSegs);
         }
+        statistics::count(net, tcb.take_statistics());
         let offset = out.seq.since(tcb.snd_una());
         // What cannot be sent for want of memory or a route is as good as lost on the way.
         let _ = transmit(&mut send, &tuple, out, offset);
@@ -81,7 +82,7 @@ fn transmit(
             return Ok(());
         }
         out.seq += sent;
-        out.len -= sent;
+        out.len = out.len.saturating_sub(sent);
         // Counted from the number of the segment.
         out.urg = out
             .urg
@@ -89,7 +90,7 @@ fn transmit(
         if !out.accurate_ecn {
             out.flags = out.flags.without(Flags::CWR);
         }
-        offset += sent;
+        offset = offset.saturating_add(sent);
     }
 }
 

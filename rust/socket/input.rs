@@ -210,7 +210,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         return;
     };
     let (verdict, mut events) = tcb.on_icmp(seq);
-    let errno = kernel::error::Error::from_errno(-error.errno);
+    let errno = kernel::error::Error::from_errno(error.errno.saturating_neg());
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),
         IcmpVerdict::Remember => locked.set_soft_error(Some(errno)),

@@ -104,7 +104,7 @@ impl Listener {
         let node = RBTreeNode::new(key, entry, GFP_ATOMIC)?;
         self.deadline = earlier(self.deadline, entry.deadline());
         if self.syn_queue.insert(node).is_none() {
-            self.syn_queue_len += 1;
+            self.syn_queue_len = self.syn_queue_len.saturating_add(1);
         }
         Ok(())
     }

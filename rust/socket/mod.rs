@@ -35,6 +35,7 @@ pub mod recv;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
+mod statistics;
 pub mod time_wait;
 pub mod urgent;
 

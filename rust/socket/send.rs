@@ -78,7 +78,7 @@ fn take(
         let taken = locked.send_buffer().append(msg, usize::MAX);
         match taken {
             Ok(bytes) => {
-                *done += bytes;
+                *done = done.saturating_add(bytes);
                 if let Conn::Open(tcb) = &mut locked.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);

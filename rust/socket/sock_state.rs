@@ -10,7 +10,7 @@ use super::ports::Owner;
 use super::sent_records::SentRecords;
 use crate::net::{Pacing, TICK_US};
 use crate::tcp::buffer_space::ReceiveSpace;
-use crate::tcp::config::Config;
+use crate::tcp::config::{Config, LossDetection};
 use crate::tcp::congestion::pacing::Ratios;
 use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::{EcnConfig, OptionUse};
@@ -150,6 +150,13 @@ impl SockState {
             keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
             rto_min: Duration::from_us(u64::from(ipv4.rto_min_us)),
             rto_max: ms(ipv4.rto_max_ms),
+            min_rtt_window: Duration::from_secs(ipv4.min_rtt_wlen.into()),
+            recovery: LossDetection::from_bits(ipv4.recovery),
+            loss_probes: matches!(ipv4.early_retrans, 3 | 4),
+            frto: ipv4.frto != 0,
+            dsack: ipv4.dsack,
+            reordering: ipv4.reordering.max(1),
+            max_reordering: ipv4.max_reordering,
             window_scaling: ipv4.window_scaling,
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,

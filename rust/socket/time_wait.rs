@@ -140,7 +140,7 @@ pub(super) fn enter(net: &Net, tuple: &FourTuple, time_wait: TimeWait, owner: Ow
         let mut table = net.time_wait.lock();
         let old = table.remove(&key);
         table.entries.insert(node);
-        table.len += 1;
+        table.len = table.len.saturating_add(1);
         old
     };
     if let Some(old) = old {

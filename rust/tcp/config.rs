@@ -9,6 +9,25 @@ use super::mtu_probe;
 use super::pacing::Runs;
 use super::time::Duration;
 
+/// What of RACK (RFC 8985) is changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LossDetection {
+    /// The reordering window stays as wide as it is.
+    pub static_window: bool,
+    /// A number of segments that arrived does not close the window.
+    pub no_threshold: bool,
+}
+
+impl LossDetection {
+    /// As the bits of `tcp_recovery` say.
+    pub fn from_bits(bits: u8) -> Self {
+        Self {
+            static_window: bits & 2 != 0,
+            no_threshold: bits & 4 != 0,
+        }
+    }
+}
+
 /// What the user set for a connection. Defaults are Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -41,6 +60,21 @@ pub struct Config {
     pub rto_min: Duration,
     /// Largest retransmission timeout.
     pub rto_max: Duration,
+    /// How long the least round-trip time counts (`tcp_min_rtt_wlen`).
+    pub min_rtt_window: Duration,
+    /// How losses are detected (`tcp_recovery`).
+    pub recovery: LossDetection,
+    /// Tail loss probes (`tcp_early_retrans`).
+    pub loss_probes: bool,
+    /// F-RTO after a timeout (`tcp_frto`).
+    pub frto: bool,
+    /// Report duplicates to the peer (`tcp_dsack`).
+    pub dsack: bool,
+    /// Segments of later text that must have arrived before earlier text is taken for lost, at the
+    /// start (`tcp_reordering`).
+    pub reordering: u16,
+    /// Most of that (`tcp_max_reordering`).
+    pub max_reordering: u16,
     /// No Nagle algorithm (`TCP_NODELAY`).
     pub nodelay: bool,
     /// Send full segments alone (`TCP_CORK`).
@@ -99,6 +133,13 @@ impl Default for Config {
             user_timeout: Duration::ZERO,
             rto_min: Duration::from_ms(200),
             rto_max: Duration::from_secs(120),
+            min_rtt_window: Duration::from_secs(300),
+            recovery: LossDetection::default(),
+            loss_probes: true,
+            frto: true,
+            dsack: true,
+            reordering: 3,
+            max_reordering: 300,
             nodelay: false,
             cork: false,
             window_scaling: true,

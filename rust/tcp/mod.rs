@@ -42,6 +42,7 @@ pub mod scoreboard;
 pub mod segment;
 pub mod seq;
 pub mod state;
+pub mod statistics;
 pub mod syn_received;
 pub mod tcb;
 mod text;
@@ -53,6 +54,7 @@ mod totals;
 mod undo;
 pub mod urgent;
 pub mod user;
+mod windowed_min;
 
 pub use receive::{NoRoom, Queues, ReceiveQueue};
 pub use records::{Record, RecordStore};

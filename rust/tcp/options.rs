@@ -22,6 +22,9 @@ pub const MAX_WINDOW_SCALE: u8 = 14;
 /// Bytes that the timestamps option takes of every segment, with its padding.
 pub const TIMESTAMPS_LEN: u16 = 12;
 
+/// Bytes that the SACK option takes with its padding, besides eight for each block.
+pub const SACK_LEN: u16 = 4;
+
 /// The timestamps option (RFC 7323 3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timestamps {
@@ -61,7 +64,7 @@ impl SackBlocks {
     pub fn push(&mut self, block: SeqRange) {
         if let Some(slot) = self.blocks.get_mut(usize::from(self.count)) {
             *slot = block;
-            self.count += 1;
+            self.count = self.count.saturating_add(1);
         }
     }
 

@@ -4,12 +4,13 @@
 
 use super::config::Config;
 use super::mtu_probe::Next;
-use super::options::{Options, SackBlocks, TIMESTAMPS_LEN};
+use super::options::{Options, SackBlocks, SACK_LEN, TIMESTAMPS_LEN};
 use super::receive::{Queues, ReceiveQueue};
 use super::records::{Record, RecordStore};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::text::DELAYED_ACK;
 use super::time::Instant;
@@ -38,9 +39,24 @@ impl Tcb {
             }
             _ => {}
         }
+        // What only some segments carry is taken off of these alone: the path has room for more.
+        let usual = self.eff_mss;
+        self.eff_mss = usual.saturating_sub(self.blocks_len(queues));
+        let out = self.poll_synchronized(config, queues, limits, now);
+        self.eff_mss = usual;
+        out
+    }
+
+    fn poll_synchronized<Q: Queues>(
+        &mut self,
+        config: &Config,
+        queues: &mut Q,
+        limits: &TxLimits,
+        now: Instant,
+    ) -> Option<Transmit> {
         if self.control == Control::Probe {
             self.control = Control::None;
-            return Some(self.probe(now));
+            return Some(self.probe(queues, now));
         }
         if self.state.may_transmit() {
             let limits = &self.limits_while_urgent(limits);
@@ -116,9 +132,12 @@ impl Tcb {
         self.syn_sent = (!again).then_some(now);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         if again {
+            self.syn_again.times = self.syn_again.times.saturating_add(1);
             self.totals.resent(0, 1);
+            self.statistics.note(Statistic::SynRetrans);
         } else {
             self.stalled_since = now;
+            self.syn_again.first = now.ms_wrapped().wrapping_add(self.ts_offset);
         }
         self.totals.sent(0, 1);
         let mut syn = Transmit::bare(self.iss, ack, flags, wnd as u16);
@@ -135,9 +154,10 @@ impl Tcb {
     }
 
     /// A segment out of the window, which the peer has to answer with an acknowledgment.
-    fn probe(&mut self, now: Instant) -> Transmit {
+    fn probe<R: ReceiveQueue>(&mut self, rx: &R, now: Instant) -> Transmit {
         let mut probe = self.bare_ack(now);
         probe.seq = self.snd_una - 1;
+        probe.options.sack = self.blocks(rx);
         self.mark_urgent(&mut probe);
         probe
     }
@@ -224,7 +244,7 @@ impl Tcb {
         let tail = waiting % mss;
         let hold = !probe && self.holds_tail(config);
         if len == waiting && tail != 0 && !fin_waiting && hold {
-            len -= tail;
+            len = len.saturating_sub(tail);
         }
         if len == 0 && window < waiting.min(mss) {
             len = self.silly_window(window.min(waiting), room);
@@ -310,15 +330,10 @@ impl Tcb {
         out.len = part.len;
         out.mss = self.segment_len(part);
         out.retransmission = again;
+        out.options.sack = self.blocks(queues);
         self.mark_ecn(&mut out, now);
         self.mark_urgent(&mut out);
-        let gaps = self.sack && (self.dsack.is_some() || !queues.sack_blocks().is_empty());
-        if gaps && self.ack_due == AckDue::Now {
-            // Text carries no blocks: an acknowledgment follows that does.
-            self.last_ack_sent = self.rcv_nxt;
-        } else {
-            self.acknowledged();
-        }
+        self.acknowledged();
         out
     }
 
@@ -332,7 +347,8 @@ impl Tcb {
 
     fn count_sent(&mut self, part: &Part) -> u32 {
         let mss = u32::from(self.segment_len(part)).max(1);
-        let segments = part.len.div_ceil(mss).max(1);
+        let segments = part.len.saturating_sub(1) / mss;
+        let segments = segments.saturating_add(1);
         self.totals.sent(part.len, segments);
         segments
     }
@@ -375,6 +391,7 @@ impl Tcb {
         }
         if part.kind == Kind::Probe {
             self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.statistics.note(Statistic::LossProbes);
             self.tlp = Probe::Sent {
                 high: self.snd_nxt,
                 again: false,
@@ -393,6 +410,7 @@ impl Tcb {
         let rto = RetransmitTimer::Rto(now + self.rto(config));
         if part.kind == Kind::ProbeAgain {
             self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.statistics.note(Statistic::LossProbes);
             self.tlp = Probe::Sent {
                 high: self.snd_nxt,
                 again: true,
@@ -400,6 +418,11 @@ impl Tcb {
             self.retransmit_timer = rto;
             return;
         }
+        let what = match self.recovery {
+            Recovery::Loss { .. } => Statistic::SlowStartRetrans,
+            _ => Statistic::FastRetrans,
+        };
+        self.statistics.add(what, segments);
         let stamp = now.ms_wrapped().wrapping_add(self.ts_offset);
         self.undo.on_resent(segments, stamp);
         let reordering = matches!(self.retransmit_timer, RetransmitTimer::Reorder(_));
@@ -414,27 +437,48 @@ impl Tcb {
         let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
         self.totals.sent(0, 1);
-        if self.sack {
-            ack.options.sack = self.blocks(rx);
-        }
+        ack.options.sack = self.blocks(rx);
         self.mark_ecn(&mut ack, now);
         self.mark_urgent(&mut ack);
         self.acknowledged();
         ack
     }
 
-    /// What of the peer's text is here out of order, after what came twice (RFC 2883).
+    /// What of the peer's text is here out of order, after what came twice (RFC 2883). Said of the
+    /// latter once only.
     fn blocks<R: ReceiveQueue>(&mut self, rx: &R) -> SackBlocks {
-        let waiting = rx.sack_blocks();
-        let Some(twice) = self.dsack.take() else {
-            return waiting;
-        };
         let mut blocks = SackBlocks::NONE;
-        blocks.push(twice);
-        for block in waiting.as_slice() {
+        if !self.sack {
+            return blocks;
+        }
+        if let Some(twice) = self.dsack.take() {
+            blocks.push(twice);
+        }
+        for block in rx.sack_blocks().as_slice() {
             blocks.push(*block);
         }
-        blocks
+        blocks.truncated(self.most_blocks())
+    }
+
+    /// As many blocks as an option space has room for.
+    fn most_blocks(&self) -> u8 {
+        if self.timestamps {
+            3
+        } else {
+            4
+        }
+    }
+
+    /// Bytes that the next segment's blocks take.
+    fn blocks_len<R: ReceiveQueue>(&self, rx: &R) -> u16 {
+        if !self.sack {
+            return 0;
+        }
+        let waiting = rx.sack_blocks().as_slice().len() as u16;
+        match waiting.saturating_add(self.dsack.is_some().into()) {
+            0 => 0,
+            n => SACK_LEN.saturating_add(n.min(self.most_blocks().into()).saturating_mul(8)),
+        }
     }
 
     fn acknowledged(&mut self) {
@@ -448,7 +492,7 @@ impl Tcb {
         let offered = self.rcv_wnd();
         let step = u32::from(config.mss).min(rx.capacity() / 2);
         let space = rx.space();
-        let unit = 1u32 << self.rcv_scale;
+        let unit = 1u32.wrapping_shl(self.rcv_scale.into());
         let kept = offered.div_ceil(unit);
         let wire = if space >= offered.saturating_add(step) {
             // Rounded up, as in Linux: else a space smaller than the unit could never be offered.
@@ -459,7 +503,7 @@ impl Tcb {
         let wire = u16::try_from(wire).unwrap_or(u16::MAX);
         self.rcv_adv = self
             .rcv_adv
-            .max(self.rcv_nxt + (u32::from(wire) << self.rcv_scale));
+            .max(self.rcv_nxt + u32::from(wire).wrapping_shl(self.rcv_scale.into()));
         wire
     }
 
@@ -467,7 +511,7 @@ impl Tcb {
     /// grown by a segment, as in Linux.
     pub(super) fn window_update_due<R: ReceiveQueue>(&self, config: &Config, rx: &R) -> bool {
         let offered = self.rcv_wnd();
-        let max = u32::from(u16::MAX) << self.rcv_scale;
+        let max = u32::from(u16::MAX).wrapping_shl(self.rcv_scale.into());
         let space = rx.space().min(max);
         let step = u32::from(config.mss).min(rx.capacity() / 2);
         space >= offered.saturating_mul(2) && space >= offered.saturating_add(step)

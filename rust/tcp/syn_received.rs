@@ -11,7 +11,7 @@ use super::rtt::INITIAL_RTO;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
-use super::tcb::{Tcb, DEFAULT_MSS};
+use super::tcb::{SynAgain, Tcb, DEFAULT_MSS};
 use super::time::Instant;
 
 /// What a listener does with a segment that belongs to no connection (RFC 9293 3.10.7.2).
@@ -245,11 +245,20 @@ impl SynReceived {
         };
         tcb.learn_syn(config, &syn, now);
         tcb.snd_nxt = self.iss + 1;
+        let waited = INITIAL_RTO.backed_off(self.retries, config.rto_max);
+        let last_sent = self.deadline - waited;
         if self.retries == 0 {
-            // The SYN-ACK was sent once: one RTO before the deadline.
-            tcb.syn_sent = Some(self.deadline - INITIAL_RTO);
+            tcb.syn_sent = Some(last_sent);
         } else {
+            // Each wait was twice the one before, up to a limit.
+            let first_sent = (0..self.retries).fold(last_sent, |at, n| {
+                at - INITIAL_RTO.backed_off(n, config.rto_max)
+            });
             tcb.backoff = self.retries;
+            tcb.syn_again = SynAgain {
+                times: self.retries,
+                first: first_sent.ms_wrapped().wrapping_add(self.ts_offset),
+            };
         }
         let (mode, marked) = self.ecn.into_mode(&config.ecn, seg);
         tcb.ecn.mode = mode;

@@ -7,6 +7,7 @@ use super::config::Config;
 use super::events::{Error, Events};
 use super::records::RecordStore;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 
@@ -67,12 +68,13 @@ impl Tcb {
             // The user had no answer for it to ride on.
             self.interactive = false;
             self.ack_due = AckDue::Now;
+            self.statistics.note(Statistic::DelayedAcks);
         }
         match self.retransmit_timer {
             RetransmitTimer::Rto(at) if at <= now => self.on_rto(config, store, now, &mut events),
             RetransmitTimer::Probe(at) if at <= now => self.on_probe_timer(config, store, now),
             RetransmitTimer::Reorder(at) if at <= now => {
-                self.on_reorder_timer(config, store, now, &mut events);
+                self.on_reorder_timer(config, store, now);
             }
             RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
             _ => {}
@@ -84,6 +86,7 @@ impl Tcb {
             }
             _ => {}
         }
+        self.tell(&mut events);
         events
     }
 
@@ -101,16 +104,16 @@ impl Tcb {
             _ if self.orphan => config.orphan_retries,
             _ => config.retries,
         };
+        events.timed_out = true;
         let over = self.retries >= limit && !self.is_peer_full(config, now);
         if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
         }
-        events.timed_out = true;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if !opening {
             self.suspect_black_hole(config, now);
-            self.enter_loss(store, now);
+            self.enter_loss(config, store, now);
         }
         self.retries = self.retries.saturating_add(1);
         self.backoff = self.backoff.saturating_add(1);
@@ -140,6 +143,7 @@ impl Tcb {
         } else {
             self.probes = self.probes.saturating_add(1);
             self.control = Control::Probe;
+            self.statistics.note(Statistic::WinProbe);
         }
     }
 
@@ -181,6 +185,7 @@ impl Tcb {
         }
         self.probes = self.probes.saturating_add(1);
         self.control = Control::Probe;
+        self.statistics.note(Statistic::KeepAlive);
         self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_interval);
     }
 

@@ -135,7 +135,16 @@ impl Oracle {
             end.0,
             granted.0
         );
-        assert_eq!(out.mss, tcb.mss());
+        let blocks = match out.options.sack.as_slice().len() as u16 {
+            0 => 0,
+            n => 4 + 8 * n,
+        };
+        let text = out.mss + blocks;
+        match out.options.accecn {
+            // It may take the place of a block.
+            Some(_) => assert!(text <= tcb.mss()),
+            None => assert_eq!(text, tcb.mss()),
+        }
         if !out.retransmission && tcb.flight() > 0 {
             let used = tcb.flight().saturating_sub(tcb.sacked());
             let most = tcb
