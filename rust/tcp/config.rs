@@ -60,6 +60,8 @@ pub struct Config {
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
     pub rfc1337: bool,
+    /// Least time between two answers to segments that should not be (`tcp_invalid_ratelimit`).
+    pub invalid_ratelimit: Duration,
 }
 
 impl Default for Config {
@@ -90,6 +92,7 @@ impl Default for Config {
             pacing: Ratios::default(),
             slow_start_after_idle: true,
             rfc1337: false,
+            invalid_ratelimit: Duration::from_ms(500),
         }
     }
 }
