@@ -17,6 +17,17 @@ u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
 			    salt, &ox_hash_key);
 }
 
+static siphash_aligned_key_t ox_cookie_keys[2];
+
+/* For SYN cookies: the two hashes must tell nothing of each other. */
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner)
+{
+	net_get_random_once(ox_cookie_keys, sizeof(ox_cookie_keys));
+	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
+			    (__force u32)t->sport << 16 | (__force u32)t->dport,
+			    count, &ox_cookie_keys[inner]);
+}
+
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 {
 	t->saddr = sk->sk_rcv_saddr;

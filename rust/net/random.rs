@@ -18,3 +18,10 @@ pub fn tuple_hash(tuple: &FourTuple, salt: u32) -> u64 {
     // SAFETY: The tuple is valid.
     unsafe { b::ox_tuple_siphash(&tuple.wire(), salt) }
 }
+
+/// A hash of a 4-tuple and a number for SYN cookies, under one of two keys that are made once per
+/// boot, which the inner and the outer hash have.
+pub fn cookie_hash(tuple: &FourTuple, count: u32, inner: bool) -> u32 {
+    // SAFETY: The tuple is valid.
+    unsafe { b::ox_cookie_hash(&tuple.wire(), count, inner) }
+}

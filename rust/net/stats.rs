@@ -60,8 +60,24 @@ counters! {
     ListenOverflows,
     /// SYNs and last ACKs dropped by a listener, for any reason.
     ListenDrops,
-    /// SYNs dropped because the SYN queue was full.
+    /// SYNs dropped because the SYN queue was full (`TCPReqQFullDrop`).
     SynQueueFull,
+    /// SYNs answered with a cookie (`TCPReqQFullDoCookies`).
+    ReqQFullDoCookies,
+    /// SYN-ACKs sent with a cookie.
+    SyncookiesSent,
+    /// Cookies that came back.
+    SyncookiesRecv,
+    /// Acknowledgments without a good cookie while some were out.
+    SyncookiesFailed,
+    /// Answers not sent to what came again in SYN-RECEIVED (`tcp_invalid_ratelimit`).
+    AckSkippedSynRecv,
+    /// Half-open connections ended by a RST.
+    EmbryonicRsts,
+    /// Connections aborted at close because there were too many without a user.
+    AbortOnMemory,
+    /// Bare last ACKs passed over because of TCP_DEFER_ACCEPT.
+    DeferAcceptDrop,
     /// Challenge ACKs sent (RFC 5961).
     ChallengeAck,
     /// Segments dropped by PAWS (RFC 7323).

@@ -98,6 +98,10 @@ pub struct Ipv4Sysctls {
     pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
+    /// `tcp_fastopen`, its bits.
+    pub fastopen: u32,
+    /// `tcp_fastopen_blackhole_timeout_sec`, seconds.
+    pub fastopen_blackhole_timeout: u32,
 }
 
 fn small(value: i32) -> u8 {
@@ -151,6 +155,8 @@ impl Ipv4Sysctls {
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
+            fastopen: raw.fastopen.unsigned_abs(),
+            fastopen_blackhole_timeout: raw.fastopen_blackhole_timeout.unsigned_abs(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{buffers, time_wait, Oxtcp};
+use super::{buffers, orphans, time_wait, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
@@ -129,6 +129,7 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
     locked.conn = Conn::Closed;
     locked.records.clear();
+    orphans::end(locked);
     locked.set_deadline(None);
     locked.send_buffer().purge();
     locked.add_shutdown(BOTH);

@@ -5,7 +5,9 @@
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{now, Oxtcp};
-use crate::net::{trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer};
+use crate::net::{
+    trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
+};
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::tcb::TxLimits;
 use kernel::prelude::*;
@@ -87,11 +89,18 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
 
 /// Sends a segment for which there is no socket, back to where `skb` came from.
 pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
-    reply_to(net, &skb.tuple(), skb.tos(), out);
+    reply_by(net, skb, Way::default(), out);
 }
 
-/// As [`reply`], with the ends given.
-pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Transmit) {
+/// The same by the way that a listener's options say, but for the TOS, which is that of `skb`, as
+/// in Linux.
+pub(super) fn reply_by(net: &NetNs<Oxtcp>, skb: &RxSkb, way: Way, out: &Transmit) {
+    let tos = skb.tos();
+    reply_to(net, &skb.tuple(), Way { tos, ..way }, out);
+}
+
+/// Sends a segment for which there is no socket.
+pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Transmit) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -100,9 +109,10 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Tra
     let _ = Reply {
         tuple: *tuple,
         header,
-        tos: tos & !0x3,
-        oif: 0,
-        mark: 0,
+        way: Way {
+            tos: way.tos & !0x3,
+            ..way
+        },
     }
     .send(net);
 }

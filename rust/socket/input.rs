@@ -9,7 +9,7 @@ use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{now, time_wait, Oxtcp};
+use super::{now, orphans, time_wait, Oxtcp};
 use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::segment::{Segment, Transmit};
@@ -163,13 +163,16 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     };
     let events = tcb.on_timer(&state.config, &mut state.records, now());
     apply(locked, &events);
+    if events.timed_out {
+        orphans::end_if_too_many(locked);
+    }
     flush(locked);
 }
 
 /// An ICMP error that quotes a segment of ours (RFC 5927).
 pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(sock) = net.ehash().lookup(&error.tuple) else {
-        return;
+        return half_open_error(net, error);
     };
     net.count(Counter::IcmpErrors);
     if error.mtu == 0 && error.errno == 0 {
@@ -201,4 +204,19 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         }
     }
     apply(&mut locked, &events);
+}
+
+/// An ICMP error for which there is no connection: perhaps about a SYN-ACK.
+fn half_open_error(net: &Net, error: &IcmpError) {
+    let local = error.tuple.local;
+    let listener = net
+        .bind_table
+        .lock()
+        .listener(local.port(), local.ip().to_bits(), error.iif());
+    let Some(mut locked) = listener.as_ref().and_then(|l| l.try_lock_bh()) else {
+        return;
+    };
+    // Unreachable network or host, time exceeded, parameter problem (`tcp_v4_err`).
+    let fatal = matches!((error.icmp_type, error.code), (3, 0 | 1) | (11 | 12, _));
+    listen::on_icmp(&mut locked, &error.tuple, SeqNumber(error.seq), fatal);
 }

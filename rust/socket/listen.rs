@@ -4,15 +4,15 @@
 
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner};
-use super::flush::{flush, reply, reply_to};
+use super::flush::{flush, reply_by, reply_to};
 use super::listener::{Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, Phase, SockState};
-use super::{buffers, identity, now, Oxtcp};
+use super::{buffers, cookies, identity, now, Oxtcp};
 use crate::net::route::{advmss_back, Route};
-use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
+use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::Config;
 use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::{Segment, Transmit};
@@ -130,8 +130,7 @@ pub(super) fn on_segment(
     let net = locked.net();
     let tuple = skb.tuple();
     let key = Key::new(&tuple);
-    let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else {
+    let Conn::Listening(listener) = &mut locked.conn else {
         skb.discard(net, DropReason::NoSocket);
         return Outcome::Taken;
     };
@@ -143,28 +142,36 @@ pub(super) fn on_segment(
         return Outcome::Taken;
     };
 
+    let way = Way::of(locked.sock());
     let now = now();
+    let state: &mut SockState = locked;
     let config = path_config(&state.config, entry.mss(), entry.timestamps());
-    match entry.on_segment(&config, seg, now) {
+    let verdict = entry.on_segment(&config, seg, now);
+    let Conn::Listening(listener) = &mut state.conn else {
+        return Outcome::Taken;
+    };
+    if let Verdict::SynAck | Verdict::Reply(_) = verdict {
+        let entry = listener.get_mut(&key);
+        if !entry.is_some_and(|entry| entry.may_answer(&config, &verdict, now)) {
+            net.count(Counter::AckSkippedSynRecv);
+            skb.discard(net, DropReason::BadFlags);
+            return Outcome::Taken;
+        }
+    }
+    match verdict {
         Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
-        Verdict::SynAck => reply(net, &skb, &entry.syn_ack(&config, now)),
-        Verdict::Reply(out) => reply(net, &skb, &out),
+        Verdict::SynAck => reply_to(net, &tuple, way, &entry.syn_ack(&config, now)),
+        Verdict::Reply(out) => reply_by(net, &skb, way, &out),
         Verdict::Remove => {
-            listener.remove(&key);
-            net.count(Counter::AttemptFails);
-            trace::set_state(
-                net,
-                &tuple,
-                State::SynReceived.number(),
-                State::Closed.number(),
-            );
+            net.count(Counter::EmbryonicRsts);
+            give_up(net, listener, &key, &tuple);
         }
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
             if net.ipv4().abort_on_overflow {
-                listener.remove(&key);
+                give_up(net, listener, &key, &tuple);
                 if let Some(reset) = Transmit::reset_for(seg) {
-                    reply(net, &skb, &reset);
+                    reply_by(net, &skb, way, &reset);
                 }
             }
             skb.discard(net, DropReason::AcceptQueueFull);
@@ -176,6 +183,46 @@ pub(super) fn on_segment(
         }
     }
     Outcome::Taken
+}
+
+/// A half-open connection ends.
+fn give_up(net: &Net, listener: &mut Listener, key: &Key, tuple: &FourTuple) {
+    listener.remove(key);
+    opening_failed(net, tuple);
+}
+
+fn opening_failed(net: &Net, tuple: &FourTuple) {
+    net.count(Counter::AttemptFails);
+    trace::set_state(
+        net,
+        tuple,
+        State::SynReceived.number(),
+        State::Closed.number(),
+    );
+}
+
+/// An ICMP error quotes the SYN-ACK, with the number `seq`, of a half-open connection that `locked`
+/// listens for. A fatal one ends it without a word: nobody has asked for it yet (`tcp_req_err`).
+pub(super) fn on_icmp(
+    locked: &mut Locked<'_, Oxtcp>,
+    tuple: &FourTuple,
+    seq: SeqNumber,
+    fatal: bool,
+) {
+    let net = locked.net();
+    let key = Key::new(tuple);
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
+    };
+    match listener.get(&key) {
+        None => {}
+        Some(entry) if entry.iss() != seq => net.count(Counter::OutOfWindowIcmps),
+        Some(_) if fatal => {
+            give_up(net, listener, &key, tuple);
+            net.count(Counter::ListenDrops);
+        }
+        Some(_) => {}
+    }
 }
 
 /// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its
@@ -198,7 +245,10 @@ fn on_first(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Op
     let net = locked.net();
     match on_listen(seg) {
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
-        ListenVerdict::Reset(out) => reply(net, &skb, &out),
+        ListenVerdict::Reset(out) => match cookies::check(locked, &skb, seg) {
+            Some((entry, config)) => from_cookie(locked, skb, seg, entry, config),
+            None => reply_by(net, &skb, Way::of(locked.sock()), &out),
+        },
         ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Open => open(locked, skb, seg, floor),
     }
@@ -209,29 +259,31 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
     let net = locked.net();
     let tuple = skb.tuple();
     let now = now();
-    let capacity = locked.recv_buffer().capacity();
-    let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else {
-        return;
+    let way = Way::of(locked.sock());
+    let port = locked.sock().local().port();
+    let place = match &mut locked.conn {
+        Conn::Listening(listener) => place(net, listener, port, floor.is_some()),
+        _ => return,
     };
-    if listener.accept_queue.is_full() {
-        net.count(Counter::ListenOverflows);
-        net.count(Counter::ListenDrops);
-        return skb.discard(net, DropReason::AcceptQueueFull);
-    }
-    if listener.is_syn_queue_full(net.ipv4().max_syn_backlog) {
-        net.count(Counter::SynQueueFull);
-        net.count(Counter::ListenDrops);
-        return skb.discard(net, DropReason::SynQueueFull);
-    }
-    let Ok(advmss) = advmss_back(net, &skb) else {
+    let want_cookie = match place {
+        Place::Entry => false,
+        Place::Cookie => true,
+        Place::None(reason) => {
+            net.count(Counter::ListenDrops);
+            return skb.discard(net, reason);
+        }
+    };
+    let Some(config) = config_for(locked, &skb, &way, seg.options.timestamps.is_some()) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoSocket);
     };
-    let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
-    state.config.initial_window = capacity;
-    let timestamps = state.config.timestamps && seg.options.timestamps.is_some();
-    let config = path_config(&state.config, mss, timestamps);
+    if want_cookie {
+        let out = cookies::syn_ack(locked, &config, &tuple, seg);
+        return reply_to(net, &tuple, way, &out);
+    }
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
+    };
     let mut ids = identity::of(&tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
         ids.iss = floor;
@@ -248,8 +300,96 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
         State::Listen.number(),
         State::SynReceived.number(),
     );
-    reply(net, &skb, &entry.syn_ack(&config, now));
+    reply_to(net, &tuple, way, &entry.syn_ack(&config, now));
     locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// Where a SYN finds its place.
+enum Place {
+    /// In the SYN queue.
+    Entry,
+    /// On the wire alone.
+    Cookie,
+    /// Nowhere.
+    None(DropReason),
+}
+
+/// Whether there is room for one more connection, as `tcp_conn_request` has it. One that takes the
+/// place of a TIME-WAIT (`reopens`) always finds room in the SYN queue.
+fn place(net: &Net, listener: &mut Listener, port: u16, reopens: bool) -> Place {
+    let ipv4 = net.ipv4();
+    let full = listener.is_syn_queue_full();
+    let mut want_cookie = false;
+    if !reopens && (full || ipv4.syncookies == 2) {
+        want_cookie = ipv4.syncookies != 0;
+        if ipv4.syncookies != 2 && !listener.warned {
+            listener.warned = true;
+            pr_info!(
+                "possible SYN flooding on port {}, {}\n",
+                port,
+                if want_cookie {
+                    "sending cookies"
+                } else {
+                    "dropping requests"
+                }
+            );
+        }
+        if !want_cookie {
+            net.count(Counter::SynQueueFull);
+            return Place::None(DropReason::SynQueueFull);
+        }
+        net.count(Counter::ReqQFullDoCookies);
+    }
+    if listener.accept_queue.is_full() {
+        net.count(Counter::ListenOverflows);
+        return Place::None(DropReason::AcceptQueueFull);
+    }
+    if want_cookie {
+        return Place::Cookie;
+    }
+    if !reopens && ipv4.syncookies == 0 && listener.is_reserve_left(ipv4.max_syn_backlog) {
+        return Place::None(DropReason::SynQueueFull);
+    }
+    Place::Entry
+}
+
+/// The settings of a connection to the sender of `skb`; `None` when no route leads there.
+pub(super) fn config_for(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: &RxSkb,
+    way: &Way,
+    timestamps: bool,
+) -> Option<Config> {
+    let advmss = advmss_back(locked.net(), skb, way).ok()?;
+    let capacity = locked.recv_buffer().capacity();
+    let state: &mut SockState = locked;
+    let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
+    state.config.initial_window = capacity;
+    let timestamps = state.config.timestamps && timestamps;
+    Some(path_config(&state.config, mss, timestamps))
+}
+
+/// A cookie has come back: the connection that nothing was kept of is there at once.
+fn from_cookie(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    entry: SynReceived,
+    config: Config,
+) {
+    let net = locked.net();
+    let is_full = match &locked.conn {
+        Conn::Listening(listener) => listener.accept_queue.is_full(),
+        _ => true,
+    };
+    if is_full {
+        net.count(Counter::ListenOverflows);
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::AcceptQueueFull);
+    }
+    if complete(locked, skb, seg, entry, config).is_err() {
+        net.count(Counter::ListenDrops);
+    }
 }
 
 /// The handshake is complete: the entry becomes a socket, at the end of the accept queue.
@@ -336,31 +476,28 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
 pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
     let net: &Net = locked.net();
     let port = locked.sock().local().port();
+    let way = Way::of(locked.sock());
     let now = now();
     let state: &mut SockState = locked;
     let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
-    let config = &state.config;
-    let gone = listener.sweep(|key, entry| match entry.on_timer(config, now) {
+    let config = Config {
+        synack_retries: listener.patience(state.config.synack_retries),
+        ..state.config
+    };
+    listener.sweep(now, |key, entry| match entry.on_timer(&config, now) {
         TimerVerdict::NotYet => false,
-        TimerVerdict::GiveUp => true,
+        TimerVerdict::GiveUp => {
+            opening_failed(net, &key.tuple(port));
+            true
+        }
         TimerVerdict::SynAck => {
-            let config = path_config(config, entry.mss(), entry.timestamps());
-            reply_to(net, &key.tuple(port), 0, &entry.syn_ack(&config, now));
+            let config = path_config(&config, entry.mss(), entry.timestamps());
+            reply_to(net, &key.tuple(port), way, &entry.syn_ack(&config, now));
             false
         }
     });
-    for key in gone.iter().flatten() {
-        net.count(Counter::AttemptFails);
-        let tuple = key.tuple(port);
-        trace::set_state(
-            net,
-            &tuple,
-            State::SynReceived.number(),
-            State::Closed.number(),
-        );
-    }
     let deadline = listener.deadline();
     locked.set_deadline(deadline.map(|at| at.us()));
 }

@@ -24,6 +24,8 @@ pub enum Setting {
     LocalPortMin,
     /// `local_port_max`: last such port.
     LocalPortMax,
+    /// `max_orphans`: most connections without a user. Linux's `tcp_max_orphans` is not for modules.
+    MaxOrphans,
 }
 
 /// `net.oxtcp.*`: what Linux has no setting for. The ports lie beyond `ip_local_port_range`'s
@@ -47,6 +49,12 @@ pub const TUNABLES: &[Tunable] = &[
         min: 1,
         max: 65_535,
     },
+    Tunable {
+        name: c"max_orphans",
+        default: 32_768,
+        min: 0,
+        max: i32::MAX.unsigned_abs(),
+    },
 ];
 
 /// The state of a namespace.
@@ -63,6 +71,8 @@ pub struct Namespace {
     pub(super) binding: Mutex<()>,
     /// Moves the choice of ephemeral ports on (RFC 6056 3.3.3).
     pub(super) next_port: Atomic<u32>,
+    /// Connections without a user.
+    pub(super) orphans: Atomic<u32>,
 }
 
 impl Namespace {
@@ -73,6 +83,7 @@ impl Namespace {
             time_wait <- new_bh_spinlock!(TimeWaitTable::new(), c"oxtcp_time_wait"),
             binding <- new_mutex!((), "oxtcp_binding"),
             next_port: Atomic::new(0),
+            orphans: Atomic::new(0),
         })
     }
 }

@@ -72,6 +72,8 @@ pub struct SockState {
     /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
     pub(super) done: bool,
     pub(super) receive_space: ReceiveSpace,
+    /// It counts as a connection without a user.
+    pub(super) counted: bool,
 }
 
 impl SockState {
@@ -86,6 +88,7 @@ impl SockState {
             chosen: Chosen::default(),
             done: false,
             receive_space: ReceiveSpace::new(0, now()),
+            counted: false,
         };
         state.read_settings(net);
         state
@@ -150,6 +153,7 @@ impl SockState {
             },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
+            invalid_ratelimit: ms(ipv4.invalid_ratelimit_ms),
             ..self.config
         };
     }
