@@ -128,15 +128,23 @@ impl Tcb {
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt);
         }
-        self.start_congestion(config, now);
+        if self.is_passive_fast_open() {
+            self.complete_fast_open();
+        } else {
+            self.start_congestion(config, now);
+        }
         self.retries = 0;
-        self.snd_una = seg.ack;
+        self.snd_una = self.iss + 1;
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
-        self.snd_sml = seg.ack;
+        self.snd_sml = self.snd_sml.max(self.snd_una);
         self.backoff = 0;
-        self.retransmit_timer = RetransmitTimer::Off;
+        self.retransmit_timer = if self.flight() == 0 {
+            RetransmitTimer::Off
+        } else {
+            RetransmitTimer::Rto(now + self.rto(config))
+        };
         self.stalled_since = now;
         if config.keepalive {
             self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
@@ -147,6 +155,7 @@ impl Tcb {
             State::Established
         };
         events.connected = true;
+        self.after_fast_open(seg, events);
     }
 
     /// SEG.WND in bytes: the window of a SYN is never scaled (RFC 7323 2.2).
@@ -164,6 +173,12 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
+        if self.is_fast_open_syn_again(seg) {
+            if self.challenge(now).is_some() {
+                self.control = Control::Syn;
+            }
+            return;
+        }
         let checks = [
             Self::check_paws,
             Self::check_sequence,
@@ -248,7 +263,7 @@ impl Tcb {
             return Step::Done;
         }
         let error = match self.state {
-            State::SynReceived => Error::Refused,
+            State::SynReceived if !self.is_passive_fast_open() => Error::Refused,
             State::CloseWait => Error::BrokenPipe,
             _ => Error::Reset,
         };

@@ -20,6 +20,7 @@ pub mod buffer_space;
 pub mod config;
 pub mod congestion;
 pub mod events;
+pub mod fast_open;
 mod input;
 mod news;
 pub mod options;

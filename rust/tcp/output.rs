@@ -32,16 +32,18 @@ impl Tcb {
         self.set_mss(limits.mss);
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
-            State::SynSent | State::SynReceived => {
-                return (self.control == Control::Syn).then(|| self.send_syn(config, now));
+            State::SynSent | State::SynReceived if self.control == Control::Syn => {
+                return Some(self.send_syn(config, now));
             }
+            State::SynReceived if self.is_passive_fast_open() => {}
+            State::SynSent | State::SynReceived => return None,
             _ => {}
         }
         if self.control == Control::Probe {
             self.control = Control::None;
             return Some(self.probe(now));
         }
-        if self.state.may_transmit() {
+        if self.state.may_transmit() || self.is_passive_fast_open() {
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 return Some(self.send(config, &part, queues, now));
             }
@@ -86,7 +88,7 @@ impl Tcb {
         self.eff_mss = mss.saturating_sub(options);
     }
 
-    fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
+    pub(super) fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
         let again = self.snd_nxt.after(self.iss);
         let wnd = config.initial_window.min(65535);
         let (flags, ack) = match self.state {
@@ -94,7 +96,12 @@ impl Tcb {
             _ => (Flags::SYN, SeqNumber(0)),
         };
         self.control = Control::None;
-        self.snd_nxt = self.iss + 1;
+        self.snd_nxt = self.snd_nxt.max(self.iss + 1);
+        if self.state == State::SynReceived {
+            self.last_ack_sent = self.rcv_nxt;
+            self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + wnd);
+            self.ack_due = AckDue::No;
+        }
         self.syn_sent = (!again).then_some(now);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         if again {

@@ -185,6 +185,7 @@ impl Transmit {
                 sack_permitted: false,
                 timestamps: None,
                 sack: super::options::SackBlocks::NONE,
+                fast_open: None,
             },
             len: 0,
             mss: 0,

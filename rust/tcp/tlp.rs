@@ -95,7 +95,7 @@ impl Tcb {
             Recovery::Cwr { .. } => true,
             Recovery::Fast { .. } | Recovery::Loss { .. } => false,
         };
-        if !self.sack || !calm || self.flight() == 0 {
+        if !self.sack || !calm || self.flight() == 0 || !self.state.is_synchronized() {
             return false;
         }
         let wait = match self.rtt.srtt() {
