@@ -244,6 +244,8 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
 u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
+u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
+int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
 bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end);

@@ -76,6 +76,22 @@ counters! {
     EmbryonicRsts,
     /// Connections aborted at close because there were too many without a user.
     AbortOnMemory,
+    /// SYNs that opened a connection for text at once (`TCPFastOpenPassive`).
+    FastOpenPassive,
+    /// SYNs with a cookie that is not good, or for which there was no memory.
+    FastOpenPassiveFail,
+    /// The same, with a cookie under the former key.
+    FastOpenPassiveAltKey,
+    /// SYNs that would have opened a connection at once, but for TCP_FASTOPEN's limit.
+    FastOpenListenOverflow,
+    /// SYNs that asked for a cookie.
+    FastOpenCookieReqd,
+    /// SYNs of ours whose text was taken.
+    FastOpenActive,
+    /// SYNs of ours whose text was not.
+    FastOpenActiveFail,
+    /// Times that Fast Open was given up for a while, as somebody on the way does not let it pass.
+    FastOpenBlackhole,
     /// Bare last ACKs passed over because of TCP_DEFER_ACCEPT.
     DeferAcceptDrop,
     /// Challenge ACKs sent (RFC 5961).

@@ -6,7 +6,7 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{buffers, orphans, time_wait, Oxtcp};
+use super::{buffers, fast_connect, fast_open, orphans, time_wait, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
@@ -57,6 +57,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         buffers::expand_send(locked);
     }
     if events.connected {
+        fast_open::settle(locked, false);
         buffers::start(locked);
     }
     mirror_state(locked);
@@ -110,6 +111,7 @@ pub(super) fn mirror_state(locked: &mut Locked<'_, Oxtcp>) {
 fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
     let net = locked.net();
     let shown = locked.sock().state();
+    fast_open::settle(locked, error == TcpError::Reset);
     let open = shown == State::Established.number() || shown == State::CloseWait.number();
     match error {
         TcpError::Refused => net.count(Counter::AttemptFails),
@@ -130,6 +132,8 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     locked.conn = Conn::Closed;
     locked.records.clear();
     orphans::end(locked);
+    fast_open::settle(locked, false);
+    fast_connect::forget(locked);
     locked.set_deadline(None);
     locked.send_buffer().purge();
     locked.add_shutdown(BOTH);

@@ -8,6 +8,7 @@ use super::{now, Oxtcp};
 use crate::net::{
     trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
 };
+use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::tcb::TxLimits;
 use kernel::prelude::*;
@@ -15,23 +16,39 @@ use kernel::prelude::*;
 /// Bytes of the IPv4 header without options.
 const IP_HEADER_LEN: u32 = 20;
 
+/// What of the path the sender has to respect now.
+pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
+    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
+    TxLimits {
+        mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
+        max_run: locked.max_gso_bytes(),
+    }
+}
+
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
+    flush_offering(locked, None);
+}
+
+/// As [`flush`], with a Fast Open cookie in the SYN-ACK.
+pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
+    if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
+        return;
+    }
     let now = now();
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
-    let limits = TxLimits {
-        mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
-        max_run: locked.max_gso_bytes(),
-    };
+    let limits = tx_limits(locked);
     let (state, mut send, recv) = locked.parts();
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
     let mut queues = Queues { recv, records };
-    while let Some(out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+    while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+        if out.flags.has(Flags::SYN) {
+            out.options.fast_open = offer;
+        }
         if out.retransmission {
             net.count(Counter::RetransSegs);
             let len = out.len + u32::from(out.flags.has(Flags::FIN));
@@ -39,12 +56,25 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         } else {
             net.count(Counter::OutSegs);
         }
-        let offset = out.seq.since(tcb.snd_una());
+        let offset = tcb.text_offset(out.seq);
         // What cannot be sent for want of memory or a route is as good as lost on the way.
         let _ = transmit(&mut send, &tuple, out, offset);
     }
     let deadline = tcb.deadline();
     drop((send, queues));
+    locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// Sends the SYN of a Fast Open, and sets the timer.
+pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
+    let net = locked.net();
+    let tuple = locked.sock().tuple();
+    net.count(Counter::OutSegs);
+    let _ = transmit(&mut locked.send_buffer(), &tuple, syn, 0);
+    let deadline = match &locked.conn {
+        Conn::Open(tcb) => tcb.deadline(),
+        _ => None,
+    };
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 

@@ -9,11 +9,12 @@ use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{now, orphans, time_wait, Oxtcp};
+use super::{fast_connect, now, orphans, time_wait, Oxtcp};
 use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
+use crate::tcp::state::State;
 use crate::tcp::user::IcmpVerdict;
 
 /// A segment to one of our ports.
@@ -118,13 +119,23 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         return ended(net, skb, seg);
     }
     locked.note_receive(&skb);
+    let tuple = locked.sock().tuple();
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
+    let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
     let events = tcb.on_segment(&state.config, seg, &mut queues, now());
+    if fast && events.connected {
+        fast_connect::learn(net, &tuple, seg);
+        match tcb.fast_open_result() {
+            Some(true) => net.count(Counter::FastOpenActive),
+            Some(false) => net.count(Counter::FastOpenActiveFail),
+            None => {}
+        }
+    }
     if let Some((drop, skb)) = events.dropped.zip(queues.take_segment()) {
         if drop == TcpDrop::Paws {
             net.count(Counter::PawsEstab);
@@ -164,6 +175,7 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     let events = tcb.on_timer(&state.config, &mut state.records, now());
     apply(locked, &events);
     if events.timed_out {
+        fast_connect::on_timeout(locked);
         orphans::end_if_too_many(locked);
     }
     flush(locked);

@@ -4,16 +4,17 @@
 
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner};
-use super::flush::{flush, reply_by, reply_to};
+use super::flush::{flush, flush_offering, reply_by, reply_to};
 use super::listener::{Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, Phase, SockState};
-use super::{buffers, cookies, identity, now, Oxtcp};
+use super::{buffers, cookies, fast_open, identity, now, Oxtcp};
 use crate::net::route::{advmss_back, Route};
 use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock, Way};
-use crate::tcp::config::Config;
+use crate::tcp::config::{Config, Identity};
+use crate::tcp::fast_open::Cookie;
 use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
@@ -45,6 +46,7 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         Conn::Closed => {}
     }
     let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
+    fast_open::on_listen(&mut locked, backlog)?;
     autobind(&mut locked)?;
     let net = locked.net();
     let old = locked.owner.ok_or(EINVAL)?;
@@ -281,13 +283,25 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
         let out = cookies::syn_ack(locked, &config, &tuple, seg);
         return reply_to(net, &tuple, way, &out);
     }
-    let Conn::Listening(listener) = &mut locked.conn else {
-        return;
-    };
     let mut ids = identity::of(&tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
         ids.iss = floor;
     }
+    let judgement = fast_open::on_syn(locked, &tuple, seg);
+    let skb = if judgement.accept {
+        match open_fast(locked, skb, seg, ids, config, judgement.offer) {
+            None => return,
+            Some(skb) => {
+                net.count(Counter::FastOpenPassiveFail);
+                skb
+            }
+        }
+    } else {
+        skb
+    };
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
+    };
     let entry = SynReceived::new(&config, seg, ids, now);
     if listener.insert(Key::new(&tuple), entry).is_err() {
         net.count(Counter::ListenDrops);
@@ -300,8 +314,61 @@ fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option
         State::Listen.number(),
         State::SynReceived.number(),
     );
-    reply_to(net, &tuple, way, &entry.syn_ack(&config, now));
+    let mut out = entry.syn_ack(&config, now);
+    out.options.fast_open = judgement.offer;
+    reply_to(net, &tuple, way, &out);
     locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// A SYN whose text is taken: the connection is there at once, at the end of the accept queue. Gives
+/// the segment back when there is no memory for it.
+fn open_fast(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    ids: Identity,
+    config: Config,
+    offer: Option<Cookie>,
+) -> Option<RxSkb> {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let Ok(child) = Sock::new_child(locked) else {
+        return Some(skb);
+    };
+    {
+        let mut new = child.lock_child();
+        let made =
+            attach(&mut new, &tuple, config).and_then(|()| fast_open::begin(locked, &mut new));
+        if made.is_err() {
+            super::apply::finish(&mut new);
+            new.orphan();
+            return Some(skb);
+        }
+        new.chosen = locked.chosen;
+        new.note_receive(&skb);
+        let (state, send, recv) = new.parts_with(skb);
+        let records = &mut state.records;
+        let mut queues = Queues { recv, records };
+        let (tcb, events) = Tcb::accept_fast(&config, seg, ids, &mut queues, now());
+        drop((send, queues));
+        new.conn = Conn::Open(tcb);
+        apply(&mut new, &events);
+        flush_offering(&mut new, offer);
+    }
+    net.count(Counter::FastOpenPassive);
+    queue(locked, child);
+    None
+}
+
+/// Puts a connection at the end of the accept queue, which has room.
+fn queue(locked: &mut Locked<'_, Oxtcp>, child: ARef<Sock<Oxtcp>>) {
+    locked.net().count(Counter::PassiveOpens);
+    if let Conn::Listening(listener) = &mut locked.conn {
+        // It was not full when the segment came, and the lock is held since.
+        let _ = listener.accept_queue.push(child);
+    }
+    publish_readable(locked);
+    locked.wake_readable();
 }
 
 /// Where a SYN finds its place.
@@ -400,44 +467,29 @@ fn complete(
     entry: SynReceived,
     config: Config,
 ) -> Result {
-    let net = locked.net();
     let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
     let chosen = locked.chosen;
     {
         let mut new = child.lock_child();
-        let made = make_child(
-            &mut new,
-            &tuple,
-            entry.into_tcb(&config, seg, now()),
-            config,
-        );
-        if let Err(error) = made {
+        if let Err(error) = attach(&mut new, &tuple, config) {
             super::apply::finish(&mut new);
             new.orphan();
             return Err(error);
         }
         new.chosen = chosen;
+        establish(&mut new, entry.into_tcb(&config, seg, now()));
         deliver(&mut new, skb, seg);
     }
-    net.count(Counter::PassiveOpens);
-    let state: &mut SockState = locked;
-    if let Conn::Listening(listener) = &mut state.conn {
+    if let Conn::Listening(listener) = &mut locked.conn {
         listener.remove(&Key::new(&tuple));
-        // It was not full when the segment came, and the lock is held since.
-        let _ = listener.accept_queue.push(child);
     }
-    publish_readable(locked);
-    locked.wake_readable();
+    queue(locked, child);
     Ok(())
 }
 
-fn make_child(
-    child: &mut Locked<'_, Oxtcp>,
-    tuple: &FourTuple,
-    tcb: Tcb,
-    config: Config,
-) -> Result {
+/// Gives a new socket its ends, its route and its place in the tables; it has no control block yet.
+fn attach(child: &mut Locked<'_, Oxtcp>, tuple: &FourTuple, config: Config) -> Result {
     let net = child.net();
     child.set_local(tuple.local);
     child.set_remote(tuple.remote);
@@ -450,11 +502,14 @@ fn make_child(
     child.phase = Phase::Connected;
     child.set_connected(true);
     child.set_state(State::SynReceived.number());
+    net.ehash().insert(child)
+}
+
+fn establish(child: &mut Locked<'_, Oxtcp>, tcb: Tcb) {
     child.conn = Conn::Open(tcb);
     child.set_state(State::Established.number());
     buffers::expand_send(child);
     buffers::start(child);
-    net.ehash().insert(child)
 }
 
 /// Gives the segment that completed the handshake to the new connection, for its text.

@@ -21,6 +21,8 @@ pub mod close;
 pub mod connect;
 pub mod cookies;
 pub mod dump;
+pub mod fast_connect;
+pub mod fast_open;
 pub mod flush;
 pub mod identity;
 pub mod info;

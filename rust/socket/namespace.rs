@@ -2,6 +2,7 @@
 
 //! What oxtcp keeps for a network namespace, and the integers of `net.oxtcp.*`.
 
+use super::fast_connect::Cookies;
 use super::ports::PortTable;
 use super::time_wait::TimeWaitTable;
 use super::Oxtcp;
@@ -73,6 +74,12 @@ pub struct Namespace {
     pub(super) next_port: Atomic<u32>,
     /// Connections without a user.
     pub(super) orphans: Atomic<u32>,
+    /// Fast Open cookies of servers.
+    #[pin]
+    pub(super) cookies: BhSpinLock<Cookies>,
+    /// How often Fast Open was given up for a while, and when it last was, µs.
+    pub(super) blackholes: Atomic<u32>,
+    pub(super) blackhole_at: Atomic<u64>,
 }
 
 impl Namespace {
@@ -84,6 +91,9 @@ impl Namespace {
             binding <- new_mutex!((), "oxtcp_binding"),
             next_port: Atomic::new(0),
             orphans: Atomic::new(0),
+            cookies <- new_bh_spinlock!(Cookies::new(), c"oxtcp_cookies"),
+            blackholes: Atomic::new(0),
+            blackhole_at: Atomic::new(0),
         })
     }
 }

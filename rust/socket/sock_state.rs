@@ -2,6 +2,7 @@
 
 //! What oxtcp keeps in a socket, under the socket's lock.
 
+use super::fast_open::FastOpen;
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::now;
@@ -74,6 +75,7 @@ pub struct SockState {
     pub(super) receive_space: ReceiveSpace,
     /// It counts as a connection without a user.
     pub(super) counted: bool,
+    pub(super) fast_open: Option<KBox<FastOpen>>,
 }
 
 impl SockState {
@@ -89,6 +91,7 @@ impl SockState {
             done: false,
             receive_space: ReceiveSpace::new(0, now()),
             counted: false,
+            fast_open: None,
         };
         state.read_settings(net);
         state

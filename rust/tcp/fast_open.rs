@@ -163,6 +163,15 @@ impl Tcb {
         self.fast_open == FastOpen::Taken
     }
 
+    /// Whether the text of our SYN was taken; `None` when it had none.
+    pub fn fast_open_result(&self) -> Option<bool> {
+        match self.fast_open {
+            FastOpen::Taken => Some(true),
+            FastOpen::Refused => Some(false),
+            _ => None,
+        }
+    }
+
     /// Whether Fast Open was tried, or is.
     pub fn is_active_fast_open(&self) -> bool {
         matches!(
