@@ -273,3 +273,22 @@ TEST_F(syn_queue, one_connection_too_many_without_a_user_is_reset)
 	wire_expect(&w, RST);
 	EXPECT_EQ(1, counter("AbortOnMemory"));
 }
+
+TEST_F(syn_queue, TCP_DEFER_ACCEPT_waits_for_text)
+{
+	int fd = listen_anywhere(BACKLOG), server;
+	struct wire w;
+	char c;
+
+	set_option(fd, SOL_TCP, TCP_DEFER_ACCEPT, 5);
+	EXPECT_EQ(7, get_option(fd, SOL_TCP, TCP_DEFER_ACCEPT));
+	wire_connect(&w, 5000, PORT);
+	EXPECT_EQ(0, wait_events(fd, POLLIN, 200));
+	EXPECT_EQ(TCP_SYN_RECV, connection_state(own_family(), PORT, 5000));
+	wire_send(&w, ACK, "x", 1);
+	EXPECT_EQ(POLLIN, wait_events(fd, POLLIN, 1000));
+	server = accept(fd, NULL, NULL);
+	ASSERT_LE(0, server);
+	recv_all(server, &c, 1);
+	EXPECT_EQ('x', c);
+}

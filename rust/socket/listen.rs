@@ -168,6 +168,13 @@ pub(super) fn on_segment(
             net.count(Counter::EmbryonicRsts);
             give_up(net, listener, &key, &tuple);
         }
+        Verdict::Complete if entry.is_deferred(&config, seg) => {
+            if let Some(entry) = listener.get_mut(&key) {
+                entry.note_acked();
+            }
+            net.count(Counter::DeferAcceptDrop);
+            skb.discard(net, DropReason::AcceptQueueFull);
+        }
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
             if net.ipv4().abort_on_overflow {

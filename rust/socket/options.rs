@@ -9,6 +9,7 @@ use super::{fast_open, now, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
+use crate::tcp::defer_accept;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use kernel::prelude::*;
@@ -23,6 +24,7 @@ const TCP_KEEPINTVL: i32 = 5;
 const TCP_KEEPCNT: i32 = 6;
 const TCP_SYNCNT: i32 = 7;
 const TCP_LINGER2: i32 = 8;
+const TCP_DEFER_ACCEPT: i32 = 9;
 const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
@@ -93,6 +95,10 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
             let count = in_range(value, 1, 127)? as u8;
             locked.chosen.syn_retries = Some(count);
             locked.config.syn_retries = count;
+        }
+        TCP_DEFER_ACCEPT => {
+            let seconds = u64::try_from(value).unwrap_or(0);
+            locked.config.defer_accept = defer_accept::expiries(seconds, locked.config.rto_max);
         }
         TCP_LINGER2 => locked.chosen.linger2 = Some(value.clamp(-1, 120)),
         TCP_USER_TIMEOUT => {
@@ -237,6 +243,10 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
         TCP_KEEPINTVL => seconds(config.keepalive_interval),
         TCP_KEEPCNT => i32::from(config.keepalive_probes),
         TCP_SYNCNT => i32::from(config.syn_retries),
+        TCP_DEFER_ACCEPT => {
+            let seconds = defer_accept::seconds(config.defer_accept, config.rto_max);
+            i32::try_from(seconds).unwrap_or(i32::MAX)
+        }
         TCP_LINGER2 => match locked.chosen.linger2 {
             Some(s) if s != 0 => s,
             _ => seconds(config.fin_timeout),

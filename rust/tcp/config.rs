@@ -60,6 +60,8 @@ pub struct Config {
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
     pub rfc1337: bool,
+    /// Expiries of the SYN-ACK's timer for which a listener waits for text (`TCP_DEFER_ACCEPT`).
+    pub defer_accept: u8,
     /// Least time between two answers to segments that should not be (`tcp_invalid_ratelimit`).
     pub invalid_ratelimit: Duration,
 }
@@ -92,6 +94,7 @@ impl Default for Config {
             pacing: Ratios::default(),
             slow_start_after_idle: true,
             rfc1337: false,
+            defer_accept: 0,
             invalid_ratelimit: Duration::from_ms(500),
         }
     }

@@ -106,7 +106,10 @@ pub(super) enum FastOpen {
     #[default]
     Off,
     /// A server's, before the third segment of the handshake.
-    Passive,
+    Passive {
+        /// The SYN had text, which was taken.
+        text: bool,
+    },
     /// A client's whose SYN asked for a cookie, or brought one without text.
     Asked,
     /// A client's whose SYN had text, of which nothing is known yet.
@@ -145,8 +148,11 @@ impl Tcb {
         tcb.snd_wnd = u32::from(syn.wnd);
         tcb.max_snd_wnd = tcb.snd_wnd;
         tcb.snd_wl1 = syn.seq;
-        tcb.fast_open = FastOpen::Passive;
+        tcb.fast_open = FastOpen::Passive { text: false };
         tcb.text(config, syn, rx, now, &mut events);
+        tcb.fast_open = FastOpen::Passive {
+            text: events.readable,
+        };
         // The SYN-ACK acknowledges it.
         tcb.control = Control::Syn;
         tcb.ack_due = AckDue::No;
@@ -155,12 +161,16 @@ impl Tcb {
 
     /// Whether text may go both ways although the handshake is not complete.
     pub fn is_passive_fast_open(&self) -> bool {
-        self.fast_open == FastOpen::Passive && self.state == State::SynReceived
+        let passive = matches!(self.fast_open, FastOpen::Passive { .. });
+        passive && self.state == State::SynReceived
     }
 
-    /// Whether the SYN had text, and the peer took it.
+    /// Whether the SYN, ours or the peer's, had text that was taken.
     pub fn is_syn_text_taken(&self) -> bool {
-        self.fast_open == FastOpen::Taken
+        matches!(
+            self.fast_open,
+            FastOpen::Taken | FastOpen::Passive { text: true }
+        )
     }
 
     /// Whether the text of our SYN was taken; `None` when it had none.
@@ -236,8 +246,8 @@ impl Tcb {
 
     /// The third segment of the handshake has come at a server's end.
     pub(super) fn complete_fast_open(&mut self) {
-        if self.fast_open == FastOpen::Passive {
-            self.fast_open = FastOpen::Taken;
+        if let FastOpen::Passive { text } = self.fast_open {
+            self.fast_open = if text { FastOpen::Taken } else { FastOpen::Off };
         }
     }
 

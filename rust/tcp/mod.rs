@@ -19,6 +19,7 @@ mod ack;
 pub mod buffer_space;
 pub mod config;
 pub mod congestion;
+pub mod defer_accept;
 pub mod events;
 pub mod fast_open;
 mod input;

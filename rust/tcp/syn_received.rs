@@ -60,6 +60,8 @@ pub struct SynReceived {
     retries: u8,
     /// It is known when the SYN-ACK was sent: not that of a cookie.
     timed: bool,
+    /// The peer has acknowledged the SYN-ACK, but had nothing to say yet.
+    acked: bool,
     answered: RateLimit,
 }
 
@@ -107,6 +109,7 @@ impl SynReceived {
             sack: options.sack_permitted && config.sack,
             retries: 0,
             timed: true,
+            acked: false,
             answered: RateLimit::default(),
         }
     }
@@ -123,6 +126,11 @@ impl SynReceived {
             sack: self.sack,
             ecn: false,
         }
+    }
+
+    /// The peer has acknowledged the SYN-ACK, but there is no room, or no text, for a connection.
+    pub fn note_acked(&mut self) {
+        self.acked = true;
     }
 
     /// Our initial sequence number.
@@ -234,12 +242,19 @@ impl SynReceived {
         if now < self.deadline {
             return TimerVerdict::NotYet;
         }
-        if self.retries >= config.synack_retries {
+        let waits = self.acked && self.retries < config.defer_accept;
+        if self.retries >= config.synack_retries && !waits {
             return TimerVerdict::GiveUp;
         }
-        self.retries += 1;
+        // At the end of the wait the peer has a last chance to say that it is there.
+        let silent = waits && self.retries + 1 < config.defer_accept;
+        self.retries = self.retries.saturating_add(1);
         self.deadline = now + INITIAL_RTO.backed_off(self.retries, config.rto_max);
-        TimerVerdict::SynAck
+        if silent {
+            TimerVerdict::NotYet
+        } else {
+            TimerVerdict::SynAck
+        }
     }
 
     /// The control block of the connection that `seg` completes, in ESTABLISHED. The segment is

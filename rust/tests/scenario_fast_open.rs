@@ -156,6 +156,18 @@ fn the_third_segment_completes_it() {
 }
 
 #[test]
+fn a_good_cookie_without_text_opens_too() {
+    let (mut end, events) = passive(plain(), 0);
+    assert!(!events.readable);
+    end.send(10);
+    let sent = end.sent();
+    assert_eq!((sent[0].3, sent[1].1, sent[1].2), (SYN | ACK, ISS + 1, 10));
+    end.arrive(seg(ACK, IRS + 1, ISS + 11, 0));
+    assert_eq!(end.tcb.state(), State::Established);
+    assert!(!end.tcb.is_syn_text_taken());
+}
+
+#[test]
 fn the_server_answers_before_the_third_segment() {
     let (mut end, _) = passive(plain(), 100);
     end.send(300);
