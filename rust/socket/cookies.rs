@@ -3,8 +3,8 @@
 //! SYN cookies at a listener: sent when the SYN queue is full, looked for as long as one may come
 //! back.
 
-use super::listen::config_for;
 use super::sock_state::Conn;
+use super::syn::config_for;
 use super::{identity, now, Oxtcp};
 use crate::net::{random, Counter, FourTuple, Locked, RxSkb, Way};
 use crate::tcp::config::Config;

@@ -39,6 +39,7 @@ pub mod recv;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
+pub mod syn;
 pub mod time_wait;
 
 use crate::net::family::Ioctl;
