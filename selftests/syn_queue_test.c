@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What a listener does when too much comes: SYN cookies, limits, errors about SYN-ACKs. */
 #include <linux/filter.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 
@@ -291,4 +294,60 @@ TEST_F(syn_queue, TCP_DEFER_ACCEPT_waits_for_text)
 	ASSERT_LE(0, server);
 	recv_all(server, &c, 1);
 	EXPECT_EQ('x', c);
+}
+
+/* SOCK_DESTROY of the listener on PORT; 0 or the errno. */
+static int destroy_listener(void)
+{
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_req_v2 request;
+	} message = {
+		.head = {
+			.nlmsg_len = sizeof(message), .nlmsg_type = SOCK_DESTROY,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		},
+		.request = {
+			.sdiag_family = own_family(), .sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = 1 << TCP_LISTEN,
+			.id = {
+				.idiag_sport = htons(PORT),
+				.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
+			},
+		},
+	};
+	struct {
+		struct nlmsghdr head;
+		struct nlmsgerr error;
+		char rest[256];
+	} answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+
+	if (send(fd, &message, sizeof(message), 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0)
+		die("sock_diag");
+	close(fd);
+	return -answer.error.error;
+}
+
+TEST_F(syn_queue, SOCK_DESTROY_ends_a_listener_and_what_it_queued)
+{
+	int fd = listen_anywhere(BACKLOG), error;
+	struct wire half, whole;
+
+	wire_syn(&half, 5000, PORT);
+	wire_expect(&half, SYN | ACK);
+	wire_connect(&whole, 5001, PORT);
+	ASSERT_TRUE(reaches_state(own_family(), PORT, 5001, TCP_ESTABLISHED, 1000));
+	error = destroy_listener();
+	if (error == EOPNOTSUPP && own_is_inet())
+		SKIP(return, "AF_INET without CONFIG_INET_DIAG_DESTROY");
+	ASSERT_EQ(0, error);
+	wire_expect(&whole, RST);
+	EXPECT_EQ(0, connection_state(own_family(), PORT, 5000));
+	EXPECT_EQ(ECONNABORTED, take_error(fd));
+	EXPECT_EQ(-1, accept(fd, NULL, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	wire_syn(&half, 5002, PORT);
+	wire_expect(&half, RST);
+	EXPECT_EQ(ENOENT, destroy_listener());
 }

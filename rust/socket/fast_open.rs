@@ -4,7 +4,6 @@
 //! be open so.
 
 use super::namespace::Net;
-use super::sock_state::Conn;
 use super::{now, Oxtcp};
 use crate::net::random::{fast_open_hash, fast_open_keys, FastOpenKey};
 use crate::net::{Counter, FourTuple, Locked};
@@ -40,7 +39,9 @@ pub struct FastOpen {
     pub(super) deferred: bool,
     /// `TCP_FASTOPEN_KEY`: the present key, and the one before.
     pub(super) keys: Option<[Option<FastOpenKey>; 2]>,
-    /// A listener's, or that of the listener of a connection that is pending.
+    /// A listener's connections that are pending.
+    queue: Option<Arc<Pending>>,
+    /// Where a connection counts that is pending.
     pending: Option<Arc<Pending>>,
 }
 
@@ -87,13 +88,13 @@ pub(super) fn state<'a>(locked: &'a mut Locked<'_, Oxtcp>) -> Result<&'a mut Fas
 /// Errors: `ENOMEM`.
 pub(super) fn set_limit(locked: &mut Locked<'_, Oxtcp>, limit: u32) -> Result {
     let fast_open = state(locked)?;
-    if fast_open.pending.is_none() {
+    if fast_open.queue.is_none() {
         let pending = Pending {
             count: Atomic::new(0),
             reset: Atomic::new(0),
             reset_at: Atomic::new(0),
         };
-        fast_open.pending = Some(Arc::new(pending, GFP_KERNEL)?);
+        fast_open.queue = Some(Arc::new(pending, GFP_KERNEL)?);
     }
     fast_open.limit = limit;
     Ok(())
@@ -139,7 +140,7 @@ pub(super) fn on_syn(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple, syn: &Segmen
         return ordinary;
     }
     if fast_open
-        .pending
+        .queue
         .as_ref()
         .is_none_or(|p| p.is_full(fast_open.limit))
     {
@@ -170,7 +171,7 @@ pub(super) fn on_syn(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple, syn: &Segmen
 ///
 /// Errors: `ENOMEM`.
 pub(super) fn begin(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>) -> Result {
-    let pending = listener.fast_open.as_ref().and_then(|f| f.pending.clone());
+    let pending = listener.fast_open.as_ref().and_then(|f| f.queue.clone());
     let fast_open = state(child)?;
     if let Some(pending) = &pending {
         pending.count.fetch_add(1, Relaxed);
@@ -182,9 +183,6 @@ pub(super) fn begin(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>)
 
 /// The handshake is complete, or the connection has ended, by a RST or otherwise.
 pub(super) fn settle(locked: &mut Locked<'_, Oxtcp>, by_reset: bool) {
-    if let Conn::Listening(_) = locked.conn {
-        return;
-    }
     let Some(pending) = locked.fast_open.as_mut().and_then(|f| f.pending.take()) else {
         return;
     };
