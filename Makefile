@@ -11,6 +11,8 @@ DEMO ?=
 BENCH ?=
 # The row of the benchmark to look into, as bench.json calls it
 ROW ?= lo/request-response
+# More words for tools/fuzz
+FUZZ ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -60,6 +62,15 @@ bench-profile: module bench-tools ## where the instructions go (ROW=veth/stream-
 	@tools/bench/run profile $(ROW)
 bench-tools: setup
 	@$(MAKE) --no-print-directory -C tools/bench
+# More of the core's proof than `make test` has time for.
+coverage: ## lines of the core that the host's tests run; fails below 95 %
+	@tools/coverage
+fuzz: ## fuzz the core, ten minutes for each target (FUZZ='--time 60 pair')
+	@tools/fuzz $(FUZZ)
+requirements: ## docs/requirements.md, and whether what it names is there
+	@tools/requirements
+miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
+	@tools/miri
 
 check: ## format and lints
 	@$(vm)/check
@@ -82,4 +93,5 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench bench bench-netem bench-profile bench-tools check clean help FORCE
+	test-bench bench bench-netem bench-profile bench-tools coverage fuzz requirements miri \
+	check clean help FORCE

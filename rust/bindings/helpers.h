@@ -43,6 +43,7 @@ struct ox_ipv4_sysctls {
 	int default_ttl, nonlocal_bind;
 	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
 	int fastopen, fastopen_blackhole_timeout;
+	int stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
 };
 
 /* Where an IPv4 segment goes that has no socket. */
@@ -207,13 +208,13 @@ struct sk_buff *ox_alloc_segment(gfp_t gfp);
 bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
 			 u32 len);
 void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
-void ox_segment_set_gso(struct sk_buff *seg, u32 mss);
-int ox_segment_xmit(struct sock *sk, struct sk_buff *seg);
+void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
-u32 ox_sk_gso_max(const struct sock *sk);
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 
 /* routes */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
@@ -227,6 +228,8 @@ u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
 int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
 		   u8 tos);
+bool ox_dst_ecn(const struct dst_entry *dst);
+bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark);
 
 /* namespaces */
 void *ox_net_generic(const struct net *net, unsigned int id);

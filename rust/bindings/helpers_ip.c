@@ -3,6 +3,7 @@
 #include <linux/icmp.h>
 #include <linux/seq_file_net.h>
 #include <net/icmp.h>
+#include <net/inet_ecn.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
 #include <net/route.h>
@@ -12,6 +13,24 @@
 #include "helpers.h"
 
 /* The socket's route, looked up when there is none that holds. */
+/*
+ * What the device of the route can do. As for AF_INET's TCP segmentation may be
+ * left to the last moment also where the device cannot do it: sk_setup_caps()
+ * allows that only to AF_INET.
+ */
+static void ox_setup_caps(struct sock *sk, struct dst_entry *dst)
+{
+	const struct net_device *dev = dst->dev;
+
+	sk_setup_caps(sk, dst);
+	if (sk_can_gso(sk) || sk->sk_gso_disabled || dst->header_len)
+		return;
+	sk->sk_route_caps |= NETIF_F_GSO | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
+			     NETIF_F_HW_CSUM;
+	sk->sk_gso_max_size = READ_ONCE(dev->gso_ipv4_max_size);
+	sk->sk_gso_max_segs = max_t(u32, READ_ONCE(dev->gso_max_segs), 1);
+}
+
 static struct dst_entry *ox_sk_dst(struct sock *sk)
 {
 	struct inet_sock *inet = inet_sk(sk);
@@ -25,11 +44,12 @@ static struct dst_entry *ox_sk_dst(struct sock *sk)
 	rt = ip_route_output_flow(sock_net(sk), fl4, sk);
 	if (IS_ERR(rt))
 		return NULL;
-	sk_setup_caps(sk, &rt->dst);
+	ox_setup_caps(sk, &rt->dst);
 	return &rt->dst;
 }
 
-int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
+/* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 {
 	struct inet_sock *inet = inet_sk(sk);
 	int err;
@@ -37,7 +57,8 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg)
 	skb_set_owner_w(seg, sk);
 	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
-	err = ip_queue_xmit(sk, seg, &inet->cork.fl);
+	err = __ip_queue_xmit(sk, seg, &inet->cork.fl,
+			      (READ_ONCE(inet->tos) & ~INET_ECN_MASK) | ecn);
 	return err > 0 ? net_xmit_errno(err) : err;
 }
 
@@ -78,12 +99,15 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	return err > 0 ? net_xmit_errno(err) : err;
 }
 
-u32 ox_sk_gso_max(const struct sock *sk)
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 {
+	u32 size;
+
 	if (!sk_can_gso(sk))
 		return 0;
-	return min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
+	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
 	       (MAX_TCP_HEADER + 1);
+	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
 /*
@@ -121,7 +145,7 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
 
 	inet_sk_init_flowi4(inet, &inet->cork.fl.u.ip4);
 	sk_set_txhash(sk);
-	sk_setup_caps(sk, dst);
+	ox_setup_caps(sk, dst);
 }
 
 u32 ox_sk_path_mtu(struct sock *sk)
@@ -196,6 +220,30 @@ int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark
 	return mss;
 }
 
+bool ox_dst_ecn(const struct dst_entry *dst)
+{
+	return dst_feature(dst, RTAX_FEATURE_ECN);
+}
+
+/* Whether the route back to the sender of skb says that ECN works there. */
+bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+	struct flowi4 fl4;
+	struct rtable *rt;
+	bool ecn;
+
+	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
+			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
+			   sock_net_uid(net, NULL));
+	rt = ip_route_output_flow(net, &fl4, NULL);
+	if (IS_ERR(rt))
+		return false;
+	ecn = ox_dst_ecn(&rt->dst);
+	ip_rt_put(rt);
+	return ecn;
+}
+
 /* The errno of an ICMP error, as tcp_v4_err() has it; 0 for none. */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal)
 {
@@ -268,6 +316,11 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(fastopen_blackhole_timeout, tcp_fastopen_blackhole_timeout);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);
+	READ_IPV4(stdurg, tcp_stdurg);
+	READ_IPV4(ecn, tcp_ecn);
+	READ_IPV4(ecn_fallback, tcp_ecn_fallback);
+	READ_IPV4(ecn_option, tcp_ecn_option);
+	READ_IPV4(ecn_option_beacon, tcp_ecn_option_beacon);
 	for (i = 0; i < 3; i++) {
 		READ_IPV4(rmem[i], tcp_rmem[i]);
 		READ_IPV4(wmem[i], tcp_wmem[i]);

@@ -190,7 +190,11 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len)
 	seg->ip_summed = CHECKSUM_PARTIAL;
 }
 
-void ox_segment_set_gso(struct sk_buff *seg, u32 mss)
+/*
+ * When CWR belongs to the first segment alone (cwr), or the bits of ACE to each
+ * (accecn), whoever cuts the run up must know.
+ */
+void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn)
 {
 	u32 text = seg->data_len;
 
@@ -199,6 +203,10 @@ void ox_segment_set_gso(struct sk_buff *seg, u32 mss)
 	skb_shinfo(seg)->gso_size = mss;
 	skb_shinfo(seg)->gso_segs = DIV_ROUND_UP(text, mss);
 	skb_shinfo(seg)->gso_type = SKB_GSO_TCPV4;
+	if (accecn)
+		skb_shinfo(seg)->gso_type |= SKB_GSO_TCP_ACCECN;
+	else if (cwr)
+		skb_shinfo(seg)->gso_type |= SKB_GSO_TCP_ECN;
 }
 
 bool ox_sk_memory_free(const struct sock *sk)

@@ -300,6 +300,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_wake_async(self.sk(), b::SOCK_WAKE_WAITD as i32, band as i32) }
     }
 
+    /// Sends `SIGURG` to the file's owner, and `SIGIO` with `POLL_PRI` to who takes that.
+    pub fn send_sigurg(&self) {
+        // SAFETY: We hold the lock, under which a socket loses its file.
+        unsafe { b::sk_send_sigurg(self.sk()) }
+    }
+
     fn flag(&self, flag: b::sock_flags) -> bool {
         // SAFETY: The socket is alive.
         unsafe { b::ox_sock_flag(self.sk(), flag) }
@@ -472,9 +478,9 @@ impl<'a, F: Family> Locked<'a, F> {
 
     /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut
     /// into segments below us.
-    pub fn max_gso_bytes(&self) -> u32 {
+    pub fn max_gso_bytes(&self, mss: u16) -> u32 {
         // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_gso_max(self.sk()) }
+        unsafe { b::ox_sk_gso_max(self.sk(), mss.into()) }
     }
 }
 

@@ -71,6 +71,12 @@ impl Route {
         u16::try_from(unsafe { b::ox_dst_advmss(self.dst.as_ptr()) }).unwrap_or(u16::MAX)
     }
 
+    /// Whether the administrator says that ECN works there (`features ecn`).
+    pub fn has_ecn(&self) -> bool {
+        // SAFETY: We hold a reference.
+        unsafe { b::ox_dst_ecn(self.dst.as_ptr()) }
+    }
+
     pub(super) fn into_raw(self) -> *mut b::dst_entry {
         ManuallyDrop::new(self).dst.as_ptr()
     }
@@ -91,6 +97,12 @@ pub fn advmss_back<F: Family>(net: &NetNs<F>, skb: &RxSkb, way: &Way) -> Result<
     let mss = unsafe { b::ox_advmss_back(net.raw(), skb.raw(), way.oif, way.mark, way.tos) };
     to_result(mss.min(0))?;
     Ok(u16::try_from(mss).unwrap_or(u16::MAX))
+}
+
+/// Whether the administrator says that ECN works on the route back to the sender of `skb`.
+pub fn ecn_back<F: Family>(net: &NetNs<F>, skb: &RxSkb) -> bool {
+    // SAFETY: The namespace is alive while a segment of it is processed.
+    unsafe { b::ox_ecn_back(net.raw(), skb.raw(), skb.mark()) }
 }
 
 /// `RTN_LOCAL`, `RTN_BROADCAST`, `RTN_MULTICAST` (`linux/rtnetlink.h`).

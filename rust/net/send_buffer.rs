@@ -22,6 +22,7 @@ const MAX_TEXT: u32 = 64 * 1024;
 const MAX_FRAGS: usize = b::OX_MAX_SKB_FRAGS;
 /// FIN and PSH, which belong to the end of the text.
 const END_FLAGS: u8 = 0x01 | 0x08;
+const CWR: u8 = 0x80;
 
 /// The send buffer's own state in the socket: zero is empty.
 ///
@@ -58,6 +59,10 @@ pub struct Segments<'h> {
     pub len: u32,
     /// Text bytes in each segment on the wire when `len` is larger; else ignored.
     pub mss: u16,
+    /// The ECN field of the IP header (0 to 3).
+    pub ecn: u8,
+    /// AE, CWR and ECE belong to each segment (RFC 9768), else CWR to the first alone (RFC 3168).
+    pub accurate_ecn: bool,
 }
 
 /// The send buffer of a locked socket.
@@ -339,6 +344,8 @@ impl<F> SendBuffer<'_, F> {
             offset,
             len,
             mss,
+            ecn,
+            accurate_ecn,
         } = *segments;
         if !HEADER_LEN.contains(&header.len()) {
             return Err(EINVAL);
@@ -369,11 +376,12 @@ impl<F> SendBuffer<'_, F> {
         if covered < len {
             bytes[13] &= !END_FLAGS;
         }
+        let cwr = bytes[13] & CWR != 0;
         // SAFETY: The segment is ours until it is sent; the header fits its headroom.
         to_result(unsafe {
-            b::ox_segment_set_gso(segment, mss.into());
+            b::ox_segment_set_gso(segment, mss.into(), cwr, accurate_ecn);
             b::ox_segment_push_header(segment, bytes.as_ptr().cast(), bytes.len() as u32);
-            b::ox_segment_xmit(self.sk, segment)
+            b::ox_segment_xmit(self.sk, segment, ecn & 0x3)
         })?;
         Ok(covered)
     }

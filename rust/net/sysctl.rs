@@ -102,6 +102,16 @@ pub struct Ipv4Sysctls {
     pub fastopen: u32,
     /// `tcp_fastopen_blackhole_timeout_sec`, seconds.
     pub fastopen_blackhole_timeout: u32,
+    /// `tcp_stdurg`.
+    pub stdurg: bool,
+    /// `tcp_ecn` (0 to 5).
+    pub ecn: u8,
+    /// `tcp_ecn_fallback`.
+    pub ecn_fallback: bool,
+    /// `tcp_ecn_option` (0 to 3).
+    pub ecn_option: u8,
+    /// `tcp_ecn_option_beacon`, for each round trip.
+    pub ecn_option_beacon: u8,
 }
 
 fn small(value: i32) -> u8 {
@@ -157,6 +167,11 @@ impl Ipv4Sysctls {
             congestion: raw.congestion,
             fastopen: raw.fastopen.unsigned_abs(),
             fastopen_blackhole_timeout: raw.fastopen_blackhole_timeout.unsigned_abs(),
+            stdurg: raw.stdurg != 0,
+            ecn: small(raw.ecn),
+            ecn_fallback: raw.ecn_fallback != 0,
+            ecn_option: small(raw.ecn_option),
+            ecn_option_beacon: small(raw.ecn_option_beacon),
         }
     }
 }

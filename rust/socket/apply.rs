@@ -6,10 +6,11 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{buffers, fast_connect, fast_open, orphans, time_wait, Oxtcp};
+use super::{buffers, fast_connect, fast_open, orphans, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
+use crate::tcp::urgent::Urgent;
 use core::net::SocketAddrV4;
 use kernel::prelude::*;
 
@@ -25,7 +26,14 @@ pub(super) fn publish_readable(locked: &mut Locked<'_, Oxtcp>) {
         Conn::Listening(listener) => listener.accept_queue.len() as u32,
         _ => locked.recv_buffer().readable(),
     };
-    locked.sock().shared().set_readable(count);
+    let mark = urgent::mark(locked);
+    let urgent = matches!(mark, Some((_, Urgent::Here)));
+    // An urgent byte that is not read in the stream is nothing that a read would give.
+    let passed_over = matches!(mark, Some((0, Urgent::Here | Urgent::Read)));
+    let hole = u32::from(passed_over && !locked.urginline());
+    let shared = locked.sock().shared();
+    shared.set_readable(count.saturating_sub(hole));
+    shared.set_urgent(urgent);
 }
 
 fn errno(error: TcpError) -> Error {
@@ -66,6 +74,9 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         locked.wake_state_change(true);
     } else if events.acked > 0 {
         locked.wake_writable();
+    }
+    if let Some(news) = events.urgent {
+        urgent::announced(locked, news);
     }
     if events.readable {
         publish_readable(locked);

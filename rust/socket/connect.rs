@@ -115,14 +115,14 @@ pub(super) fn prepare(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> R
 
     locked.clear_shutdown();
     let _ = locked.take_error();
-    let advmss = route.advmss();
+    let (advmss, ecn) = (route.advmss(), route.has_ecn());
     locked.route(route);
-    begin(locked, advmss);
+    begin(locked, advmss, ecn);
     Ok(())
 }
 
-/// CLOSED to SYN-SENT.
-fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16) {
+/// CLOSED to SYN-SENT, on a path where ECN is said to work or not.
+fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
     let net = locked.net();
     let now = now();
     let ids = identity::of(&locked.sock().tuple(), now);
@@ -132,6 +132,9 @@ fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16) {
     state.read_settings(net);
     state.config.keepalive = keepalive;
     state.set_path(advmss, capacity);
+    if ecn {
+        state.config.ecn = state.config.ecn.with_capable_path();
+    }
     state.done = false;
     state.conn = Conn::Open(Tcb::connect(&state.config, ids, now));
     locked.set_state(State::SynSent.number());

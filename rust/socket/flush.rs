@@ -10,7 +10,7 @@ use crate::net::{
 };
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
-use crate::tcp::tcb::TxLimits;
+use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
 use kernel::prelude::*;
 
 /// Bytes of the IPv4 header without options.
@@ -18,10 +18,14 @@ const IP_HEADER_LEN: u32 = 20;
 
 /// What of the path the sender has to respect now.
 pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
+    let mss = match &locked.conn {
+        Conn::Open(tcb) => tcb.mss(),
+        _ => DEFAULT_MSS,
+    };
     let headers = IP_HEADER_LEN + HEADER_LEN as u32;
     TxLimits {
         mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
-        max_run: locked.max_gso_bytes(),
+        max_run: locked.max_gso_bytes(mss),
     }
 }
 
@@ -94,12 +98,21 @@ fn transmit(
             offset,
             len: out.len,
             mss: out.mss,
+            ecn: out.ecn.bits(),
+            accurate_ecn: out.accurate_ecn,
         })?;
         if sent >= out.len {
             return Ok(());
         }
         out.seq += sent;
         out.len -= sent;
+        // Counted from the number of the segment.
+        out.urg = out
+            .urg
+            .saturating_sub(u16::try_from(sent).unwrap_or(u16::MAX));
+        if !out.accurate_ecn {
+            out.flags = out.flags.without(Flags::CWR);
+        }
         offset += sent;
     }
 }
@@ -140,7 +153,7 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Tr
         tuple: *tuple,
         header,
         way: Way {
-            tos: way.tos & !0x3,
+            tos: way.tos & !0x3 | out.ecn.bits(),
             ..way
         },
     }

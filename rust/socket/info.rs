@@ -7,11 +7,14 @@ use super::sock_state::{Conn, SockState};
 use crate::net::TcpInfo;
 use crate::tcp::congestion::pacing::pacing_rate;
 use crate::tcp::congestion::CongestionControl;
+use crate::tcp::ecn::{EcnInfo, Feedback};
 use crate::tcp::time::{Duration, Instant};
 
 const OPT_TIMESTAMPS: u8 = 1;
 const OPT_SACK: u8 = 2;
 const OPT_WSCALE: u8 = 4;
+const OPT_ECN: u8 = 8;
+const OPT_ECN_SEEN: u8 = 16;
 const OPT_SYN_DATA: u8 = 32;
 
 /// The struct for a socket. A listener shows its accept queue as in Linux: its length as
@@ -50,6 +53,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
         } else {
             0
         };
+    ecn_info(&mut info, &tcb.ecn());
     info.set_tcpi_snd_wscale(snd_scale);
     info.set_tcpi_rcv_wscale(rcv_scale);
     info.tcpi_rto = us(tcb.rto(&state.config));
@@ -95,4 +99,30 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_snd_wnd = tcb.snd_wnd();
     info.tcpi_rcv_wnd = tcb.rcv_wnd();
     info
+}
+
+fn ecn_info(info: &mut TcpInfo, ecn: &EcnInfo) {
+    let mode = match ecn.feedback {
+        _ if ecn.pending => 3,
+        Feedback::None => 0,
+        Feedback::Classic => 1,
+        Feedback::Accurate => 2,
+    };
+    if mode != 0 {
+        info.tcpi_options |= OPT_ECN;
+    }
+    if ecn.seen {
+        info.tcpi_options |= OPT_ECN_SEEN;
+    }
+    info.tcpi_delivered_ce = ecn.delivered_ce;
+    info.tcpi_received_ce = ecn.received_ce;
+    info.tcpi_delivered_e1_bytes = ecn.delivered.ect1;
+    info.tcpi_delivered_e0_bytes = ecn.delivered.ect0;
+    info.tcpi_delivered_ce_bytes = ecn.delivered.ce;
+    info.tcpi_received_e1_bytes = ecn.received.ect1;
+    info.tcpi_received_e0_bytes = ecn.received.ect0;
+    info.tcpi_received_ce_bytes = ecn.received.ce;
+    info.set_tcpi_ecn_mode(mode);
+    info.set_tcpi_accecn_opt_seen(ecn.option_seen.into());
+    info.set_tcpi_accecn_fail_mode(ecn.failures.into());
 }

@@ -11,16 +11,27 @@ use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{fast_connect, now, orphans, time_wait, Oxtcp};
 use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
+use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
-use crate::tcp::segment::{Segment, Transmit};
+use crate::tcp::segment::{ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::user::IcmpVerdict;
 
+/// Reads the segment in `skb`, with what IP and the merging of segments know of it.
+fn read(skb: &RxSkb) -> Result<Segment, ParseError> {
+    let seg = Segment::parse(skb.header(), skb.payload_len())?;
+    Ok(Segment {
+        ecn: Ecn::from_tos(skb.tos()),
+        merged: skb.segments(),
+        ..seg
+    })
+}
+
 /// A segment to one of our ports.
 pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
     net.count(Counter::InSegs);
-    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else {
+    let Ok(seg) = read(&skb) else {
         net.count(Counter::InErrs);
         skb.discard(net, DropReason::BadHeader);
         return Verdict::Taken;
@@ -100,7 +111,7 @@ fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
 
 /// A segment that waited while a process had the socket.
 pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
-    let Ok(seg) = Segment::parse(skb.header(), skb.payload_len()) else {
+    let Ok(seg) = read(&skb) else {
         return;
     };
     if let Conn::Listening(_) = locked.conn {

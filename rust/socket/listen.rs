@@ -161,7 +161,12 @@ pub(super) fn on_segment(
     }
     match verdict {
         Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
-        Verdict::SynAck => reply_to(net, &tuple, way, &entry.syn_ack(&config, now)),
+        Verdict::SynAck => {
+            if let Some(entry) = listener.get_mut(&key) {
+                entry.on_syn_again(seg);
+                reply_to(net, &tuple, way, &entry.syn_ack(&config, now));
+            }
+        }
         Verdict::Reply(out) => reply_by(net, &skb, way, &out),
         Verdict::Remove => {
             net.count(Counter::EmbryonicRsts);

@@ -163,7 +163,7 @@ impl Listener {
         self.syn_queue.get(key)
     }
 
-    /// The same, to be changed.
+    /// The half-open connection of `key`, to be changed in all but its deadline.
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut SynReceived> {
         self.syn_queue.get_mut(key)
     }

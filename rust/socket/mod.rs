@@ -41,6 +41,7 @@ pub mod sent_records;
 pub mod sock_state;
 pub mod syn;
 pub mod time_wait;
+pub mod urgent;
 
 use crate::net::family::Ioctl;
 use crate::net::{

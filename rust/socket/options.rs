@@ -5,7 +5,7 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{fast_open, now, Oxtcp};
+use super::{fast_open, now, urgent, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
@@ -293,8 +293,12 @@ pub fn ioctl(sock: &Sock<Oxtcp>, what: Ioctl) -> Result<i32> {
     if locked.state() == State::Listen && what != Ioctl::AtMark {
         return Err(EINVAL);
     }
+    if what == Ioctl::AtMark {
+        return Ok(i32::from(matches!(urgent::mark(&mut locked), Some((0, _)))));
+    }
+    let readable = urgent::readable(&mut locked);
     let bytes = match (what, &locked.conn) {
-        (Ioctl::InQ, _) => locked.recv_buffer().readable(),
+        (Ioctl::InQ, _) => readable,
         (Ioctl::OutQ, Conn::Open(tcb)) => tcb.unacked(),
         (Ioctl::OutQNsd, Conn::Open(tcb)) => tcb.unsent(),
         _ => 0,

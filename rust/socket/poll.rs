@@ -16,6 +16,8 @@ pub struct Shared {
     readable: Atomic<u32>,
     /// Text may go although the handshake is not complete (Fast Open).
     early: Atomic<bool>,
+    /// Whether there is an urgent byte to read, 0 or 1.
+    urgent: Atomic<u32>,
 }
 
 impl Shared {
@@ -24,6 +26,7 @@ impl Shared {
         Self {
             readable: Atomic::new(0),
             early: Atomic::new(false),
+            urgent: Atomic::new(0),
         }
     }
 
@@ -40,6 +43,11 @@ impl Shared {
     /// Whether text may go before the handshake is complete.
     pub(super) fn is_early(&self) -> bool {
         self.early.load(Relaxed)
+    }
+
+    /// Publishes whether there is an urgent byte.
+    pub(super) fn set_urgent(&self, urgent: bool) {
+        self.urgent.store(urgent.into(), Relaxed);
     }
 
     /// How much there is to read.
@@ -72,6 +80,9 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
     if !opening || sock.shared().is_early() {
         if readable > 0 && readable >= sock.rcvlowat() {
             mask |= poll::IN | poll::RDNORM;
+        }
+        if sock.shared().urgent.load(Relaxed) != 0 {
+            mask |= poll::PRI;
         }
         if shut.write || writable(sock) {
             mask |= poll::OUT | poll::WRNORM;

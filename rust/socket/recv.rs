@@ -6,7 +6,7 @@ use super::apply::publish_readable;
 use super::flush::flush;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::Oxtcp;
+use super::{urgent, Oxtcp};
 use crate::net::{Locked, Msg, MsgFlags, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
@@ -27,14 +27,26 @@ pub fn recvmsg(
         return Err(ENOTCONN);
     }
     if flags.oob() {
-        // No urgent data is kept apart: there is none to read.
-        return Err(EINVAL);
+        return urgent::recv(&mut locked, msg, len, flags);
     }
     let target = locked.rcv_target(flags.waitall(), len);
     let mut timeout = locked.rcv_timeout(flags.dontwait());
     let mut done = 0;
+    // An urgent byte that was passed over, when the reader only peeks.
+    let mut hole = 0;
     let result = loop {
-        match take(&mut locked, msg, len - done, done, flags) {
+        let seen = if flags.peek() { done + hole } else { 0 };
+        let mut max = len - done;
+        match urgent_ahead(&mut locked, seen) {
+            Some(0) if done > 0 => break Ok(()),
+            Some(0) if !locked.urginline() && urgent::skip(&mut locked, flags.peek()) => {
+                hole = 1;
+                continue;
+            }
+            Some(bytes) if bytes > 0 => max = max.min(bytes),
+            _ => {}
+        }
+        match take(&mut locked, msg, max, seen, flags) {
             Ok(n) => done += n,
             Err(e) => break Err(e),
         }
@@ -42,7 +54,7 @@ pub fn recvmsg(
             break Ok(());
         }
         // There is more, but the user's memory did not take it; the next look says why.
-        let seen = if flags.peek() { done } else { 0 };
+        let seen = if flags.peek() { done + hole } else { 0 };
         if locked.recv_buffer().readable() as usize > seen {
             if done == len {
                 break Ok(());
@@ -63,6 +75,12 @@ pub fn recvmsg(
         Err(e) if done == 0 => Err(e),
         _ => Ok(done),
     }
+}
+
+/// Bytes before the peer's urgent byte, at which a read stops; `seen` were peeked at before.
+fn urgent_ahead(locked: &mut Locked<'_, Oxtcp>, seen: usize) -> Option<usize> {
+    let (offset, _) = urgent::mark(locked)?;
+    (offset as usize).checked_sub(seen)
 }
 
 /// Moves what is there, up to `max` bytes, to the user; `seen` bytes were peeked at before.
@@ -128,6 +146,7 @@ fn wait(locked: &mut Locked<'_, Oxtcp>, done: usize, timeout: &mut Timeout) -> R
 
 /// Text was read: there may be a window to announce.
 fn consumed(locked: &mut Locked<'_, Oxtcp>) {
+    urgent::passed(locked);
     publish_readable(locked);
     let (state, _send, recv) = locked.parts();
     if let Conn::Open(tcb) = &mut state.conn {

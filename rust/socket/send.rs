@@ -17,9 +17,6 @@ use kernel::prelude::*;
 /// taken, their number is the answer and the error waits.
 pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
     let flags = msg.flags();
-    if flags.oob() {
-        return Err(EOPNOTSUPP);
-    }
     let mut locked = sock.lock();
     let mut timeout = locked.snd_timeout(flags.dontwait());
     let mut done = 0;
@@ -91,6 +88,9 @@ fn take(
                 if let Conn::Open(tcb) = &mut locked.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);
+                    if msg.flags().oob() && msg.remaining() == 0 {
+                        tcb.on_send_urgent();
+                    }
                 }
                 flush(locked);
             }

@@ -13,6 +13,7 @@ use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::Config;
 use crate::tcp::congestion::pacing::Ratios;
 use crate::tcp::congestion::Algorithm;
+use crate::tcp::ecn::{EcnConfig, OptionUse};
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use crate::tcp::Tcb;
@@ -157,6 +158,14 @@ impl SockState {
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
             invalid_ratelimit: ms(ipv4.invalid_ratelimit_ms),
+            urgent_is_last: ipv4.stdurg,
+            ecn: EcnConfig {
+                fallback: ipv4.ecn_fallback,
+                option: OptionUse::from_number(ipv4.ecn_option),
+                beacon: ipv4.ecn_option_beacon,
+                ..self.config.ecn
+            }
+            .with_mode(ipv4.ecn),
             ..self.config
         };
     }

@@ -10,9 +10,10 @@ use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, SockState};
 use super::{cookies, fast_open, identity, now, Oxtcp};
-use crate::net::route::advmss_back;
+use crate::net::route::{advmss_back, ecn_back};
 use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity};
+use crate::tcp::ecn::Feedback;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::Segment;
@@ -46,10 +47,13 @@ pub(super) fn open(
             return skb.discard(net, reason);
         }
     };
-    let Some(config) = config_for(locked, &skb, &way, seg.options.timestamps.is_some()) else {
+    let Some(mut config) = config_for(locked, &skb, &way, seg.options.timestamps.is_some()) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoSocket);
     };
+    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && ecn_back(net, &skb) {
+        config.ecn = config.ecn.with_capable_path();
+    }
     if want_cookie {
         let out = cookies::syn_ack(locked, &config, &tuple, seg);
         return reply_to(net, &tuple, way, &out);

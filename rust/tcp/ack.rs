@@ -60,6 +60,9 @@ impl Tcb {
         if self.is_dubious(&news) && (flight > 0 || news.reported) {
             self.recover(store, &mut news, now, events);
         }
+        if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
+            self.enter_cwr(now);
+        }
         if news.set_timer {
             self.restart_timer(config, store, now);
         }
@@ -194,6 +197,7 @@ impl Tcb {
             }
         });
         self.snd_una = seg.ack;
+        self.urgent_acked();
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;

@@ -4,6 +4,7 @@
 
 use super::congestion::pacing::Ratios;
 use super::congestion::Algorithm;
+use super::ecn::EcnConfig;
 use super::time::Duration;
 
 /// What the user set for a connection. Defaults are Linux's.
@@ -64,6 +65,11 @@ pub struct Config {
     pub defer_accept: u8,
     /// Least time between two answers to segments that should not be (`tcp_invalid_ratelimit`).
     pub invalid_ratelimit: Duration,
+    /// The peer's urgent pointer is that of the last urgent byte, as RFC 1122 4.2.2.4 had it, and
+    /// not of the byte behind (`tcp_stdurg`).
+    pub urgent_is_last: bool,
+    /// Explicit congestion notification.
+    pub ecn: EcnConfig,
 }
 
 impl Default for Config {
@@ -96,6 +102,8 @@ impl Default for Config {
             rfc1337: false,
             defer_accept: 0,
             invalid_ratelimit: Duration::from_ms(500),
+            urgent_is_last: false,
+            ecn: EcnConfig::default(),
         }
     }
 }

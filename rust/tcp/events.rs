@@ -4,6 +4,7 @@
 
 use super::segment::Transmit;
 use super::time_wait::TimeWait;
+use super::urgent::UrgentNews;
 
 /// Why a connection ended or could not be opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +63,8 @@ pub struct Events {
     pub dropped: Option<Drop>,
     /// The retransmission timer expired.
     pub timed_out: bool,
+    /// The peer has announced an urgent byte.
+    pub urgent: Option<UrgentNews>,
     /// Fast retransmit began.
     pub fast_retransmit: bool,
 }

@@ -5,6 +5,7 @@
 //! server's user may read, and answer, before the handshake is complete.
 
 use super::config::{Config, Identity};
+use super::ecn::{Feedback, Mode};
 use super::events::Events;
 use super::receive::ReceiveQueue;
 use super::segment::{Segment, Transmit};
@@ -145,6 +146,10 @@ impl Tcb {
         let mut events = Events::default();
         tcb.learn_syn(config, syn, now);
         tcb.start_congestion(config, now);
+        if config.ecn.accept != Feedback::None {
+            tcb.ecn.mode = Mode::Requested(config.ecn.accept);
+            tcb.ecn_on_crossing_syn(config, syn);
+        }
         tcb.snd_wnd = u32::from(syn.wnd);
         tcb.max_snd_wnd = tcb.snd_wnd;
         tcb.snd_wl1 = syn.seq;
@@ -239,6 +244,7 @@ impl Tcb {
         };
         events.acked = taken;
         self.snd_una = seg.ack;
+        self.urgent_acked();
         self.snd_nxt = seg.ack;
         self.snd_sml = seg.ack;
         self.retransmit_timer = RetransmitTimer::Off;

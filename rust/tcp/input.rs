@@ -76,12 +76,14 @@ impl Tcb {
         self.last_heard = now;
         self.learn_syn(config, seg, now);
         if acks_syn {
+            self.ecn_on_syn_ack(config, seg);
             self.establish(config, seg, now, events);
             self.ack_due = AckDue::Now;
             self.text(config, seg, rx, now, events);
             self.fin(config, now, events);
         } else {
             // Simultaneous open (RFC 9293 3.5).
+            self.ecn_on_crossing_syn(config, seg);
             self.state = State::SynReceived;
             self.control = Control::Syn;
         }
@@ -135,6 +137,7 @@ impl Tcb {
         }
         self.retries = 0;
         self.snd_una = self.iss + 1;
+        self.urgent_acked();
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
@@ -199,12 +202,14 @@ impl Tcb {
         if let Step::Done = self.check_ack(config, seg, now, events) {
             return;
         }
+        self.ecn_on_arrival(seg);
         self.note_timestamp(seg, now);
         self.acknowledge(config, seg, queues, now, events);
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;
         }
         let expected = self.rcv_nxt;
+        self.urgent(config, seg, events);
         self.text(config, seg, queues, now, events);
         self.fin(config, now, events);
         let alive = !matches!(self.state, State::Closed | State::TimeWait);
@@ -283,7 +288,9 @@ impl Tcb {
             self.control = Control::Syn;
             return Step::Done;
         }
+        self.ecn_on_late_syn(Some(seg));
         events.reply = self.challenge(now);
+        self.ecn_on_late_syn(None);
         events.dropped = Some(Drop::Challenge);
         Step::Done
     }
@@ -299,6 +306,7 @@ impl Tcb {
         if self.state == State::SynReceived {
             if seg.ack.after(self.snd_una) && seg.ack.at_or_before(self.snd_nxt) {
                 self.establish(config, seg, now, events);
+                self.ecn_on_crossing_ack(seg);
                 return Step::Next;
             }
             events.reply = Transmit::reset_for(seg);

@@ -15,11 +15,15 @@
 
 #![forbid(unsafe_code)]
 
+mod accecn;
+pub mod accecn_option;
 mod ack;
 pub mod buffer_space;
 pub mod config;
 pub mod congestion;
 pub mod defer_accept;
+pub mod ecn;
+mod ecn_handshake;
 pub mod events;
 pub mod fast_open;
 mod input;
@@ -48,6 +52,7 @@ pub mod timer;
 mod tlp;
 mod totals;
 mod undo;
+pub mod urgent;
 pub mod user;
 
 pub use receive::{NoRoom, Queues, ReceiveQueue};

@@ -3,6 +3,7 @@
 //! TCP options (RFC 9293 3.1, 7323, 2018): parsed once, totally, into a value, and written in the
 //! order and with the padding that Linux uses.
 
+use super::accecn_option::AccEcnOption;
 use super::fast_open::Cookie;
 use super::seq::SeqNumber;
 
@@ -13,6 +14,8 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const ACCECN_E0_FIRST: u8 = 172;
+const ACCECN_E1_FIRST: u8 = 174;
 const FAST_OPEN: u8 = 34;
 
 /// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
@@ -74,6 +77,11 @@ impl SackBlocks {
         self.count == 0
     }
 
+    /// How many there are.
+    pub fn len(&self) -> u8 {
+        self.count
+    }
+
     /// The first `n` blocks.
     pub fn truncated(mut self, n: u8) -> Self {
         self.count = self.count.min(n);
@@ -94,6 +102,8 @@ pub struct Options {
     pub timestamps: Option<Timestamps>,
     /// Selective acknowledgments.
     pub sack: SackBlocks,
+    /// Accurate ECN (RFC 9768 3.2.3).
+    pub accecn: Option<AccEcnOption>,
     /// A Fast Open cookie, or the request for one (RFC 7413); only meaningful in a SYN.
     pub fast_open: Option<Cookie>,
 }
@@ -102,6 +112,8 @@ pub struct Options {
 struct Writer<'a> {
     buf: &'a mut [u8],
     at: usize,
+    /// The end of an option that takes the place of the two NOPs before the next.
+    rest: [u8; 2],
 }
 
 impl Writer<'_> {
@@ -132,6 +144,48 @@ impl Writer<'_> {
         self.put(bytes);
         if bytes.len() % 4 == 0 {
             self.put(&[NOP, NOP]);
+        }
+    }
+
+    /// Two bytes of padding, or what is left of an option.
+    fn pad(&mut self) {
+        let rest = core::mem::replace(&mut self.rest, [NOP; 2]);
+        self.put(&rest);
+    }
+
+    /// One byte of padding, or what is left of an option if that is one byte: an option's kind and
+    /// length are not parted.
+    fn pad_one(&mut self) {
+        let [first, second] = self.rest;
+        if second == NOP {
+            self.rest = [NOP; 2];
+            self.put(&[first]);
+        } else {
+            self.put(&[NOP]);
+        }
+    }
+
+    /// Kind and length, then the fields; what does not fill four bytes is left for the next
+    /// option's padding.
+    fn accecn(&mut self, option: &AccEcnOption) {
+        let kind = if option.e1_first() {
+            ACCECN_E1_FIRST
+        } else {
+            ACCECN_E0_FIRST
+        };
+        let field = |at| {
+            let [_, a, b, c] = option.raw(at).unwrap_or(0).to_be_bytes();
+            [a, b, c]
+        };
+        let ([a, b, c], [d, e, f], [g, h, i]) = (field(0), field(1), field(2));
+        match option.len() {
+            0 => self.rest = [kind, 2],
+            1 => {
+                self.put(&[kind, 5, a, b]);
+                self.rest = [c, NOP];
+            }
+            2 => self.put(&[kind, 8, a, b, c, d, e, f]),
+            _ => self.put(&[kind, 11, a, b, c, d, e, f, g, h, i, NOP]),
         }
     }
 }
@@ -188,6 +242,8 @@ impl Options {
                     }
                 }
             }
+            (ACCECN_E0_FIRST, body) => self.accecn = Some(AccEcnOption::parse(body, false)),
+            (ACCECN_E1_FIRST, body) => self.accecn = Some(AccEcnOption::parse(body, true)),
             _ => {}
         }
     }
@@ -195,7 +251,11 @@ impl Options {
     /// Writes the options into `buf`; returns the bytes used, a multiple of four. Four SACK blocks,
     /// or three beside timestamps, are what fits.
     pub fn write(&self, buf: &mut [u8]) -> usize {
-        let mut w = Writer { buf, at: 0 };
+        let mut w = Writer {
+            buf,
+            at: 0,
+            rest: [NOP; 2],
+        };
         if let Some(mss) = self.mss {
             let [a, b] = mss.to_be_bytes();
             w.put(&[MSS, 4, a, b]);
@@ -209,20 +269,31 @@ impl Options {
                 w.put(&[NOP, NOP]);
                 w.timestamps(ts);
             }
-            (None, true) => w.put(&[NOP, NOP, SACK_PERMITTED, 2]),
-            (None, false) => {}
+            (None, _) => {}
+        }
+        if let Some(option) = &self.accecn {
+            w.accecn(option);
+        }
+        if self.timestamps.is_none() && self.sack_permitted {
+            w.pad();
+            w.put(&[SACK_PERMITTED, 2]);
         }
         if let Some(scale) = self.window_scale {
-            w.put(&[NOP, WINDOW_SCALE, 3, scale]);
+            w.pad_one();
+            w.put(&[WINDOW_SCALE, 3, scale]);
         }
         let room = w.buf.len().saturating_sub(w.at).saturating_sub(4) / 8;
         let blocks = self.sack.truncated(room.min(4) as u8);
         if !blocks.is_empty() {
-            w.put(&[NOP, NOP, SACK, 2 + 8 * blocks.count]);
+            w.pad();
+            w.put(&[SACK, 2 + 8 * blocks.count]);
             for block in blocks.as_slice() {
                 w.put(&block.start.0.to_be_bytes());
                 w.put(&block.end.0.to_be_bytes());
             }
+        } else if w.rest != [NOP; 2] {
+            w.pad();
+            w.pad();
         }
         if let Some(cookie) = &self.fast_open {
             w.fast_open(cookie);

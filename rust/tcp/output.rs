@@ -30,6 +30,7 @@ impl Tcb {
         now: Instant,
     ) -> Option<Transmit> {
         self.set_mss(limits.mss);
+        self.eff_mss = self.eff_mss.saturating_sub(self.ecn_option_len(now));
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
             State::SynSent | State::SynReceived if self.control == Control::Syn => {
@@ -44,6 +45,7 @@ impl Tcb {
             return Some(self.probe(now));
         }
         if self.state.may_transmit() || self.is_passive_fast_open() {
+            let limits = &self.limits_while_urgent(limits);
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 return Some(self.send(config, &part, queues, now));
             }
@@ -119,6 +121,7 @@ impl Tcb {
             ..Options::default()
         };
         syn.retransmission = again;
+        self.mark_syn(config, &mut syn);
         syn
     }
 
@@ -126,6 +129,7 @@ impl Tcb {
     fn probe(&mut self, now: Instant) -> Transmit {
         let mut probe = self.bare_ack(now);
         probe.seq = self.snd_una - 1;
+        self.mark_urgent(&mut probe);
         probe
     }
 
@@ -234,6 +238,9 @@ impl Tcb {
     /// Nagle's algorithm with Minshall's rule as long as another such is not acknowledged
     /// (RFC 9293 3.7.4, RFC 896).
     fn holds_tail(&self, config: &Config) -> bool {
+        if self.is_urgent() {
+            return false;
+        }
         let more = (self.more_to_come || config.cork) && !self.override_sws;
         more || (!config.nodelay && self.snd_sml.after(self.snd_una))
     }
@@ -293,6 +300,8 @@ impl Tcb {
         out.len = part.len;
         out.mss = self.eff_mss;
         out.retransmission = again;
+        self.mark_ecn(&mut out, now);
+        self.mark_urgent(&mut out);
         let gaps = self.sack && (self.dsack.is_some() || !queues.sack_blocks().is_empty());
         if gaps && self.ack_due == AckDue::Now {
             // Text carries no blocks: an acknowledgment follows that does.
@@ -387,6 +396,8 @@ impl Tcb {
         if self.sack {
             ack.options.sack = self.blocks(rx);
         }
+        self.mark_ecn(&mut ack, now);
+        self.mark_urgent(&mut ack);
         self.acknowledged();
         ack
     }

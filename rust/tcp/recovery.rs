@@ -101,6 +101,7 @@ impl Tcb {
     /// Tells congestion control that the window must come down.
     pub(super) fn congested(&mut self, signal: Signal, now: Instant) {
         self.tlp = Probe::None;
+        self.ecn.on_reduction();
         self.prr = Prr::new(self.cwnd());
         self.congestion.on_congestion(&Congested {
             signal,
@@ -280,6 +281,7 @@ impl Tcb {
             self.undo.may_restore();
         }
         self.congestion.on_timeout(flight, self.mss32(), fresh, now);
+        self.ecn.on_reduction();
         self.recovery = Recovery::Loss {
             recover: self.snd_nxt,
         };

@@ -2,6 +2,7 @@
 
 //! A segment: its header read into a value, and a value written as a header (RFC 9293 3.1).
 
+use super::ecn::Ecn;
 use super::options::Options;
 use super::seq::SeqNumber;
 use core::ops::BitOr;
@@ -11,9 +12,9 @@ pub const HEADER_LEN: usize = 20;
 /// Bytes of the longest header.
 pub const MAX_HEADER_LEN: usize = 60;
 
-/// Control bits.
+/// Control bits: the twelve bits behind the data offset, those that are reserved included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Flags(u8);
+pub struct Flags(u16);
 
 impl Flags {
     /// No more data from the sender.
@@ -28,15 +29,43 @@ impl Flags {
     pub const ACK: Self = Self(0x10);
     /// The urgent pointer is significant.
     pub const URG: Self = Self(0x20);
+    /// ECN-Echo (RFC 3168), or the lowest bit of ACE (RFC 9768).
+    pub const ECE: Self = Self(0x40);
+    /// Congestion window reduced (RFC 3168), or the middle bit of ACE.
+    pub const CWR: Self = Self(0x80);
+    /// The highest bit of ACE (RFC 9768).
+    pub const AE: Self = Self(0x100);
+    /// The three bits of ACE.
+    pub const ACE: Self = Self(0x1c0);
 
     /// The bits as on the wire.
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 
-    /// Bits of the wire.
-    pub const fn from_bits(bits: u8) -> Self {
-        Self(bits)
+    /// Bits of the wire, of which there are twelve.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits & 0xfff)
+    }
+
+    /// Without those of `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// AE, CWR and ECE as a number (RFC 9768 3.2.1).
+    pub const fn ace(self) -> u8 {
+        (self.0 >> 6 & 7) as u8
+    }
+
+    /// AE, CWR and ECE for the low three bits of a number.
+    pub const fn from_ace(ace: u8) -> Self {
+        Self((ace as u16 & 7) << 6)
+    }
+
+    /// Whether bits are set that no standard has given a meaning.
+    pub const fn has_reserved(self) -> bool {
+        self.0 & 0xe00 != 0
     }
 
     /// Whether all of `other` are set.
@@ -83,6 +112,10 @@ pub struct Segment {
     pub options: Options,
     /// Bytes of text.
     pub len: u32,
+    /// The ECN field of the IP header it came in.
+    pub ecn: Ecn,
+    /// How many segments of the wire were merged into it, 0 meaning 1.
+    pub merged: u16,
 }
 
 impl Segment {
@@ -104,11 +137,12 @@ impl Segment {
             dst_port: u16::from_be_bytes([d0, d1]),
             seq: SeqNumber(u32::from_be_bytes([q0, q1, q2, q3])),
             ack: SeqNumber(u32::from_be_bytes([a0, a1, a2, a3])),
-            flags: Flags::from_bits(flags),
+            flags: Flags::from_bits(u16::from_be_bytes([offset, flags])),
             wnd: u16::from_be_bytes([w0, w1]),
             urg: u16::from_be_bytes([u0, u1]),
             options: Options::parse(options),
             len,
+            ..Self::default()
         })
     }
 
@@ -169,6 +203,13 @@ pub struct Transmit {
     pub mss: u16,
     /// Whether some of its sequence numbers were sent before.
     pub retransmission: bool,
+    /// Urgent pointer, significant with [`Flags::URG`].
+    pub urg: u16,
+    /// The ECN field for the IP header.
+    pub ecn: Ecn,
+    /// The bits of ACE are a counter (RFC 9768), which each segment of a run carries; else CWR
+    /// belongs to the first alone (RFC 3168 6.1.2).
+    pub accurate_ecn: bool,
 }
 
 impl Transmit {
@@ -185,11 +226,15 @@ impl Transmit {
                 sack_permitted: false,
                 timestamps: None,
                 sack: super::options::SackBlocks::NONE,
+                accecn: None,
                 fast_open: None,
             },
             len: 0,
             mss: 0,
             retransmission: false,
+            urg: 0,
+            ecn: Ecn::NotEct,
+            accurate_ecn: false,
         }
     }
 
@@ -207,28 +252,16 @@ impl Transmit {
         };
         let [a0, a1, a2, a3] = ack.to_be_bytes();
         let [w0, w1] = self.wnd.to_be_bytes();
-        let offset = ((len / 4) as u8) << 4;
+        let [high, low] = self.flags.bits().to_be_bytes();
+        let offset = ((len / 4) as u8) << 4 | high;
+        let urg = if self.flags.has(Flags::URG) {
+            self.urg
+        } else {
+            0
+        };
+        let [u0, u1] = urg.to_be_bytes();
         fixed.copy_from_slice(&[
-            s0,
-            s1,
-            d0,
-            d1,
-            q0,
-            q1,
-            q2,
-            q3,
-            a0,
-            a1,
-            a2,
-            a3,
-            offset,
-            self.flags.bits(),
-            w0,
-            w1,
-            0,
-            0,
-            0,
-            0,
+            s0, s1, d0, d1, q0, q1, q2, q3, a0, a1, a2, a3, offset, low, w0, w1, 0, 0, u0, u1,
         ]);
         len
     }
@@ -276,8 +309,46 @@ mod tests {
             urg: 0,
             options: out.options,
             len: 100,
+            ..Segment::default()
         };
         assert!(read == Ok(expected));
+    }
+
+    #[test]
+    fn all_twelve_bits_of_control_are_read_as_they_were_written() {
+        for bits in 0..=0xfffu16 {
+            let flags = Flags::from_bits(bits);
+            let out = Transmit::bare(SeqNumber(1), SeqNumber(2), flags, 3);
+            let mut buf = [0; MAX_HEADER_LEN];
+            let len = out.header(1, 2, &mut buf);
+            assert!(Segment::parse(&buf[..len], 0).is_ok_and(|seg| seg.flags == flags));
+        }
+    }
+
+    #[test]
+    fn ace_is_a_number_of_three_bits() {
+        for ace in 0..8 {
+            let flags = Flags::from_ace(ace);
+            assert!(flags.ace() == ace && (flags | Flags::ACK).ace() == ace);
+            assert!(flags.has(Flags::AE) == (ace & 4 != 0));
+            assert!(flags.has(Flags::CWR) == (ace & 2 != 0));
+            assert!(flags.has(Flags::ECE) == (ace & 1 != 0));
+            assert!(flags.without(Flags::ACE) == Flags::default());
+            assert!(!flags.has_reserved());
+        }
+        assert!(Flags::from_bits(0x200).has_reserved());
+    }
+
+    #[test]
+    fn the_urgent_pointer_is_written_with_its_flag_alone() {
+        let mut out = Transmit::bare(SeqNumber(1), SeqNumber(2), Flags::ACK, 3);
+        out.urg = 0x1234;
+        let mut buf = [0; MAX_HEADER_LEN];
+        out.header(1, 2, &mut buf);
+        assert!(buf[18..20] == [0, 0]);
+        out.flags = out.flags | Flags::URG;
+        out.header(1, 2, &mut buf);
+        assert!(buf[18..20] == [0x12, 0x34]);
     }
 
     #[test]

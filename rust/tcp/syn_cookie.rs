@@ -154,15 +154,23 @@ pub fn syn_ack(
         mss: Some(mss),
         ..syn.options
     };
+    // There is one bit for ECN: that of RFC 3168, to which accurate ECN falls back.
+    known.flags = syn.flags.without(Flags::AE);
     if timestamps.is_none() {
         // Nothing will bring them back.
         known.options.window_scale = None;
         known.options.sack_permitted = false;
+        known.flags = Flags::SYN;
     }
     let entry = SynReceived::new(config, &known, Identity { iss, ..ids }, now);
     let mut out = entry.syn_ack(config, now);
+    let ecn = out.flags.has(Flags::ECE);
     if let Some(ts) = &mut out.options.timestamps {
-        let stamp = entry.carried().encode(now.ms_wrapped());
+        let carried = Carried {
+            ecn,
+            ..entry.carried()
+        };
+        let stamp = carried.encode(now.ms_wrapped());
         ts.val = stamp.wrapping_add(ids.ts_offset);
     }
     out
@@ -185,11 +193,15 @@ pub fn accept(
     }
     let (iss, irs) = (seg.ack - 1, seg.seq - 1);
     let mss = decode(iss, irs, now, hash).ok_or(NoCookie::Forged)?;
-    let options =
+    let (options, ecn) =
         options_of(config, seg.options.timestamps, ids.ts_offset).ok_or(NoCookie::Withdrawn)?;
     let syn = Segment {
         seq: irs,
-        flags: Flags::SYN,
+        flags: if ecn {
+            Flags::SYN | Flags::ECE | Flags::CWR
+        } else {
+            Flags::SYN
+        },
         options: Options {
             mss: Some(mss),
             ..options
@@ -212,11 +224,15 @@ pub enum NoCookie {
     Withdrawn,
 }
 
-/// The options that were agreed on, by the timestamp that comes back; `None` when the settings no
-/// longer allow them.
-fn options_of(config: &Config, stamp: Option<Timestamps>, ts_offset: u32) -> Option<Options> {
+/// The options that were agreed on, and whether ECN was, by the timestamp that comes back; `None`
+/// when the settings no longer allow them.
+fn options_of(
+    config: &Config,
+    stamp: Option<Timestamps>,
+    ts_offset: u32,
+) -> Option<(Options, bool)> {
     let Some(ts) = stamp else {
-        return Some(Options::default());
+        return Some((Options::default(), false));
     };
     let clock = match ts.ecr {
         0 => 0,
@@ -226,7 +242,7 @@ fn options_of(config: &Config, stamp: Option<Timestamps>, ts_offset: u32) -> Opt
     let allowed = config.timestamps
         && (config.sack || !carried.sack)
         && (config.window_scaling || carried.window_scale.is_none());
-    allowed.then_some(Options {
+    let options = Options {
         window_scale: carried.window_scale,
         sack_permitted: carried.sack,
         timestamps: Some(Timestamps {
@@ -234,7 +250,8 @@ fn options_of(config: &Config, stamp: Option<Timestamps>, ts_offset: u32) -> Opt
             ecr: 0,
         }),
         ..Options::default()
-    })
+    };
+    allowed.then_some((options, carried.ecn))
 }
 
 #[cfg(test)]
@@ -435,6 +452,25 @@ mod tests {
         let tcb = entry.into_tcb(&config, &ack, at(601));
         assert_eq!(tcb.features(), (false, false, false));
         assert_eq!(tcb.mss(), 536);
+    }
+
+    #[test]
+    fn classic_ecn_is_agreed_on_and_comes_back_with_timestamps_alone() {
+        let (config, hash) = (Config::default(), keyed(9));
+        let bits = Flags::ECE | Flags::CWR;
+        for asked in [bits, bits | Flags::AE] {
+            let mut syn = syn(full());
+            syn.flags = syn.flags | asked;
+            let out = syn_ack(&config, &syn, IDS, at(600), &hash);
+            assert_eq!(out.flags, Flags::SYN | Flags::ACK | Flags::ECE);
+            let ack = answer(&out);
+            let entry = accept(&config, &ack, IDS, at(600), &hash).expect("a cookie");
+            assert_eq!(entry.syn_ack(&config, at(600)).flags, out.flags);
+
+            syn.options.timestamps = None;
+            let out = syn_ack(&config, &syn, IDS, at(600), &hash);
+            assert_eq!(out.flags, Flags::SYN | Flags::ACK);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a small entry in the listener's SYN queue, not a control block.
 
 use super::config::{Config, Identity};
+use super::ecn_handshake::PassiveEcn;
 use super::events::Events;
 use super::options::Options;
 use super::rate_limit::RateLimit;
@@ -63,6 +64,7 @@ pub struct SynReceived {
     /// The peer has acknowledged the SYN-ACK, but had nothing to say yet.
     acked: bool,
     answered: RateLimit,
+    ecn: PassiveEcn,
 }
 
 /// What to do with a segment for an entry.
@@ -70,7 +72,7 @@ pub struct SynReceived {
 pub enum Verdict {
     /// Drop it.
     Ignore,
-    /// The SYN came again: so does the SYN-ACK.
+    /// The SYN came again: so does the SYN-ACK, after [`SynReceived::on_syn_again`].
     SynAck,
     /// Send this acknowledgment or RST; the entry stays.
     Reply(Transmit),
@@ -111,6 +113,7 @@ impl SynReceived {
             timed: true,
             acked: false,
             answered: RateLimit::default(),
+            ecn: PassiveEcn::new(&config.ecn, syn),
         }
     }
 
@@ -174,6 +177,7 @@ impl SynReceived {
             ..Options::default()
         };
         out.retransmission = self.retries > 0;
+        self.ecn.mark(&config.ecn, &mut out);
         out
     }
 
@@ -237,6 +241,12 @@ impl SynReceived {
         Verdict::Complete
     }
 
+    /// Notes that the SYN came again, and that the SYN-ACK therefore does: to be called on
+    /// [`Verdict::SynAck`], before [`SynReceived::syn_ack`].
+    pub fn on_syn_again(&mut self, syn: &Segment) {
+        self.ecn.on_syn(syn, self.retries);
+    }
+
     /// Time has passed; the SYN-ACK goes out at most `config.synack_retries` times again.
     pub fn on_timer(&mut self, config: &Config, now: Instant) -> TimerVerdict {
         if now < self.deadline {
@@ -248,6 +258,7 @@ impl SynReceived {
         }
         // At the end of the wait the peer has a last chance to say that it is there.
         let silent = waits && self.retries + 1 < config.defer_accept;
+        self.ecn.on_again(self.retries);
         self.retries = self.retries.saturating_add(1);
         self.deadline = now + INITIAL_RTO.backed_off(self.retries, config.rto_max);
         if silent {
@@ -295,6 +306,9 @@ impl SynReceived {
             // A cookie's timestamp is none to measure by.
             ts.ecr = 0;
         }
+        let (mode, marked) = self.ecn.into_mode(&config.ecn, seg);
+        tcb.ecn.mode = mode;
+        tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
         tcb.establish(config, &ack, now, &mut events);
         tcb

@@ -4,6 +4,7 @@
 
 use super::config::{Config, Identity};
 use super::congestion::{Algorithm, Congestion};
+use super::ecn::EcnState;
 use super::fast_open::FastOpen;
 use super::options::{Options, SeqRange, Timestamps};
 use super::prr::Prr;
@@ -18,6 +19,7 @@ use super::time::{Duration, Instant};
 use super::tlp::Probe;
 use super::totals::Totals;
 use super::undo::Undo;
+use super::urgent::Mark;
 
 pub(super) use super::recovery::Recovery;
 
@@ -186,6 +188,11 @@ pub struct Tcb {
     /// The peer has dropped what it had selectively acknowledged, and that is not yet repaired.
     pub(super) reneged: bool,
     pub(super) totals: Totals,
+    pub(super) ecn: EcnState,
+    /// The number behind the last urgent byte of ours; SND.UNA or less when there is none.
+    pub(super) snd_up: SeqNumber,
+    /// The peer's urgent byte, until reading passes it.
+    pub(super) mark: Option<Mark>,
 }
 
 impl Tcb {
@@ -260,6 +267,9 @@ impl Tcb {
             rate: Rate::default(),
             reneged: false,
             totals: Totals::default(),
+            ecn: EcnState::new(),
+            snd_up: iss,
+            mark: None,
         }
     }
 
@@ -479,13 +489,14 @@ impl Tcb {
             timestamps: self.timestamp(now),
             ..Options::default()
         };
+        self.mark_ecn(&mut ack, now);
         ack
     }
 
     /// The RST that ends the connection from our side.
     pub(super) fn reset(&mut self, now: Instant) -> Transmit {
         let mut reset = self.bare_ack(now);
-        reset.flags = Flags::RST | Flags::ACK;
+        reset.flags = reset.flags | Flags::RST;
         reset.wnd = 0;
         reset
     }
@@ -498,7 +509,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 704,
+            core::mem::size_of::<Tcb>() <= 824,
             "{}",
             core::mem::size_of::<Tcb>()
         );

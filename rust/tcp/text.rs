@@ -7,7 +7,7 @@ use super::config::Config;
 use super::events::{Drop, Events};
 use super::options::SeqRange;
 use super::receive::ReceiveQueue;
-use super::segment::Segment;
+use super::segment::{Flags, Segment};
 use super::seq::SeqNumber;
 use super::state::State;
 use super::tcb::{AckDue, Tcb};
@@ -55,10 +55,14 @@ impl Tcb {
             } else {
                 Drop::OutOfWindow
             });
+            if old {
+                self.ecn_on_old_text(seg);
+            }
             self.ack_due = AckDue::Now;
             return;
         }
         self.note_waiting(rx, first, first + len);
+        self.ecn_on_text(seg);
         match rx.store(self.rcv_nxt, first, first.since(start), len) {
             Err(_) => events.dropped = Some(Drop::NoRoom),
             Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
@@ -129,7 +133,13 @@ impl Tcb {
         self.ack_due = AckDue::Now;
         events.peer_closed = true;
         if next == State::TimeWait {
-            events.reply = Some(self.bare_ack(now));
+            let mut ack = self.bare_ack(now);
+            if self.orphan {
+                // Linux keeps no more of an orphan here than TIME-WAIT needs: no counters.
+                ack.flags = ack.flags.without(Flags::ACE);
+                ack.options.accecn = None;
+            }
+            events.reply = Some(ack);
             self.enter_time_wait(config, now, events);
         } else {
             self.state = next;

@@ -125,6 +125,7 @@ impl Tcb {
     fn undo_reduction(&mut self, now: Instant) {
         if self.undo.end() {
             self.congestion.on_undo(now);
+            self.ecn.withdraw_reduction();
         }
         self.rack.look_again();
     }

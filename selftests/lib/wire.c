@@ -93,7 +93,12 @@ void wire_inject(const struct segment *s)
 	p.tcp.seq = htonl(s->seq);
 	p.tcp.ack_seq = htonl(s->ack);
 	p.tcp.doff = (sizeof(p.tcp) + s->options_len) / 4;
+	p.ip.tos = s->tos;
+	p.ip.check = 0;
+	p.ip.check = fold(sum(&p.ip, sizeof(p.ip), 0));
+	((uint8_t *)&p.tcp)[12] |= s->flags >> 8;
 	((uint8_t *)&p.tcp)[13] = s->flags;
+	p.tcp.urg_ptr = htons(s->urgent);
 	p.tcp.window = htons(s->window);
 	if (s->options_len)
 		memcpy(p.rest, s->options, s->options_len);
@@ -165,7 +170,9 @@ static bool parse(const uint8_t *packet, size_t len, struct segment *s)
 	s->dport = ntohs(tcp->dest);
 	s->seq = ntohl(tcp->seq);
 	s->ack = ntohl(tcp->ack_seq);
-	s->flags = ((const uint8_t *)tcp)[13];
+	s->flags = (((const uint8_t *)tcp)[12] & 0xf) << 8 | ((const uint8_t *)tcp)[13];
+	s->tos = ip->tos;
+	s->urgent = ntohs(tcp->urg_ptr);
 	s->window = ntohs(tcp->window);
 	s->options = (const uint8_t *)(tcp + 1);
 	s->options_len = tcp->doff * 4 - sizeof(*tcp);

@@ -20,12 +20,18 @@
 #define RST 0x04
 #define PSH 0x08
 #define ACK 0x10
+#define URG 0x20
+#define ECE 0x40
+#define CWR 0x80
+#define AE 0x100
 
 /* A TCP segment; numbers in host order. */
 struct segment {
 	uint16_t sport, dport;
 	uint32_t seq, ack;
-	uint8_t flags;
+	uint16_t flags;
+	uint8_t tos;		/* of the IP header, with its ECN field */
+	uint16_t urgent;	/* the urgent pointer */
 	uint16_t window;	/* as in the header, not scaled */
 	const uint8_t *options;	/* padded to a multiple of four bytes */
 	uint8_t options_len;

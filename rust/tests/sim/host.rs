@@ -195,11 +195,13 @@ impl Host {
         })
     }
 
-    fn on_half(&mut self, half: SynReceived, seg: &Segment, now: Instant) {
+    fn on_half(&mut self, mut half: SynReceived, seg: &Segment, now: Instant) {
         let config = self.config();
         match half.on_segment(&config, seg, now) {
             syn_received::Verdict::Ignore => {}
             syn_received::Verdict::SynAck => {
+                half.on_syn_again(seg);
+                self.conn = Conn::Half(half);
                 let out = half.syn_ack(&config, now);
                 self.reply(out);
             }

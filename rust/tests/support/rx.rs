@@ -10,6 +10,7 @@ use oxtcp_core::tcp::{NoRoom, ReceiveQueue, Record, RecordStore};
 use std::collections::VecDeque;
 
 /// Text that waits for what is before it.
+#[derive(Clone, Debug)]
 struct Early {
     start: SeqNumber,
     text: Vec<u8>,
@@ -24,6 +25,7 @@ impl Early {
 }
 
 /// The buffer.
+#[derive(Clone, Debug)]
 pub struct Rx {
     capacity: u32,
     /// Bytes that a segment in the buffer costs beside its text.

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Two connections and an adversary who holds the network between them: segments are lost, repeated,
+//! put in another order, delayed, and blind forgeries put among them. Afterwards the network is
+//! good, and both have to end, with the text where it belongs.
+
+use crate::draw::Draw;
+use crate::support::endpoint::{Endpoint, Packet};
+use crate::support::pair::Pair;
+use arbitrary::Unstructured;
+use oxtcp_core::tcp::segment::{Flags, Segment};
+use oxtcp_core::tcp::tcb::TxLimits;
+
+/// Steps of the adversary.
+const STEPS: usize = 300;
+
+/// Text that may wait to be sent, bytes.
+const SEND_BUFFER: usize = 20_000;
+
+pub fn pair(data: &[u8]) {
+    let mut draw = Draw(Unstructured::new(data));
+    let end = |draw: &mut Draw<'_>| {
+        let limits = TxLimits {
+            mss: draw.pick(&[48, 536, 1460]),
+            max_run: draw.pick(&[1, 1460, 65_535]),
+        };
+        let room = draw.pick(&[1, 100, 4000, 100_000]);
+        let config = draw.config();
+        Endpoint::new(config, limits, draw.iss(), room)
+    };
+    let mut pair = Pair::new([end(&mut draw), end(&mut draw)]);
+    if draw.below(4) == 0 {
+        let now = pair.now;
+        pair.ends[1].connect(now);
+    } else {
+        pair.ends[1].listen();
+    }
+    let now = pair.now;
+    pair.ends[0].connect(now);
+    pair.collect();
+    for _ in 0..STEPS {
+        if draw.is_empty() {
+            break;
+        }
+        step(&mut pair, &mut draw);
+        check(&pair);
+    }
+    pair.settle();
+    check(&pair);
+}
+
+fn check(pair: &Pair) {
+    if let Some(fault) = pair.fault() {
+        panic!("{fault}: {:?}", pair.states());
+    }
+}
+
+fn step(pair: &mut Pair, draw: &mut Draw<'_>) {
+    let count = pair.net.len();
+    let who = draw.below(2);
+    let now = pair.now;
+    match draw.byte() {
+        0..=79 => pair.deliver(0, false),
+        80..=109 => {
+            let index = draw.below(count);
+            pair.deliver(index, false);
+        }
+        110..=129 => {
+            let index = draw.below(count);
+            pair.deliver(index, true);
+        }
+        130..=149 => {
+            let index = draw.below(count);
+            pair.lose(index);
+        }
+        150..=169 => {
+            pair.fire();
+        }
+        170..=179 => {
+            let time = draw.duration();
+            pair.pass(time);
+            let now = pair.now;
+            for end in &mut pair.ends {
+                end.timer(now);
+            }
+        }
+        180..=214 => {
+            let n = draw.below(256) * draw.pick(&[1, 20]);
+            let more = draw.bit();
+            let end = pair.end(who);
+            if end.queued() + n <= SEND_BUFFER {
+                let at = end.written.len();
+                let text: Vec<u8> = (at..at + n).map(|i| (i * 7 + who) as u8).collect();
+                end.write(&text, more, now);
+            }
+        }
+        215..=229 => {
+            let n = draw.below(256) * 16;
+            pair.end(who).read(n, now);
+        }
+        230..=235 => pair.end(who).shutdown(now),
+        236..=237 => pair.end(who).close(now),
+        238 => pair.end(who).abort(now),
+        239..=245 => forge(pair, draw, who),
+        246..=249 => pair.end(who).rx.fail ^= true,
+        _ => pair.end(who).rx.renege(),
+    }
+    pair.collect();
+}
+
+/// A RST or SYN in the window, but not at RCV.NXT: who does not see the segments guesses no better
+/// (RFC 5961).
+fn forge(pair: &mut Pair, draw: &mut Draw<'_>, who: usize) {
+    let end = pair.end(who);
+    let Some(tcb) = end.tcb().filter(|tcb| tcb.state().is_synchronized()) else {
+        return;
+    };
+    let ahead = 1 + draw.word() % tcb.rcv_wnd().max(1);
+    let seg = Segment {
+        seq: tcb.rcv_nxt() + ahead,
+        ack: tcb.snd_una(),
+        flags: draw.pick(&[Flags::RST, Flags::SYN, Flags::SYN | Flags::ACK]),
+        ..Segment::default()
+    };
+    let text = Vec::new();
+    pair.net.insert(0, (who, Packet { seg, text }));
+    pair.deliver(0, false);
+    let alive = pair.end(who).state().is_synchronized();
+    pair.end(who)
+        .expect(alive, "a blind forgery ended the connection");
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the users do, and how much may go wrong meanwhile.
+
+use crate::support::endpoint::End;
+use crate::support::pair::Pair;
+use crate::world::Bounds;
+use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::state::State;
+
+/// A call of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Connect,
+    Send(usize),
+    Shutdown,
+    Close,
+    Abort,
+}
+
+/// A scenario: two users with their scripts. Who does not connect listens.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub scripts: [&'static [Call]; 2],
+    pub bounds: Bounds,
+    /// Receive buffer of both, bytes.
+    pub room: u32,
+    /// Reading is an event of its own, a byte at a time; else users read at once.
+    pub reads_late: bool,
+    pub sack: bool,
+    pub timestamps: bool,
+    /// What has to be reachable, else the scenario shows nothing.
+    pub goal: fn(&Pair) -> bool,
+}
+
+impl Scenario {
+    pub fn config(&self) -> Config {
+        Config {
+            sack: self.sack,
+            timestamps: self.timestamps,
+            window_scaling: false,
+            nodelay: true,
+            mss: 1000,
+            initial_window: self.room,
+            slow_start_after_idle: false,
+            ..Config::default()
+        }
+    }
+
+    /// The same, where instead of anything else a timer fires early.
+    pub fn with_timer(mut self) -> Self {
+        self.bounds = bounds(0, 1, 0);
+        self
+    }
+
+    /// With more of everything that can go wrong.
+    pub fn widened(mut self, by: u8) -> Self {
+        self.bounds.failures += by;
+        self.bounds.timers += by;
+        self
+    }
+}
+
+const fn bounds(failures: u8, timers: u8, forgeries: u8) -> Bounds {
+    Bounds {
+        failures,
+        timers,
+        forgeries,
+    }
+}
+
+const PLAIN: Scenario = Scenario {
+    name: "",
+    scripts: [&[], &[]],
+    bounds: bounds(0, 0, 0),
+    room: 4,
+    reads_late: false,
+    sack: false,
+    timestamps: false,
+    goal: |_| true,
+};
+
+fn both(pair: &Pair, state: State) -> bool {
+    pair.states() == [state, state]
+}
+
+fn any(pair: &Pair, state: State) -> bool {
+    pair.states().contains(&state)
+}
+
+use Call::{Abort, Close, Connect, Send, Shutdown};
+
+/// All scenarios.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "passive open, text both ways, either ends first",
+        scripts: [&[Connect, Send(2), Shutdown], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| pair.ends.iter().all(|end| end.waited),
+        ..PLAIN
+    },
+    Scenario {
+        name: "simultaneous open",
+        scripts: [&[Connect, Send(1)], &[Connect]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| both(pair, State::SynReceived),
+        ..PLAIN
+    },
+    Scenario {
+        name: "simultaneous open and old duplicates",
+        scripts: [&[Connect, Shutdown], &[Connect, Shutdown]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| both(pair, State::TimeWait),
+        ..PLAIN
+    },
+    Scenario {
+        name: "simultaneous close",
+        scripts: [&[Connect, Shutdown], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| both(pair, State::Closing),
+        ..PLAIN
+    },
+    Scenario {
+        name: "half close",
+        scripts: [&[Connect, Shutdown], &[Send(2), Shutdown]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| any(pair, State::TimeWait) && any(pair, State::LastAck),
+        ..PLAIN
+    },
+    Scenario {
+        name: "close while opening",
+        scripts: [&[Connect, Close], &[Connect, Close]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| any(pair, State::SynReceived) && any(pair, State::Closed),
+        ..PLAIN
+    },
+    Scenario {
+        name: "one end aborts",
+        scripts: [&[Connect, Send(1), Abort], &[Send(1), Close]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| {
+            pair.ends
+                .iter()
+                .any(|end| matches!(end.ended, Some(End::Error(_))))
+        },
+        ..PLAIN
+    },
+    Scenario {
+        name: "forged segments",
+        scripts: [&[Connect, Send(1), Shutdown], &[Shutdown]],
+        bounds: bounds(0, 0, 1),
+        goal: |pair| any(pair, State::TimeWait),
+        ..PLAIN
+    },
+    Scenario {
+        name: "old duplicates meet the next connection",
+        scripts: [&[Connect, Abort, Connect, Shutdown], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        goal: |pair| any(pair, State::LastAck),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a window of two bytes and a slow reader",
+        scripts: [&[Connect, Send(3)], &[]],
+        bounds: bounds(1, 0, 0),
+        room: 2,
+        reads_late: true,
+        goal: |pair| pair.ends[1].got.len() == 3,
+        ..PLAIN
+    },
+    Scenario {
+        name: "selective acknowledgments",
+        scripts: [&[Connect, Send(1), Send(1)], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        sack: true,
+        goal: |pair| pair.ends[1].rx.early() > 0,
+        ..PLAIN
+    },
+    Scenario {
+        name: "timestamps",
+        scripts: [&[Connect, Send(1), Shutdown], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        timestamps: true,
+        goal: |pair| any(pair, State::TimeWait),
+        ..PLAIN
+    },
+];

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Accurate ECN (RFC 9768): how many segments came marked, told by a counter of three bits in every
+//! header and by an option with counters of bytes.
+
+use super::accecn_option::{AccEcnOption, EcnBytes};
+use super::ecn::{Delivered, Ecn, EcnConfig, EcnInfo, Feedback, OptionUse};
+use super::ecn_handshake::{ecn_of_ace, is_possible, is_reflection, reflection};
+use super::segment::{Flags, Segment, Transmit};
+use super::seq::SeqNumber;
+use super::time::{Duration, Instant};
+
+/// What the counter of marked segments starts from (RFC 9768 3.2.1), so that a header whose bits
+/// were cleared is told from one without marks.
+const INITIAL_CEP: u32 = 5;
+/// The counter's three bits.
+const ACE_MASK: u32 = 7;
+/// Marks at most between two acknowledgments (RFC 9768 3.2.2.5.1: not more than 6).
+const MARKS_UNTOLD: u8 = 6;
+/// The option is sent at least once while a counter of bytes grows by so much (RFC 9768 3.2.3.3).
+const COUNTER_STEP_BITS: u32 = 22;
+/// Without an option of the peer in so many bytes there will be none: its counters may have
+/// wrapped.
+const LAST_FOR_OPTION: u32 = (1 << 23) - 1;
+/// Segments for each acknowledgment, on average, above which the network thins them out.
+const THINNED: u16 = 4;
+/// Binary places of the average.
+const AVERAGE_PLACES: u32 = 6;
+/// Segments that may have been this much smaller than a full one (RFC 9768 A.2.1).
+const SAFETY_SHIFT: u32 = 1;
+/// Acknowledgments that carry the option once something changed, so that the change is told
+/// without doubt.
+const OPTIONS_AFTER_CHANGE: u8 = 2;
+
+/// Our SYN or SYN-ACK with these bits does not arrive (`TCP_ACCECN_ACE_FAIL_SEND`).
+pub(super) const ACE_FAIL_SEND: u8 = 1;
+/// The bits of ACE arrive changed (`TCP_ACCECN_ACE_FAIL_RECV`).
+pub(super) const ACE_FAIL_RECV: u8 = 2;
+/// Segments with our option do not arrive (`TCP_ACCECN_OPT_FAIL_SEND`).
+pub(super) const OPT_FAIL_SEND: u8 = 4;
+/// The peer's option arrives changed, or not at all (`TCP_ACCECN_OPT_FAIL_RECV`).
+pub(super) const OPT_FAIL_RECV: u8 = 8;
+
+/// Which option of the peer was seen; Linux's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+enum Seen {
+    /// None.
+    Not = 0,
+    /// One without counters.
+    Empty = 1,
+    /// One with counters.
+    Counters = 2,
+    /// One that was changed on its way.
+    Failed = 3,
+}
+
+/// Accurate ECN of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct AccEcn {
+    /// Segments that came marked: r.cep, counted from zero.
+    received_ce: u32,
+    received: EcnBytes,
+    delivered: EcnBytes,
+    /// When the option was last sent.
+    option_sent: Option<Instant>,
+    /// What the last segment with our option said to have come twice, if it did.
+    repeated: Option<SeqNumber>,
+    /// The next acknowledgment tells with which field the peer's SYN or SYN-ACK came.
+    reflect: Option<Ecn>,
+    /// With which field a delivered byte counts that no option tells of.
+    estimate: Option<Ecn>,
+    /// The field of the segment that came last.
+    last: Ecn,
+    /// Marks that were not told yet.
+    untold: u8,
+    /// The field has changed, and nothing was sent since.
+    changed: bool,
+    /// Acknowledgments that have to carry the option.
+    options_due: u8,
+    /// Counters that the next option must have.
+    needed: u8,
+    /// The last segment of the handshake was not processed yet: its ACE is no counter.
+    handshake: bool,
+    failures: u8,
+    seen: Seen,
+    option: OptionUse,
+    beacon: u8,
+    fallback: bool,
+    /// Segments for each acknowledgment, a moving average with [`AVERAGE_PLACES`].
+    thinning: u16,
+}
+
+impl AccEcn {
+    /// At the moment that it is negotiated; `peer` is the field that the peer's SYN or SYN-ACK came
+    /// with.
+    pub(super) fn new(config: &EcnConfig, last: Ecn) -> Self {
+        Self {
+            received_ce: 0,
+            received: EcnBytes::default(),
+            delivered: EcnBytes::default(),
+            option_sent: None,
+            repeated: None,
+            reflect: None,
+            estimate: None,
+            last,
+            untold: 0,
+            changed: false,
+            options_due: 0,
+            needed: 0,
+            handshake: false,
+            failures: 0,
+            seen: Seen::Not,
+            option: config.option,
+            beacon: config.beacon,
+            fallback: config.fallback,
+            thinning: 0,
+        }
+    }
+
+    /// Notes failures, as `*_FAIL_*`.
+    pub(super) fn fail(&mut self, failures: u8) {
+        self.failures |= failures;
+    }
+
+    /// The next acknowledgment without text tells that the peer's SYN or SYN-ACK came with `ecn`
+    /// (RFC 9768 3.2.2.1).
+    pub(super) fn reflect(&mut self, ecn: Option<Ecn>) {
+        self.reflect = ecn;
+    }
+
+    /// The SYN-ACK that negotiated it.
+    pub(super) fn on_syn_ack(&mut self, seg: &Segment) {
+        self.reflect = Some(seg.ecn);
+        self.see_option(seg, OPTIONS_AFTER_CHANGE);
+        let ace = seg.flags.ace();
+        if seg.ecn == Ecn::Ce && (!is_reflection(ace) || self.is_feedback_sane(ace)) {
+            self.count_mark(1);
+        }
+    }
+
+    /// The field that the peer's SYN came with; before any other segment.
+    pub(super) fn syn_ecn(&self) -> Ecn {
+        self.last
+    }
+
+    /// The server's handshake is completed by `seg`. Returns whether it tells that our SYN-ACK was
+    /// marked (RFC 9768 3.2.2.1, table 4).
+    pub(super) fn on_last_ack(&mut self, seg: &Segment) -> bool {
+        self.handshake = true;
+        self.options_due = 1;
+        let ace = seg.flags.ace();
+        let has_sack = !seg.options.sack.is_empty();
+        match ace {
+            0 if !has_sack => {
+                self.fail(ACE_FAIL_RECV | OPT_FAIL_RECV);
+                false
+            }
+            ace if is_reflection(ace) && seg.seq_len() == 0 && !has_sack => {
+                self.is_feedback_sane(ace) && ecn_of_ace(ace) == Ecn::Ce
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the peer may have seen our SYN or SYN-ACK, which was not ECN-capable, with what
+    /// `ace` tells (RFC 9768 3.2.2.3).
+    fn is_feedback_sane(&mut self, ace: u8) -> bool {
+        let sane = !self.fallback || is_possible(Ecn::NotEct, ecn_of_ace(ace));
+        if !sane {
+            self.fail(ACE_FAIL_RECV);
+        }
+        sane
+    }
+
+    /// The peer's option, while it may be the first with counters: none of them starts from zero
+    /// (RFC 9768 3.2.3.2.4). It is answered by so many of ours.
+    pub(super) fn see_option(&mut self, seg: &Segment, answers: u8) {
+        let Some(option) = seg.options.accecn.filter(|_| self.seen < Seen::Counters) else {
+            return;
+        };
+        let zeroed = option.raw(0) == Some(0) || option.raw(2) == Some(0);
+        self.seen = match option.is_empty() {
+            true => Seen::Empty,
+            false if zeroed => Seen::Failed,
+            false => Seen::Counters,
+        };
+        if zeroed {
+            self.fail(OPT_FAIL_RECV);
+        }
+        self.options_due = self.options_due.max(answers);
+    }
+
+    fn count_mark(&mut self, segments: u16) {
+        self.received_ce = self.received_ce.wrapping_add(u32::from(segments));
+        let segments = u8::try_from(segments).unwrap_or(u8::MAX);
+        self.untold = self.untold.saturating_add(segments).min(15);
+    }
+
+    /// A segment arrived. Returns whether its text is to be acknowledged at once (RFC 9768
+    /// 3.2.2.5.1): the field has changed, or too many marks are not told.
+    pub(super) fn receive(&mut self, seg: &Segment) -> bool {
+        let ecn = seg.ecn;
+        if ecn == Ecn::Ce {
+            self.count_mark(seg.merged.max(1));
+        }
+        if let Some(count) = self.received.of(ecn).filter(|_| seg.len > 0) {
+            let old = *count;
+            *count = old.wrapping_add(seg.len);
+            if (*count ^ old) >> COUNTER_STEP_BITS != 0 {
+                self.options_due = self.options_due.max(1);
+            }
+            self.needed = self.needed.max(AccEcnOption::needed(ecn));
+        }
+        let changed = self.last != ecn;
+        if changed || ecn == Ecn::Ce {
+            self.last = ecn;
+            self.options_due = OPTIONS_AFTER_CHANGE;
+        }
+        self.changed |= changed;
+        self.changed || self.untold >= MARKS_UNTOLD
+    }
+
+    /// All text of a segment that begins at `seq` was here before, and we had said so with an
+    /// option: it is the option that does not arrive.
+    pub(super) fn on_repeated_text(&mut self, seq: SeqNumber) {
+        if self.repeated == Some(seq) {
+            self.fail(OPT_FAIL_SEND);
+        }
+    }
+
+    fn option_due(&self, srtt: Option<Duration>, now: Instant) -> bool {
+        let failed = self.failures & OPT_FAIL_SEND != 0 && self.option < OptionUse::Persistent;
+        if self.option == OptionUse::Never || self.seen == Seen::Not || failed {
+            return false;
+        }
+        self.option >= OptionUse::Always || self.options_due > 0 || self.is_beacon_due(srtt, now)
+    }
+
+    fn is_beacon_due(&self, srtt: Option<Duration>, now: Instant) -> bool {
+        let silence = match self.option_sent {
+            Some(at) => now.since(at).us(),
+            None => u64::MAX,
+        };
+        let srtt = srtt.map_or(0, |srtt| srtt.us());
+        self.beacon > 0 && silence.saturating_mul(u64::from(self.beacon)) >= srtt
+    }
+
+    /// Bytes that the option takes of a segment of text.
+    pub(super) fn option_len(&self, srtt: Option<Duration>, now: Instant) -> u16 {
+        if self.option_due(srtt, now) {
+            12
+        } else {
+            0
+        }
+    }
+
+    /// Marks a segment that goes out.
+    pub(super) fn mark(&mut self, out: &mut Transmit, srtt: Option<Duration>, now: Instant) {
+        out.accurate_ecn = true;
+        self.changed = false;
+        if self.failures & (ACE_FAIL_SEND | ACE_FAIL_RECV) == 0 {
+            out.ecn = Ecn::Ect0;
+        }
+        let reflect = self.reflect.take().filter(|_| out.len == 0);
+        let ace = match reflect {
+            Some(ecn) => reflection(ecn),
+            None => {
+                self.untold = 0;
+                (self.received_ce.wrapping_add(INITIAL_CEP) & ACE_MASK) as u8
+            }
+        };
+        out.flags = out.flags | Flags::from_ace(ace);
+
+        self.repeated = None;
+        let full = AccEcnOption::new(&self.received);
+        if self.option_due(srtt, now) && out.options.fit_accecn(full, self.needed) {
+            self.needed = 0;
+            self.option_sent = Some(now);
+            self.options_due = self.options_due.saturating_sub(1);
+            self.repeated = repeated_text(out);
+        }
+    }
+
+    /// An acknowledgment that delivered `delivered`, and made some progress or not; `known` is the
+    /// number of our segments that are known to have been delivered with a mark, and `sent` that
+    /// of bytes sent since the beginning. Returns how many more such segments there are (RFC 9768
+    /// 3.2.2.5 and A.2).
+    pub(super) fn on_ack(
+        &mut self,
+        seg: &Segment,
+        delivered: &Delivered,
+        known: u32,
+        sent: u32,
+        progress: bool,
+    ) -> u32 {
+        if core::mem::take(&mut self.handshake) {
+            self.see_option(seg, 1);
+            return 0;
+        }
+        if !progress {
+            // Perhaps out of its order: its counters may be older than what is known.
+            return 0;
+        }
+        let ce_before = self.delivered.ce;
+        let bytes_valid = self.read_option(seg, delivered.bytes, sent);
+        self.average(delivered.segments);
+
+        let ace = u32::from(seg.flags.ace());
+        let moved = ace.wrapping_sub(INITIAL_CEP).wrapping_sub(known) & ACE_MASK;
+        if self.failures & ACE_FAIL_RECV != 0 {
+            // What was sent since cannot be marked.
+            return 0;
+        }
+        let segments = delivered.segments;
+        if segments <= ACE_MASK {
+            return moved;
+        }
+        // The counter may have wrapped: the most that it can have moved (RFC 9768 A.2).
+        let most = segments.wrapping_sub(segments.wrapping_sub(moved) & ACE_MASK);
+        if !bytes_valid {
+            let thinned = self.thinning > THINNED << AVERAGE_PLACES;
+            return if thinned { moved } else { most };
+        }
+        let ce = self.delivered.ce.wrapping_sub(ce_before);
+        if ce == 0 {
+            return moved;
+        }
+        if segments >= (ACE_MASK + 1) * 2 && delivered.reliable {
+            if delivered.bytes <= ce {
+                return most;
+            }
+            let marked = u64::from(ce) * u64::from(segments);
+            let estimate = marked.div_ceil(u64::from(delivered.bytes).max(1));
+            let estimate = u32::try_from(estimate).unwrap_or(u32::MAX);
+            return most.min(moved.saturating_add(estimate & !ACE_MASK));
+        }
+        if ce > moved.saturating_mul(delivered.mss) {
+            return most;
+        }
+        if ce < most.saturating_mul(delivered.mss) >> SAFETY_SHIFT {
+            return moved;
+        }
+        most
+    }
+
+    fn average(&mut self, segments: u32) {
+        if segments == 0 {
+            return;
+        }
+        let new = segments.saturating_mul(1 << AVERAGE_PLACES);
+        let average = match u32::from(self.thinning) {
+            0 => new,
+            old => old.saturating_mul(63).saturating_add(new) >> 6,
+        };
+        self.thinning = u16::try_from(average).unwrap_or(u16::MAX);
+    }
+
+    /// Takes the peer's counters of bytes, or guesses where it sent none. Returns whether they can
+    /// be relied on for what this acknowledgment delivered.
+    fn read_option(&mut self, seg: &Segment, delivered: u32, sent: u32) -> bool {
+        if self.failures & OPT_FAIL_RECV != 0 {
+            return false;
+        }
+        let Some(option) = seg.options.accecn else {
+            if self.seen == Seen::Not {
+                if sent >= LAST_FOR_OPTION {
+                    self.seen = Seen::Failed;
+                    self.fail(OPT_FAIL_RECV);
+                }
+                return false;
+            }
+            let guess = self.estimate.and_then(|ecn| self.delivered.of(ecn));
+            return match guess {
+                Some(count) => {
+                    *count = count.wrapping_add(delivered);
+                    true
+                }
+                None => false,
+            };
+        };
+        self.see_option(seg, 0);
+        let estimate = self.estimate;
+        let mut valid = estimate.is_some();
+        let mut ambiguous = false;
+        let mut changed = false;
+        for (ecn, counted) in option.counters() {
+            let Some(count) = self.delivered.of(ecn) else {
+                continue;
+            };
+            let delta = AccEcnOption::movement(*count, counted);
+            *count = count.wrapping_add(delta as u32);
+            let other = delta != 0 && Some(ecn) != estimate;
+            if delta < 0 || (other && changed) {
+                valid = false;
+                ambiguous = true;
+            } else if other {
+                self.estimate = Some(ecn);
+            }
+            changed |= other;
+        }
+        if ambiguous {
+            self.estimate = None;
+        }
+        valid
+    }
+
+    pub(super) fn info(&self, info: EcnInfo) -> EcnInfo {
+        EcnInfo {
+            feedback: Feedback::Accurate,
+            received_ce: self.received_ce,
+            delivered: self.delivered,
+            received: self.received,
+            failures: self.failures,
+            option_seen: self.seen as u8,
+            ..info
+        }
+    }
+}
+
+/// The beginning of the text that a segment says to have come twice, if it says so (RFC 2883 4): its
+/// first block is below what it acknowledges, or within the second.
+fn repeated_text(out: &Transmit) -> Option<SeqNumber> {
+    let mut blocks = out.options.sack.as_slice().iter();
+    let first = blocks.next()?;
+    let within = |outer: &super::options::SeqRange| {
+        outer.start.at_or_before(first.start) && outer.end.at_or_after(first.end)
+    };
+    let repeated = first.start.before(out.ack) || blocks.next().is_some_and(within);
+    repeated.then_some(first.start)
+}
