@@ -60,6 +60,7 @@ const NONE: Options = Options {
     sack_permitted: false,
     timestamps: None,
     sack: SackBlocks::NONE,
+    accecn: None,
 };
 
 const STAMPS: Option<Timestamps> = Some(Timestamps {

@@ -9,13 +9,13 @@ use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::user::IcmpVerdict;
 
 /// The state after a CLOSE of the sending side, and the flags of what goes out.
-fn shutdown(from: State) -> (State, Vec<u8>) {
+fn shutdown(from: State) -> (State, Vec<u16>) {
     let mut end = End::in_state(plain(), from);
     end.tcb.shutdown_write();
     (end.tcb.state(), flags(&mut end))
 }
 
-fn flags(end: &mut End) -> Vec<u8> {
+fn flags(end: &mut End) -> Vec<u16> {
     end.out().iter().map(|out| out.flags.bits()).collect()
 }
 
