@@ -91,7 +91,7 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->tos = path->tos;
 	iph->id = 0;
 	iph->frag_off = htons(IP_DF);
-	iph->ttl = ip4_dst_hoplimit(&rt->dst);
+	iph->ttl = path->ttl ?: ip4_dst_hoplimit(&rt->dst);
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
@@ -201,15 +201,16 @@ u32 ox_dst_advmss(const struct dst_entry *dst)
 	return dst_metric_advmss(dst);
 }
 
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark)
+int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
+		   u8 tos)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	struct flowi4 fl4;
 	struct rtable *rt;
 	int mss;
 
-	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
-			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
+	flowi4_init_output(&fl4, oif, mark, tos & INET_DSCP_MASK, RT_SCOPE_UNIVERSE,
+			   IPPROTO_TCP, FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
 			   sock_net_uid(net, NULL));
 	rt = ip_route_output_flow(net, &fl4, NULL);
 	if (IS_ERR(rt))
@@ -323,6 +324,8 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(max_reordering, tcp_max_reordering);
 	READ_IPV4(min_rtt_wlen, tcp_min_rtt_wlen);
 	READ_IPV4(default_ttl, ip_default_ttl);
+	READ_IPV4(fastopen, tcp_fastopen);
+	READ_IPV4(fastopen_blackhole_timeout, tcp_fastopen_blackhole_timeout);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);
 	READ_IPV4(stdurg, tcp_stdurg);

@@ -66,7 +66,7 @@ pub use msg::{Msg, MsgFlags};
 pub use netns::NetNs;
 pub use ports::Ports;
 pub use recv_buffer::{RecvBuffer, Unstored};
-pub use reply::Reply;
+pub use reply::{Reply, Way};
 pub use reserve::Reservation;
 pub use rx_skb::RxSkb;
 pub use send_buffer::{Segments, SendBuffer};

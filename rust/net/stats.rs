@@ -132,8 +132,40 @@ counters! {
     ListenOverflows,
     /// SYNs and last ACKs dropped by a listener, for any reason.
     ListenDrops,
-    /// SYNs dropped because the SYN queue was full.
+    /// SYNs dropped because the SYN queue was full (`TCPReqQFullDrop`).
     SynQueueFull,
+    /// SYNs answered with a cookie (`TCPReqQFullDoCookies`).
+    ReqQFullDoCookies,
+    /// SYN-ACKs sent with a cookie.
+    SyncookiesSent,
+    /// Cookies that came back.
+    SyncookiesRecv,
+    /// Acknowledgments without a good cookie while some were out.
+    SyncookiesFailed,
+    /// Answers not sent to what came again in SYN-RECEIVED (`tcp_invalid_ratelimit`).
+    AckSkippedSynRecv,
+    /// Half-open connections ended by a RST.
+    EmbryonicRsts,
+    /// Connections aborted at close because there were too many without a user.
+    AbortOnMemory,
+    /// SYNs that opened a connection for text at once (`TCPFastOpenPassive`).
+    FastOpenPassive,
+    /// SYNs with a cookie that is not good, or for which there was no memory.
+    FastOpenPassiveFail,
+    /// The same, with a cookie under the former key.
+    FastOpenPassiveAltKey,
+    /// SYNs that would have opened a connection at once, but for TCP_FASTOPEN's limit.
+    FastOpenListenOverflow,
+    /// SYNs that asked for a cookie.
+    FastOpenCookieReqd,
+    /// SYNs of ours whose text was taken.
+    FastOpenActive,
+    /// SYNs of ours whose text was not.
+    FastOpenActiveFail,
+    /// Times that Fast Open was given up for a while, as somebody on the way does not let it pass.
+    FastOpenBlackhole,
+    /// Bare last ACKs passed over because of TCP_DEFER_ACCEPT.
+    DeferAcceptDrop,
     /// Challenge ACKs sent (RFC 5961).
     ChallengeAck,
     /// Segments dropped by PAWS (RFC 7323).

@@ -124,6 +124,10 @@ pub struct Ipv4Sysctls {
     pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
+    /// `tcp_fastopen`, its bits.
+    pub fastopen: u32,
+    /// `tcp_fastopen_blackhole_timeout_sec`, seconds.
+    pub fastopen_blackhole_timeout: u32,
     /// `tcp_stdurg`.
     pub stdurg: bool,
     /// `tcp_ecn` (0 to 5).
@@ -204,6 +208,8 @@ impl Ipv4Sysctls {
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
+            fastopen: raw.fastopen.unsigned_abs(),
+            fastopen_blackhole_timeout: raw.fastopen_blackhole_timeout.unsigned_abs(),
             stdurg: raw.stdurg != 0,
             ecn: small(raw.ecn),
             ecn_fallback: raw.ecn_fallback != 0,

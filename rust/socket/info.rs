@@ -14,6 +14,7 @@ const OPT_SACK: u8 = 2;
 const OPT_WSCALE: u8 = 4;
 const OPT_ECN: u8 = 8;
 const OPT_ECN_SEEN: u8 = 16;
+const OPT_SYN_DATA: u8 = 32;
 
 /// The struct for a socket. A listener shows its accept queue as in Linux: its length as
 /// `tcpi_unacked`, its limit as `tcpi_sacked`.
@@ -45,7 +46,12 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_backoff = tcb.backoff();
     info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }
         | if sack { OPT_SACK } else { 0 }
-        | if scaling { OPT_WSCALE } else { 0 };
+        | if scaling { OPT_WSCALE } else { 0 }
+        | if tcb.is_syn_text_taken() {
+            OPT_SYN_DATA
+        } else {
+            0
+        };
     ecn_info(&mut info, &tcb.ecn());
     info.set_tcpi_snd_wscale(snd_scale);
     info.set_tcpi_rcv_wscale(rcv_scale);

@@ -2,6 +2,7 @@
 
 //! What oxtcp keeps in a socket, under the socket's lock.
 
+use super::fast_open::FastOpen;
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::now;
@@ -85,6 +86,9 @@ pub struct SockState {
     /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
     pub(super) done: bool,
     pub(super) receive_space: ReceiveSpace,
+    /// It counts as a connection without a user.
+    pub(super) counted: bool,
+    pub(super) fast_open: Option<KBox<FastOpen>>,
 }
 
 impl SockState {
@@ -99,6 +103,8 @@ impl SockState {
             chosen: Chosen::default(),
             done: false,
             receive_space: ReceiveSpace::new(0, now()),
+            counted: false,
+            fast_open: None,
         };
         state.read_settings(net);
         state
@@ -185,6 +191,7 @@ impl SockState {
             },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
+            invalid_ratelimit: ms(ipv4.invalid_ratelimit_ms),
             urgent_is_last: ipv4.stdurg,
             ecn: EcnConfig {
                 fallback: ipv4.ecn_fallback,

@@ -109,6 +109,10 @@ pub struct Config {
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
     pub rfc1337: bool,
+    /// Expiries of the SYN-ACK's timer for which a listener waits for text (`TCP_DEFER_ACCEPT`).
+    pub defer_accept: u8,
+    /// Least time between two answers to segments that should not be (`tcp_invalid_ratelimit`).
+    pub invalid_ratelimit: Duration,
     /// The peer's urgent pointer is that of the last urgent byte, as RFC 1122 4.2.2.4 had it, and
     /// not of the byte behind (`tcp_stdurg`).
     pub urgent_is_last: bool,
@@ -157,6 +161,8 @@ impl Default for Config {
             mtu: mtu_probe::Settings::default(),
             slow_start_after_idle: true,
             rfc1337: false,
+            defer_accept: 0,
+            invalid_ratelimit: Duration::from_ms(500),
             urgent_is_last: false,
             ecn: EcnConfig::default(),
         }

@@ -133,17 +133,26 @@ impl Tcb {
             self.rtt.sample(rtt, seg.ack, self.snd_nxt, config.rto_min);
             self.rtt.note_least(rtt, config.min_rtt_window, now);
         }
-        let spurious = self.timestamps && echo.is_some_and(|ts| self.syn_again.is_first(ts.ecr));
-        self.start_congestion(config, spurious, now);
+        if self.is_passive_fast_open() {
+            self.complete_fast_open();
+        } else {
+            let spurious =
+                self.timestamps && echo.is_some_and(|ts| self.syn_again.is_first(ts.ecr));
+            self.start_congestion(config, spurious, now);
+        }
         self.retries = 0;
-        self.snd_una = seg.ack;
+        self.snd_una = self.iss + 1;
         self.urgent_acked();
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
-        self.snd_sml = seg.ack;
+        self.snd_sml = self.snd_sml.max(self.snd_una);
         self.backoff = 0;
-        self.retransmit_timer = RetransmitTimer::Off;
+        self.retransmit_timer = if self.flight() == 0 {
+            RetransmitTimer::Off
+        } else {
+            RetransmitTimer::Rto(now + self.rto(config))
+        };
         self.stalled_since = now;
         if config.keepalive {
             self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
@@ -154,6 +163,7 @@ impl Tcb {
             State::Established
         };
         events.connected = true;
+        self.after_fast_open(seg, events);
     }
 
     /// SEG.WND in bytes: the window of a SYN is never scaled (RFC 7323 2.2).
@@ -171,6 +181,12 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
+        if self.is_fast_open_syn_again(seg) {
+            if self.challenge(Statistic::AckSkippedSeq, now).is_some() {
+                self.control = Control::Syn;
+            }
+            return;
+        }
         let checks = [
             Self::check_paws,
             Self::check_sequence,
@@ -257,7 +273,7 @@ impl Tcb {
             return Step::Done;
         }
         let error = match self.state {
-            State::SynReceived => Error::Refused,
+            State::SynReceived if !self.is_passive_fast_open() => Error::Refused,
             State::CloseWait => Error::BrokenPipe,
             _ => Error::Reset,
         };

@@ -34,9 +34,11 @@ impl Tcb {
         self.eff_mss = self.eff_mss.saturating_sub(self.ecn_option_len(now));
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
-            State::SynSent | State::SynReceived => {
-                return (self.control == Control::Syn).then(|| self.send_syn(config, now));
+            State::SynSent | State::SynReceived if self.control == Control::Syn => {
+                return Some(self.send_syn(config, now));
             }
+            State::SynReceived if self.is_passive_fast_open() => {}
+            State::SynSent | State::SynReceived => return None,
             _ => {}
         }
         // What only some segments carry is taken off of these alone: the path has room for more.
@@ -58,7 +60,7 @@ impl Tcb {
             self.control = Control::None;
             return Some(self.probe(queues, now));
         }
-        if self.state.may_transmit() {
+        if self.state.may_transmit() || self.is_passive_fast_open() {
             let limits = &self.limits_while_urgent(limits);
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 return Some(self.send(config, &part, queues, now));
@@ -120,7 +122,7 @@ impl Tcb {
         self.eff_mss = mss.saturating_sub(options);
     }
 
-    fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
+    pub(super) fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
         let again = self.snd_nxt.after(self.iss);
         let wnd = config.initial_window.min(65535);
         let (flags, ack) = match self.state {
@@ -128,7 +130,12 @@ impl Tcb {
             _ => (Flags::SYN, SeqNumber(0)),
         };
         self.control = Control::None;
-        self.snd_nxt = self.iss + 1;
+        self.snd_nxt = self.snd_nxt.max(self.iss + 1);
+        if self.state == State::SynReceived {
+            self.last_ack_sent = self.rcv_nxt;
+            self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + wnd);
+            self.ack_due = AckDue::No;
+        }
         self.syn_sent = (!again).then_some(now);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         if again {

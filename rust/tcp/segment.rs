@@ -227,6 +227,7 @@ impl Transmit {
                 timestamps: None,
                 sack: super::options::SackBlocks::NONE,
                 accecn: None,
+                fast_open: None,
             },
             len: 0,
             mss: 0,

@@ -7,6 +7,7 @@ use super::congestion::validation::Usage;
 use super::congestion::{Algorithm, Congestion};
 use super::ecn::EcnState;
 use super::events::Events;
+use super::fast_open::FastOpen;
 use super::mtu_probe::MtuProbe;
 use super::options::{Options, SeqRange, Timestamps};
 use super::pacing::Pacer;
@@ -120,6 +121,7 @@ pub struct Tcb {
     pub(super) recovery: Recovery,
     pub(super) ack_due: AckDue,
     pub(super) control: Control,
+    pub(super) fast_open: FastOpen,
 
     /// Oldest number not acknowledged.
     pub(super) snd_una: SeqNumber,
@@ -239,6 +241,7 @@ impl Tcb {
             recovery: Recovery::Open,
             ack_due: AckDue::No,
             control: Control::None,
+            fast_open: FastOpen::Off,
             snd_una: iss,
             snd_nxt: iss,
             write_seq: iss + 1,
@@ -347,6 +350,12 @@ impl Tcb {
         self.write_seq.since(self.text_from(self.snd_una))
     }
 
+    /// Where in the send buffer, which begins with what is not acknowledged, the text of a segment
+    /// begins whose number is `seq`.
+    pub fn text_offset(&self, seq: SeqNumber) -> u32 {
+        self.text_from(seq).since(self.text_from(self.snd_una))
+    }
+
     /// Bytes of text never sent (`SIOCOUTQNSD`).
     pub fn unsent(&self) -> u32 {
         self.write_seq.since(self.text_from(self.snd_nxt))
@@ -356,7 +365,7 @@ impl Tcb {
     /// nothing any more once 2^31 bytes were sent.
     fn text_from(&self, seq: SeqNumber) -> SeqNumber {
         match self.state {
-            State::SynSent | State::SynReceived => self.iss + 1,
+            State::SynSent | State::SynReceived => seq.max(self.iss + 1),
             _ => seq,
         }
     }

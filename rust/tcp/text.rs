@@ -27,7 +27,7 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
-        if !self.state.may_receive() {
+        if !self.state.may_receive() && !self.is_passive_fast_open() {
             return;
         }
         let start = seg.text_start();

@@ -96,7 +96,8 @@ impl Tcb {
             Recovery::Cwr { .. } => true,
             Recovery::Fast { .. } | Recovery::Loss { .. } => false,
         };
-        if !config.loss_probes || !self.sack || !calm || self.flight() == 0 {
+        let opened = self.sack && self.state.is_synchronized();
+        if !config.loss_probes || !opened || !calm || self.flight() == 0 {
             return false;
         }
         let wait = match self.rtt.srtt() {

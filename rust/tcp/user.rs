@@ -131,7 +131,8 @@ impl Tcb {
         if !self.is_in_flight(seq) {
             return (IcmpVerdict::Ignore, events);
         }
-        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let opening = matches!(self.state, State::SynSent | State::SynReceived)
+            && !self.is_passive_fast_open();
         if opening {
             self.end(Some(Error::Refused), &mut events);
             return (IcmpVerdict::Abort, events);

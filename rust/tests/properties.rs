@@ -35,7 +35,7 @@ prop_compose! {
         for (start, end) in blocks.into_iter().take(if is_syn { 0 } else { 3 }) {
             sack.push(SeqRange { start: SeqNumber(start), end: SeqNumber(end) });
         }
-        Options { mss, window_scale, sack_permitted, timestamps, sack, accecn: None }
+        Options { mss, window_scale, sack_permitted, timestamps, sack, ..Options::default() }
     }
 }
 

@@ -61,6 +61,7 @@ const NONE: Options = Options {
     timestamps: None,
     sack: SackBlocks::NONE,
     accecn: None,
+    fast_open: None,
 };
 
 const STAMPS: Option<Timestamps> = Some(Timestamps {
