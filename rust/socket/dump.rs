@@ -162,7 +162,11 @@ fn connections(net: &Net, place: u64, key: u128, emit: &mut Emit<'_>) -> bool {
         let mut show = |sock: &Sock<Oxtcp>, index: usize| {
             socket(
                 sock,
-                Position::of(CONNECTIONS, bucket as u64, (index as u128).saturating_add(1)),
+                Position::of(
+                    CONNECTIONS,
+                    bucket as u64,
+                    (index as u128).saturating_add(1),
+                ),
                 emit,
             )
         };
