@@ -237,6 +237,7 @@ int ox_icmp_errno(u8 type, u8 code, bool *fatal);
 void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 			 u32 mtu);
 
+void ox_net_mib_add(struct net *net, u32 field, u64 n);
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);

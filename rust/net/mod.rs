@@ -29,6 +29,7 @@ pub mod hook;
 pub mod icmp;
 pub mod lock;
 pub mod locked;
+mod mib;
 pub mod msg;
 pub mod netns;
 mod ooo;

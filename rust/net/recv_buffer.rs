@@ -131,7 +131,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
             let over = || b::ox_sk_rmem_alloc(sk) > (*sk).sk_rcvbuf;
             if over() {
                 if !in_order {
-                    return Err(DropReason::RcvbufFull);
+                    return Err(DropReason::OfoFull);
                 }
                 self.prune();
                 // A reader who has taken everything must not wait for ever.
