@@ -46,6 +46,7 @@ pub mod rx_skb;
 pub mod send_buffer;
 pub mod sock;
 pub mod sockopt;
+pub mod splice;
 pub mod stats;
 pub mod sysctl;
 #[cfg(CONFIG_KUNIT = "y")]
@@ -73,6 +74,7 @@ pub use rx_skb::RxSkb;
 pub use send_buffer::{Segments, SendBuffer};
 pub use sock::Sock;
 pub use sockopt::{OptValue, OptWriter};
+pub use splice::Pipe;
 pub use stats::Counter;
 pub use sysctl::{Ipv4Sysctls, Tunable};
 pub use time::now;

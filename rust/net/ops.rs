@@ -44,6 +44,7 @@ pub(super) unsafe fn fill<F: Family>(ops: *mut b::proto_ops, family: u32, owner:
         (*ops).getsockopt_iter = Some(sockopt::get::<F>);
         (*ops).sendmsg = Some(sendmsg::<F>);
         (*ops).recvmsg = Some(recvmsg::<F>);
+        (*ops).splice_read = Some(splice::read::<F>);
         (*ops).mmap = Some(b::sock_no_mmap);
     }
 }

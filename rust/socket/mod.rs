@@ -41,7 +41,7 @@ pub mod urgent;
 use crate::net::family::Ioctl;
 use crate::net::{
     Destination, Entry, Family, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue, OptWriter,
-    RxSkb, Shutdown, Sock, Tunable, Verdict,
+    Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
 };
 use crate::tcp::time::Instant;
 use core::net::SocketAddrV4;
@@ -134,6 +134,15 @@ impl Family for Oxtcp {
 
     fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize> {
         recv::recvmsg(sock, msg, len, flags)
+    }
+
+    fn splice_read(
+        sock: &Sock<Self>,
+        pipe: &mut Pipe<'_>,
+        len: usize,
+        nonblock: bool,
+    ) -> Result<usize> {
+        recv::splice_read(sock, pipe, len, nonblock)
     }
 
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {

@@ -27,6 +27,7 @@ const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
 const TCP_USER_TIMEOUT: i32 = 18;
+const TCP_INQ: i32 = 36;
 
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
 const CA_NAME_MAX: usize = 16;
@@ -86,6 +87,7 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
             let ms = u64::try_from(value).map_err(|_| EINVAL)?;
             locked.config.user_timeout = Duration::from_ms(ms);
         }
+        TCP_INQ => locked.chosen.inq = in_range(value, 0, 1)? != 0,
         TCP_QUICKACK => {
             if let Conn::Open(tcb) = &mut locked.conn {
                 tcb.set_quick_ack(value != 0);
@@ -173,6 +175,7 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
             _ => 1,
         },
+        TCP_INQ => i32::from(locked.chosen.inq),
         TCP_INFO => {
             let info = tcp_info(&locked);
             drop(locked);
