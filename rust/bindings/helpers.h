@@ -268,6 +268,7 @@ int ox_copy_from_sockptr(void *to, sockptr_t from, size_t len);
 int ox_broken_pipe(bool nosignal);
 void ox_sock_poll_wait(struct file *file, struct socket *sock,
 		       struct poll_table_struct *wait);
+int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len);
 int ox_put_user_int(int value, unsigned long arg);
 int ox_sk_set_zerocopy(struct sock *sk, int value);
 

@@ -325,15 +325,7 @@ unsafe extern "C" fn recvmsg<F: Family>(
 ) -> c_int {
     if flags.unsigned_abs() & msg::MSG_ERRQUEUE != 0 {
         // SAFETY: The call holds the file; `msg` is valid.
-        return unsafe {
-            b::sock_recv_errqueue(
-                (*sock).sk,
-                msg,
-                len.try_into().unwrap_or(c_int::MAX),
-                b::SOL_IP as c_int,
-                b::IP_RECVERR as c_int,
-            )
-        };
+        return unsafe { b::ox_recv_errqueue((*sock).sk, msg, len) };
     }
     let flags = MsgFlags(flags.cast_unsigned());
     // SAFETY: The call holds the file; `msg` is valid for its length.

@@ -27,6 +27,7 @@ const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
 const TCP_USER_TIMEOUT: i32 = 18;
+const TCP_CC_INFO: i32 = 26;
 const TCP_INQ: i32 = 36;
 
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
@@ -180,6 +181,11 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             let info = tcp_info(&locked);
             drop(locked);
             return out.tcp_info(&info);
+        }
+        // As in Linux, loss-based congestion controls have nothing to tell.
+        TCP_CC_INFO => {
+            drop(locked);
+            return out.bytes(&[]);
         }
         TCP_CONGESTION => {
             let algorithm = locked.congestion();
