@@ -13,6 +13,8 @@ BENCH ?=
 ROW ?= lo/request-response
 # More words for tools/fuzz
 FUZZ ?=
+# More words for test-packetdrill, such as --only zerocopy
+SCRIPTS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -54,6 +56,14 @@ test-vm: all ## the socket tests in the VM
 test-bench: module bench-tools ## that nothing costs more instructions than it did
 	@$(vm)/test bench
 
+# Brought by whoever has it: the project neither ships nor builds packetdrill.
+test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on oxtcp
+	@command -v "$${PACKETDRILL:-packetdrill}" >/dev/null || { \
+		echo 'test-packetdrill: packetdrill is not on PATH; PACKETDRILL=FILE names it' >&2; \
+		exit 2; }
+	@$(MAKE) --no-print-directory kernel module tools
+	@selftests/packetdrill/run $(SCRIPTS)
+
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
 bench-netem: module bench-tools ## goodput of both over roads that lose packets
@@ -93,5 +103,5 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench bench bench-netem bench-profile bench-tools coverage fuzz requirements miri \
-	check clean help FORCE
+	test-bench test-packetdrill bench bench-netem bench-profile bench-tools coverage fuzz requirements \
+	miri check clean help FORCE

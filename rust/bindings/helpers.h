@@ -25,6 +25,8 @@ struct ox_text_cb {
 	u32 seq;	/* of the first byte kept */
 	u32 off;	/* where it is in the skb */
 	u32 len;	/* how many bytes are kept */
+	bool sealed;	/* nothing is appended any more */
+	bool stamp_ack;	/* the acknowledgment of the last byte is reported */
 };
 
 /* Settings of net.ipv4 as they are now. */
@@ -204,6 +206,11 @@ int ox_text_zerocopy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
 		     int max, struct ubuf_info *uarg);
 struct ubuf_info *ox_zerocopy_begin(struct sock *sk, size_t size, bool *direct);
 void ox_zerocopy_end(struct ubuf_info *uarg, bool used);
+int ox_msg_tsflags(struct sock *sk, struct msghdr *msg, u32 *tsflags);
+void ox_text_stamp(struct sock *sk, struct sk_buff *skb, u32 tsflags);
+void ox_text_acked(struct sock *sk, struct sk_buff *skb);
+bool ox_sk_numbers_stamps(const struct sock *sk);
+void ox_sk_set_stamp_base(struct sock *sk, u32 base);
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
 u32 ox_skb_nr_frags(const struct sk_buff *skb);
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
@@ -240,6 +247,7 @@ u32 ox_net_ino(const struct net *net);
 bool ox_net_dying(const struct net *net);
 struct net *ox_seq_net(const struct seq_file *m);
 struct proc_dir_entry *ox_net_proc(const struct net *net);
+void ox_net_mib_add(struct net *net, u32 field, u64 n);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 
@@ -268,10 +276,13 @@ u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 
 /* msg and sockopt */
 size_t ox_msg_left(const struct msghdr *msg);
+void ox_msg_tell_unread(struct msghdr *msg, int bytes, bool wanted);
+bool ox_sock_is_nonblock(const struct socket *sock);
 int ox_copy_from_sockptr(void *to, sockptr_t from, size_t len);
 int ox_broken_pipe(bool nosignal);
 void ox_sock_poll_wait(struct file *file, struct socket *sock,
 		       struct poll_table_struct *wait);
+int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len);
 int ox_put_user_int(int value, unsigned long arg);
 int ox_sk_set_zerocopy(struct sock *sk, int value);
 

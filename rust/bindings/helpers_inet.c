@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* struct inet_sock: what sockets of IPv4 have, ends and options. */
 #include <linux/capability.h>
+#include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <net/ip.h>
 #include <net/route.h>
@@ -161,6 +162,36 @@ void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port)
 {
 	sk_daddr_set(sk, addr);
 	WRITE_ONCE(inet_sk(sk)->inet_dport, htons(port));
+}
+
+/*
+ * MSG_ERRQUEUE. What zero-copy and time stamps report has no offender, but room
+ * for its address all the same: programs know the message by its length.
+ */
+int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len)
+{
+	struct {
+		struct sock_extended_err ee;
+		struct sockaddr_in offender;
+	} report = {};
+	struct sk_buff *skb;
+	int copied, err;
+
+	skb = sock_dequeue_err_skb(sk);
+	if (!skb)
+		return -EAGAIN;
+	copied = min_t(size_t, skb->len, len);
+	if (copied < skb->len)
+		msg->msg_flags |= MSG_TRUNC;
+	err = skb_copy_datagram_msg(skb, 0, msg, copied);
+	if (!err) {
+		sock_recv_timestamp(msg, sk, skb);
+		report.ee = SKB_EXT_ERR(skb)->ee;
+		put_cmsg(msg, SOL_IP, IP_RECVERR, sizeof(report), &report);
+		msg->msg_flags |= MSG_ERRQUEUE;
+	}
+	consume_skb(skb);
+	return err ?: copied;
 }
 
 bool ox_inet_nonlocal_ok(const struct sock *sk)

@@ -379,6 +379,11 @@ void *ox_net_generic(const struct net *net, unsigned int id)
 	return net_generic(net, id);
 }
 
+void ox_net_mib_add(struct net *net, u32 field, u64 n)
+{
+	NET_ADD_STATS(net, field, n);
+}
+
 u32 ox_net_ino(const struct net *net)
 {
 	return net->ns.inum;

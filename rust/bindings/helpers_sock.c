@@ -435,6 +435,19 @@ size_t ox_msg_left(const struct msghdr *msg)
 	return msg_data_left(msg);
 }
 
+void ox_msg_tell_unread(struct msghdr *msg, int bytes, bool wanted)
+{
+	if (msg->msg_get_inq)
+		msg->msg_inq = bytes;
+	if (wanted)
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(bytes), &bytes);
+}
+
+bool ox_sock_is_nonblock(const struct socket *sock)
+{
+	return sock->file->f_flags & O_NONBLOCK;
+}
+
 int ox_copy_from_sockptr(void *to, sockptr_t from, size_t len)
 {
 	return copy_from_sockptr(to, from, len);

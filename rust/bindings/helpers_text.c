@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The send buffer's skbs, and the segments that refer to their pages. */
+#include <linux/errqueue.h>
 #include <linux/skbuff.h>
 #include <linux/skbuff_ref.h>
 #include <net/sock.h>
@@ -133,6 +134,54 @@ void ox_zerocopy_end(struct ubuf_info *uarg, bool used)
 		net_zcopy_put_abort(uarg, true);
 }
 
+/* The SOF_TIMESTAMPING_* that hold for a message: the socket's, or its own. */
+int ox_msg_tsflags(struct sock *sk, struct msghdr *msg, u32 *tsflags)
+{
+	struct sockcm_cookie sockc = { .tsflags = READ_ONCE(sk->sk_tsflags) };
+
+	if (msg->msg_controllen && sock_cmsg_send(sk, msg, &sockc))
+		return -EINVAL;
+	*tsflags = sockc.tsflags;
+	return 0;
+}
+
+/*
+ * Has it reported when the skb's last byte is sent or acknowledged. An skb has
+ * one such byte, so what follows goes to another.
+ */
+void ox_text_stamp(struct sock *sk, struct sk_buff *skb, u32 tsflags)
+{
+	const struct sockcm_cookie sockc = { .tsflags = tsflags };
+	struct ox_text_cb *cb = ox_text_cb(skb);
+
+	sock_tx_timestamp(sk, &sockc, &skb_shinfo(skb)->tx_flags);
+	cb->sealed = true;
+	cb->stamp_ack = tsflags & SOF_TIMESTAMPING_TX_ACK;
+	skb_shinfo(skb)->tskey = cb->seq + skb->len - 1 -
+				 atomic_read(&sk->sk_tskey);
+}
+
+/* All of the skb is acknowledged; it must be freed next. */
+void ox_text_acked(struct sock *sk, struct sk_buff *skb)
+{
+	if (!ox_text_cb(skb)->stamp_ack)
+		return;
+	/* It is where the core looks. */
+	TCP_SKB_CB(skb)->txstamp_ack = TSTAMP_ACK_SK;
+	__skb_tstamp_tx(skb, NULL, NULL, sk, SCM_TSTAMP_ACK);
+}
+
+bool ox_sk_numbers_stamps(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_tsflags) & SOF_TIMESTAMPING_OPT_ID;
+}
+
+/* Reports number the bytes of the stream from here on. */
+void ox_sk_set_stamp_base(struct sock *sk, u32 base)
+{
+	atomic_set(&sk->sk_tskey, base);
+}
+
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb)
 {
 	return skb_zcopy(skb);
@@ -176,6 +225,14 @@ bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 o
 			return false;
 		__skb_frag_ref(frag);
 		skb_fill_page_desc(seg, n, page, start, len);
+	}
+	/* Reports are about the last byte of an skb of the buffer. */
+	if (skb_shinfo(from)->tx_flags & SKBTX_ANY_TSTAMP &&
+	    i + 1 == skb_shinfo(from)->nr_frags &&
+	    off + len == skb_frag_size(frag)) {
+		skb_shinfo(seg)->tx_flags |= skb_shinfo(from)->tx_flags &
+					     SKBTX_ANY_TSTAMP;
+		skb_shinfo(seg)->tskey = skb_shinfo(from)->tskey;
 	}
 	skb_shinfo(seg)->flags |= skb_shinfo(from)->flags & SKBFL_SHARED_FRAG;
 	skb_zcopy_set(seg, skb_zcopy(from), NULL);

@@ -47,6 +47,8 @@ reasons! {
     OldData => skb_drop_reason_SKB_DROP_REASON_TCP_OLD_DATA,
     /// Text beyond the window offered.
     BeyondWindow => skb_drop_reason_SKB_DROP_REASON_TCP_OVERWINDOW,
+    /// Text while the window offered is closed.
+    ZeroWindow => skb_drop_reason_SKB_DROP_REASON_TCP_ZEROWINDOW,
     /// Timestamp older than the last (PAWS).
     Paws => skb_drop_reason_SKB_DROP_REASON_TCP_RFC7323_PAWS,
     /// ACK of something never sent.
@@ -67,7 +69,9 @@ reasons! {
     BacklogFull => skb_drop_reason_SKB_DROP_REASON_SOCKET_BACKLOG,
     /// The receive buffer is full.
     RcvbufFull => skb_drop_reason_SKB_DROP_REASON_SOCKET_RCVBUFF,
-    /// The out-of-order queue is full or had to make room.
+    /// The receive buffer has no room for text that came before its turn.
+    OfoFull => skb_drop_reason_SKB_DROP_REASON_PROTO_MEM,
+    /// The out-of-order queue had to make room.
     OfoPrune => skb_drop_reason_SKB_DROP_REASON_TCP_OFO_QUEUE_PRUNE,
     /// Kernel memory ran out.
     NoMemory => skb_drop_reason_SKB_DROP_REASON_NOMEM,

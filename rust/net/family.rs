@@ -93,6 +93,13 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize>;
     /// recvmsg(2): up to `len` bytes; `MSG_ERRQUEUE` was answered already.
     fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize>;
+    /// splice(2) from the socket into `pipe`: up to `len` bytes.
+    fn splice_read(
+        sock: &Sock<Self>,
+        pipe: &mut Pipe<'_>,
+        len: usize,
+        nonblock: bool,
+    ) -> Result<usize>;
     /// `SO_KEEPALIVE` was set to `on`.
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool);
 

@@ -3,9 +3,10 @@
 //! `struct msghdr`: where sendmsg's bytes come from and recvmsg's go.
 
 use super::bindings as b;
-use super::{addr, Destination};
+use super::{addr, Destination, Family, Locked};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
+use kernel::error::to_result;
 use kernel::iov::IovIterDest;
 use kernel::prelude::*;
 
@@ -20,6 +21,9 @@ const MSG_ZEROCOPY: u32 = 0x0400_0000;
 pub struct MsgFlags(pub(super) u32);
 
 impl MsgFlags {
+    /// None.
+    pub const NONE: Self = Self(0);
+
     /// The bits.
     pub fn bits(self) -> u32 {
         self.0
@@ -74,6 +78,8 @@ impl MsgFlags {
 /// The message of a sendmsg or recvmsg call.
 pub struct Msg<'a> {
     ptr: *mut b::msghdr,
+    /// `SOF_TIMESTAMPING_*` of what is sent.
+    tsflags: u32,
     zero_copy: Option<ZeroCopy>,
     _call: PhantomData<&'a mut b::msghdr>,
 }
@@ -111,6 +117,7 @@ impl Msg<'_> {
     pub(super) unsafe fn from_raw(msg: *mut b::msghdr) -> Self {
         Self {
             ptr: msg,
+            tsflags: 0,
             zero_copy: None,
             _call: PhantomData,
         }
@@ -154,6 +161,27 @@ impl Msg<'_> {
         // SAFETY: The iterator is a destination in recvmsg and a source in sendmsg; the core stops
         // a copy in the wrong direction.
         unsafe { IovIterDest::from_raw(self.iter()) }.copy_to_iter(bytes)
+    }
+
+    /// Reads the control messages of a sendmsg on `sock`: what they say goes before what the socket
+    /// says.
+    ///
+    /// Errors: `EINVAL` when one is not understood.
+    pub fn read_control<F: Family>(&mut self, sock: &Locked<'_, F>) -> Result {
+        // SAFETY: The message and the socket are valid.
+        to_result(unsafe { b::ox_msg_tsflags(sock.sock().sk(), self.ptr, &mut self.tsflags) })
+    }
+
+    pub(super) fn tsflags(&self) -> u32 {
+        self.tsflags
+    }
+
+    /// Says how many bytes a further read would find: to io_uring when it asks, and by a control
+    /// message (`TCP_CM_INQ`) when the user has `wanted` that.
+    pub fn tell_unread(&mut self, bytes: u32, wanted: bool) {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: The message is valid and ours; process context, with no lock held.
+        unsafe { b::ox_msg_tell_unread(self.ptr, bytes, wanted) }
     }
 
     /// Adds to the flags that recvmsg returns (`MSG_TRUNC`, `MSG_OOB`, ...).

@@ -110,16 +110,25 @@ impl<F: Family> NetNs<F> {
 
     /// Adds one to a counter.
     pub fn count(&self, counter: Counter) {
-        self.stats.add(counter, 1)
+        self.count_by(counter, 1)
     }
 
     /// Adds to a counter.
     pub fn count_by(&self, counter: Counter, n: u64) {
-        self.stats.add(counter, n)
+        self.stats.add(counter, n);
+        self.count_mib(counter, n);
     }
 
     pub(super) fn count_drop(&self, reason: DropReason) {
-        self.stats.add_drop(reason)
+        self.stats.add_drop(reason);
+        self.count_mib(reason, 1);
+    }
+
+    fn count_mib(&self, what: impl mib::Mib, n: u64) {
+        if let Some(field) = what.mib() {
+            // SAFETY: A socket or a packet keeps the `struct net`, and that its counters.
+            unsafe { b::ox_net_mib_add(self.net, field, n) }
+        }
     }
 
     pub(super) fn stats(&self) -> &stats::Stats {

@@ -270,6 +270,7 @@ mod tests {
                 seq: base.wrapping_add(at as u32),
                 off: at as u32,
                 len: len as u32,
+                ..Default::default()
             };
             tree.insert(skb);
         }

@@ -44,6 +44,7 @@ pub(super) unsafe fn fill<F: Family>(ops: *mut b::proto_ops, family: u32, owner:
         (*ops).getsockopt_iter = Some(sockopt::get::<F>);
         (*ops).sendmsg = Some(sendmsg::<F>);
         (*ops).recvmsg = Some(recvmsg::<F>);
+        (*ops).splice_read = Some(splice::read::<F>);
         (*ops).mmap = Some(b::sock_no_mmap);
     }
 }
@@ -324,15 +325,7 @@ unsafe extern "C" fn recvmsg<F: Family>(
 ) -> c_int {
     if flags.unsigned_abs() & msg::MSG_ERRQUEUE != 0 {
         // SAFETY: The call holds the file; `msg` is valid.
-        return unsafe {
-            b::sock_recv_errqueue(
-                (*sock).sk,
-                msg,
-                len.try_into().unwrap_or(c_int::MAX),
-                b::SOL_IP as c_int,
-                b::IP_RECVERR as c_int,
-            )
-        };
+        return unsafe { b::ox_recv_errqueue((*sock).sk, msg, len) };
     }
     let flags = MsgFlags(flags.cast_unsigned());
     // SAFETY: The call holds the file; `msg` is valid for its length.

@@ -105,6 +105,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
                 seq,
                 off: skip,
                 len,
+                ..Default::default()
             };
         }
         if seq == rcv_nxt {
@@ -131,7 +132,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
             let over = || b::ox_sk_rmem_alloc(sk) > (*sk).sk_rcvbuf;
             if over() {
                 if !in_order {
-                    return Err(DropReason::RcvbufFull);
+                    return Err(DropReason::OfoFull);
                 }
                 self.prune();
                 // A reader who has taken everything must not wait for ever.
@@ -254,6 +255,25 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     ///
     /// Errors: `EFAULT` when the user's memory cannot be written and nothing was copied.
     pub fn copy_to(&mut self, msg: &mut Msg<'_>, offset: u32, max: usize) -> Result<usize> {
+        self.walk(offset, max, |skb, at, len| {
+            // SAFETY: The skb is one of the receive queue and has these bytes.
+            match unsafe { b::skb_copy_datagram_iter(skb, at as i32, msg.iter(), len as i32) } {
+                0 => Ok(len),
+                _ => Err(EFAULT),
+            }
+        })
+    }
+
+    /// Calls `f(skb, offset in it, bytes)` for up to `max` bytes of text, from `offset` bytes behind
+    /// the first unread one on, until it takes fewer than it was offered. Returns how many it took.
+    ///
+    /// Errors: `f`'s, when nothing was taken.
+    fn walk(
+        &mut self,
+        offset: u32,
+        max: usize,
+        mut f: impl FnMut(*mut b::sk_buff, u32, u32) -> Result<u32>,
+    ) -> Result<usize> {
         let mut skip = offset;
         let mut done = 0;
         // SAFETY: The socket is locked; all skbs are those of its receive queue, and their notes
@@ -265,18 +285,34 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
                 if skip >= note.len {
                     skip -= note.len;
                 } else {
-                    let n = ((note.len - skip) as usize).min(max - done);
-                    let at = (note.off + skip) as i32;
-                    if b::skb_copy_datagram_iter(skb, at, msg.iter(), n as i32) != 0 {
-                        return if done > 0 { Ok(done) } else { Err(EFAULT) };
+                    let n = ((note.len - skip) as usize).min(max - done) as u32;
+                    let taken = match f(skb, note.off + skip, n) {
+                        Err(e) if done == 0 => return Err(e),
+                        result => result.unwrap_or(0),
+                    };
+                    done += taken as usize;
+                    if taken < n {
+                        break;
                     }
                     skip = 0;
-                    done += n;
                 }
                 skb = b::ox_skb_peek_next(skb, self.queue());
             }
         }
         Ok(done)
+    }
+
+    /// Moves up to `max` bytes of text into a pipe, as [`RecvBuffer::copy_to`] copies them; nothing
+    /// is consumed. Returns how many.
+    ///
+    /// Errors: those of [`Pipe::put`], when nothing was moved.
+    pub fn splice_to(&mut self, pipe: &mut Pipe<'_>, offset: u32, max: usize) -> Result<usize> {
+        let sk = self.sk();
+        self.walk(offset, max, |skb, at, len| {
+            // SAFETY: The skb is one of the receive queue and has these bytes; the socket is
+            // locked.
+            unsafe { pipe.put(sk, skb, at, len) }
+        })
     }
 
     /// Frees the first `bytes` of readable text (read, or skipped by `MSG_TRUNC`).

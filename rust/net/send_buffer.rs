@@ -138,7 +138,7 @@ impl<F> SendBuffer<'_, F> {
         // SAFETY: The socket is locked; all skbs are those of its write queue.
         unsafe {
             let tail = b::ox_skb_peek_tail(self.queue());
-            if !tail.is_null() && (*tail).len < MAX_TEXT {
+            if !tail.is_null() && (*tail).len < MAX_TEXT && !(*b::ox_text_cb(tail)).sealed {
                 let n = self.fill(tail, msg, max.min((MAX_TEXT - (*tail).len) as usize))?;
                 if n > 0 {
                     return Ok(n);
@@ -149,7 +149,10 @@ impl<F> SendBuffer<'_, F> {
                 return Err(EAGAIN);
             }
             let end = self.state().start.wrapping_add(self.state().len);
-            (*b::ox_text_cb(skb)).seq = end;
+            *b::ox_text_cb(skb) = b::ox_text_cb {
+                seq: end,
+                ..Default::default()
+            };
             match self.fill(skb, msg, max) {
                 Ok(n) if n > 0 => {
                     b::ox_skb_queue_tail(self.queue(), skb);
@@ -193,6 +196,29 @@ impl<F> SendBuffer<'_, F> {
         Ok(n as usize)
     }
 
+    /// Has it reported on the error queue when the last byte of text is sent and acknowledged, as
+    /// far as `SO_TIMESTAMPING`, or a control message of `msg`, asks for it. Call it when a message
+    /// was appended.
+    pub fn stamp(&mut self, msg: &Msg<'_>) {
+        let tsflags = msg.tsflags();
+        // SAFETY: The socket is locked; the skb is one of the buffer's.
+        unsafe {
+            let tail = b::ox_skb_peek_tail(self.queue());
+            if tsflags != 0 && !tail.is_null() {
+                b::ox_text_stamp(self.sk, tail, tsflags);
+            }
+        }
+    }
+
+    /// The byte from which on reports number the stream: the next one written, or the first one not
+    /// released.
+    pub(super) fn number_stamps(&mut self, from_next: bool) {
+        let ahead = if from_next { self.len() } else { 0 };
+        let base = self.state().start.wrapping_add(ahead);
+        // SAFETY: The socket is locked.
+        unsafe { b::ox_sk_set_stamp_base(self.sk, base) }
+    }
+
     /// Bytes of text held.
     pub fn len(&self) -> u32 {
         // SAFETY: By the contract of `new`.
@@ -212,11 +238,15 @@ impl<F> SendBuffer<'_, F> {
 
     /// Drops `bytes` of text from the front: the peer has them. No more than there are.
     pub fn release(&mut self, bytes: u32) {
-        let bytes = bytes.min(self.len());
         if bytes > 0 {
             // SAFETY: The socket is locked.
             unsafe { b::ox_sk_path_works(self.sk) };
         }
+        self.drop_front(bytes, true);
+    }
+
+    fn drop_front(&mut self, bytes: u32, acked: bool) {
+        let bytes = bytes.min(self.len());
         let state = self.state();
         state.start = state.start.wrapping_add(bytes);
         state.len -= bytes;
@@ -236,6 +266,9 @@ impl<F> SendBuffer<'_, F> {
                     self.state().cursor = Cursor::default();
                 }
                 b::ox_skb_unlink(skb, self.queue());
+                if acked {
+                    b::ox_text_acked(self.sk, skb);
+                }
                 b::ox_free_text_skb(self.sk, skb);
             }
         }
@@ -243,7 +276,7 @@ impl<F> SendBuffer<'_, F> {
 
     /// Drops everything.
     pub fn purge(&mut self) {
-        self.release(self.len());
+        self.drop_front(self.len(), false);
     }
 
     /// The skb that holds the byte at `position`, and the byte's offset in it.

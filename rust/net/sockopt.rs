@@ -131,7 +131,13 @@ pub(super) unsafe extern "C" fn set<F: Family>(
                 // SAFETY: As above.
                 to_result(unsafe { b::ox_sk_set_zerocopy(this.sk(), on) })
             }),
-            // SAFETY: The call holds the file; `from` and `len` are the caller's.
+            b::SO_TIMESTAMPING_OLD | b::SO_TIMESTAMPING_NEW => {
+                // SAFETY: The call holds the file; `from` and `len` are the caller's.
+                set_timestamping(this, &value, || unsafe {
+                    b::sock_setsockopt(sock, level, name, from, len)
+                })
+            }
+            // SAFETY: As above.
             _ => to_result(unsafe { b::sock_setsockopt(sock, level, name, from, len) }),
         };
         return result.map_or_else(|e| e.to_errno(), |()| 0);
@@ -144,6 +150,34 @@ pub(super) unsafe extern "C" fn set<F: Family>(
         return unsafe { b::ip_setsockopt(this.sk(), level, name, from, len) };
     }
     F::setsockopt(this, level, name, value).map_or_else(|e| e.to_errno(), |()| 0)
+}
+
+/// `SOF_TIMESTAMPING_OPT_ID`: reports of `SO_TIMESTAMPING` are numbered.
+const OPT_ID: i32 = 1 << 7;
+/// `SOF_TIMESTAMPING_OPT_ID_TCP`: from the next byte written on.
+const OPT_ID_TCP: i32 = 1 << 16;
+
+/// `SO_TIMESTAMPING`: `set` does what the core does for any socket; but in a stream reports are
+/// numbered by bytes, which the core knows of `AF_INET` alone.
+fn set_timestamping<F: Family>(
+    sock: &Sock<F>,
+    value: &OptValue,
+    set: impl FnOnce() -> c_int,
+) -> Result {
+    let flags = value.int()?;
+    // SAFETY: The socket is alive.
+    let begins = flags & OPT_ID != 0 && !unsafe { b::ox_sk_numbers_stamps(sock.sk()) };
+    let state = u32::from(sock.state());
+    if begins && (state == b::TCP_CLOSE || state == b::TCP_LISTEN) {
+        return Err(EINVAL);
+    }
+    to_result(set())?;
+    if begins {
+        sock.lock()
+            .send_buffer()
+            .number_stamps(flags & OPT_ID_TCP != 0);
+    }
+    Ok(())
 }
 
 /// `proto_ops.getsockopt_iter`; `SOL_SOCKET` is the core's.

@@ -47,7 +47,7 @@ pub mod urgent;
 use crate::net::family::Ioctl;
 use crate::net::{
     Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
-    OptWriter, RxSkb, Shutdown, Sock, Tunable, Verdict,
+    OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
 };
 use crate::tcp::time::Instant;
 use core::net::SocketAddrV4;
@@ -140,6 +140,15 @@ impl Family for Oxtcp {
 
     fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize> {
         recv::recvmsg(sock, msg, len, flags)
+    }
+
+    fn splice_read(
+        sock: &Sock<Self>,
+        pipe: &mut Pipe<'_>,
+        len: usize,
+        nonblock: bool,
+    ) -> Result<usize> {
+        recv::splice_read(sock, pipe, len, nonblock)
     }
 
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {

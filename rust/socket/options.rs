@@ -30,9 +30,11 @@ const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
 const TCP_USER_TIMEOUT: i32 = 18;
 const TCP_FASTOPEN: i32 = 23;
+const TCP_CC_INFO: i32 = 26;
 const TCP_FASTOPEN_CONNECT: i32 = 30;
 const TCP_FASTOPEN_KEY: i32 = 33;
 const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
+const TCP_INQ: i32 = 36;
 
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
 const CA_NAME_MAX: usize = 16;
@@ -105,6 +107,7 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
             let ms = u64::try_from(value).map_err(|_| EINVAL)?;
             locked.config.user_timeout = Duration::from_ms(ms);
         }
+        TCP_INQ => locked.chosen.inq = in_range(value, 0, 1)? != 0,
         TCP_QUICKACK => {
             if let Conn::Open(tcb) = &mut locked.conn {
                 tcb.set_quick_ack(value != 0);
@@ -267,10 +270,16 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             .is_some_and(|f| f.cookieless)
             .into(),
         TCP_FASTOPEN_KEY => return get_fast_open_key(locked, out),
+        TCP_INQ => i32::from(locked.chosen.inq),
         TCP_INFO => {
             let info = tcp_info(&locked);
             drop(locked);
             return out.tcp_info(&info);
+        }
+        // As in Linux, loss-based congestion controls have nothing to tell.
+        TCP_CC_INFO => {
+            drop(locked);
+            return out.bytes(&[]);
         }
         TCP_CONGESTION => {
             let algorithm = locked.congestion();

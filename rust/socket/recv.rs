@@ -7,7 +7,7 @@ use super::flush::flush;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{urgent, Oxtcp};
-use crate::net::{Locked, Msg, MsgFlags, Sock, Timeout};
+use crate::net::{Locked, Msg, MsgFlags, Pipe, RecvBuffer, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
 
@@ -23,14 +23,106 @@ pub fn recvmsg(
     flags: MsgFlags,
 ) -> Result<usize> {
     let mut locked = sock.lock();
+    let done = receive(&mut locked, msg, len, flags)?;
+    let wanted = locked.chosen.inq;
+    let unread = unread(&mut locked);
+    drop(locked);
+    msg.tell_unread(unread, wanted);
+    Ok(done)
+}
+
+/// Bytes that another read would find. After the peer's FIN never 0, so that whoever reads until
+/// there is nothing more reads the end of the stream too (`tcp_inq_hint`).
+fn unread(locked: &mut Locked<'_, Oxtcp>) -> u32 {
+    let readable = locked.recv_buffer().readable();
+    if locked.done {
+        readable.max(1)
+    } else {
+        readable
+    }
+}
+
+/// Where the text of a read goes.
+trait Sink {
+    /// Whether a read that begins at an urgent byte goes on behind it, as recv(2) does.
+    const PASSES_URGENT: bool;
+
+    /// Takes up to `max` readable bytes, from `offset` behind the first unread one on, and says how
+    /// many.
+    fn take(
+        &mut self,
+        text: &mut RecvBuffer<'_, Oxtcp>,
+        offset: u32,
+        max: usize,
+    ) -> Result<usize>;
+}
+
+impl Sink for Msg<'_> {
+    const PASSES_URGENT: bool = true;
+
+    fn take(
+        &mut self,
+        text: &mut RecvBuffer<'_, Oxtcp>,
+        offset: u32,
+        max: usize,
+    ) -> Result<usize> {
+        text.copy_to(self, offset, max)
+    }
+}
+
+impl Sink for Pipe<'_> {
+    const PASSES_URGENT: bool = false;
+
+    fn take(
+        &mut self,
+        text: &mut RecvBuffer<'_, Oxtcp>,
+        offset: u32,
+        max: usize,
+    ) -> Result<usize> {
+        text.splice_to(self, offset, max)
+    }
+}
+
+/// splice(2) from the socket: moves what is there, up to `len` bytes, waiting only for the first.
+///
+/// Errors as [`recvmsg`], and `EAGAIN` when the pipe is full.
+pub fn splice_read(
+    sock: &Sock<Oxtcp>,
+    pipe: &mut Pipe<'_>,
+    len: usize,
+    nonblock: bool,
+) -> Result<usize> {
+    let mut locked = sock.lock();
+    let timeout = locked.rcv_timeout(nonblock);
+    read(&mut locked, pipe, len, len.min(1), timeout, MsgFlags::NONE)
+}
+
+fn receive(
+    locked: &mut Locked<'_, Oxtcp>,
+    msg: &mut Msg<'_>,
+    len: usize,
+    flags: MsgFlags,
+) -> Result<usize> {
+    if flags.oob() && locked.state() != State::Listen {
+        return urgent::recv(locked, msg, len, flags);
+    }
+    let target = locked.rcv_target(flags.waitall(), len);
+    let timeout = locked.rcv_timeout(flags.dontwait());
+    read(locked, msg, len, target, timeout, flags)
+}
+
+/// Reads up to `len` bytes, and waits until `target` are there.
+fn read<S: Sink>(
+    locked: &mut Locked<'_, Oxtcp>,
+    sink: &mut S,
+    len: usize,
+    target: usize,
+    mut timeout: Timeout,
+    flags: MsgFlags,
+) -> Result<usize> {
     if locked.state() == State::Listen {
         return Err(ENOTCONN);
     }
-    if flags.oob() {
-        return urgent::recv(&mut locked, msg, len, flags);
-    }
-    let target = locked.rcv_target(flags.waitall(), len);
-    let mut timeout = locked.rcv_timeout(flags.dontwait());
     let mut done = 0usize;
     // An urgent byte that was passed over, when the reader only peeks.
     let mut hole = 0;
@@ -41,16 +133,21 @@ pub fn recvmsg(
             0
         };
         let mut max = len.saturating_sub(done);
-        match urgent_ahead(&mut locked, seen) {
+        match urgent_ahead(locked, seen) {
             Some(0) if done > 0 => break Ok(()),
-            Some(0) if !locked.urginline() && urgent::skip(&mut locked, flags.peek()) => {
+            Some(0) if !S::PASSES_URGENT => {
+                if locked.recv_buffer().readable() > 0 {
+                    break Ok(());
+                }
+            }
+            Some(0) if !locked.urginline() && urgent::skip(locked, flags.peek()) => {
                 hole = 1;
                 continue;
             }
             Some(bytes) if bytes > 0 => max = max.min(bytes),
             _ => {}
         }
-        match take(&mut locked, msg, max, seen, flags) {
+        match take(locked, sink, max, seen, flags) {
             Ok(n) => done = done.saturating_add(n),
             Err(e) => break Err(e),
         }
@@ -65,15 +162,15 @@ pub fn recvmsg(
             }
             continue;
         }
-        match wait(&mut locked, done, &mut timeout) {
+        match wait(locked, done, &mut timeout) {
             Ok(true) => {}
             Ok(false) => break Ok(()),
             Err(e) => break Err(e),
         }
     };
     if done > 0 && !flags.peek() {
-        consumed(&mut locked);
-        super::buffers::adjust_receive(&mut locked, done);
+        consumed(locked);
+        super::buffers::adjust_receive(locked, done);
     }
     match result {
         Err(e) if done == 0 => Err(e),
@@ -90,7 +187,7 @@ fn urgent_ahead(locked: &mut Locked<'_, Oxtcp>, seen: usize) -> Option<usize> {
 /// Moves what is there, up to `max` bytes, to the user; `seen` bytes were peeked at before.
 fn take(
     locked: &mut Locked<'_, Oxtcp>,
-    msg: &mut Msg<'_>,
+    sink: &mut impl Sink,
     max: usize,
     seen: usize,
     flags: MsgFlags,
@@ -109,7 +206,7 @@ fn take(
     let taken = if flags.trunc() {
         max
     } else {
-        buffer.copy_to(msg, offset, max)?
+        sink.take(&mut buffer, offset, max)?
     };
     if !flags.peek() {
         buffer.consume(taken as u32);

@@ -12,7 +12,8 @@ use kernel::prelude::*;
 /// Takes the bytes of `msg` into the send buffer, blocking as the flags and `SO_SNDTIMEO` say, and
 /// sends what may be sent.
 ///
-/// Errors as send(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `EPIPE` with `SIGPIPE` when it was
+/// Errors as send(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `EINVAL` for a control message,
+/// `EPIPE` with `SIGPIPE` when it was
 /// shut down or never connected, the pending error of the connection once. When some bytes were
 /// taken, their number is the answer and the error waits.
 pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
@@ -35,6 +36,9 @@ pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
             tcb.on_send(0, false);
             flush(&mut locked);
         }
+    }
+    if result.is_err() && done > 0 {
+        locked.send_buffer().stamp(msg);
     }
     match result {
         Err(e) if done == 0 => Err(failed(&mut locked, msg, e)),
@@ -77,6 +81,7 @@ fn take(
     timeout: &mut Timeout,
     done: &mut usize,
 ) -> Result {
+    msg.read_control(locked)?;
     while msg.remaining() > 0 {
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
@@ -85,6 +90,9 @@ fn take(
         match taken {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
+                if msg.remaining() == 0 {
+                    locked.send_buffer().stamp(msg);
+                }
                 if let Conn::Open(tcb) = &mut locked.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);

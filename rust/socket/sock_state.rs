@@ -62,6 +62,8 @@ pub struct Chosen {
     pub maxseg: Option<u16>,
     /// `TCP_CONGESTION`.
     pub congestion: Option<Algorithm>,
+    /// `TCP_INQ`: a read tells how much is left.
+    pub inq: bool,
 }
 
 impl Chosen {
