@@ -86,19 +86,23 @@ impl Listener {
         ids: Identity,
         now: Instant,
     ) -> Outcome {
-        let Some(entry) = self.entries.get(ends) else {
+        let full = self.is_full();
+        let Some(entry) = self.entries.get_mut(ends) else {
             return self.on_first(plan, ends, seg, ids, now);
         };
-        let config = self.side(plan, entry.flow).config;
+        let config = plan.flows[entry.flow].sides[1].config;
         match entry.half.on_segment(&config, seg, now) {
             Verdict::Ignore => Outcome::Nothing,
-            Verdict::SynAck => Outcome::Reply(entry.half.syn_ack(&config, now)),
+            Verdict::SynAck => {
+                entry.half.on_syn_again(seg);
+                Outcome::Reply(entry.half.syn_ack(&config, now))
+            }
             Verdict::Reply(out) => Outcome::Reply(out),
             Verdict::Remove => {
                 self.entries.remove(ends);
                 Outcome::Nothing
             }
-            Verdict::Complete if self.is_full() || self.rng.chance(self.params.accept_full) => {
+            Verdict::Complete if full || self.rng.chance(self.params.accept_full) => {
                 self.overflows += 1;
                 Outcome::Nothing
             }

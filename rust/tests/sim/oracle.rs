@@ -23,11 +23,10 @@ pub struct Oracle {
     offered: Option<SeqNumber>,
     /// Right edge of the window that the peer offered, as far as it has arrived.
     granted: Option<SeqNumber>,
+    /// The widest congestion window so far.
+    peak: u32,
     /// What the end knew before the event that it processes.
-    cwnd: u32,
     after_timeout: bool,
-    /// The window when nothing was known to be lost.
-    open_cwnd: u32,
     snd_una: Option<SeqNumber>,
     rcv_nxt: Option<SeqNumber>,
     /// Bare ACKs that we sent right upon a segment that took no sequence number.
@@ -66,44 +65,33 @@ impl Oracle {
             self.snd_una = Some(tcb.snd_una());
             self.rcv_nxt = Some(tcb.rcv_nxt());
         }
-        let control = tcb.congestion();
-        self.cwnd = match tcb.recovery_number() {
-            // On its way to the threshold, from either side (RFC 9937).
-            2 | 3 => control.window().max(control.ssthresh()),
-            _ => control.window(),
-        };
+        self.peak = self.peak.max(tcb.congestion().window());
         self.after_timeout = tcb.recovery_number() == 4;
-        if tcb.recovery_number() <= 1 {
-            self.open_cwnd = control.window();
-        }
         self.idle = false;
     }
 
-    /// Loss never opens the window (RFC 5681 3.1, 3.2), unless it is no sign of congestion to a
-    /// control that rules its rate.
-    fn check_reduction(&mut self, tcb: &Tcb) {
+    /// Loss never opens the window (RFC 5681 3.1, 3.2) wider than it was before, though the same
+    /// acknowledgment may tell that an earlier reduction was a mistake (RFC 4015). A control that
+    /// rules its rate has other rules.
+    fn check_reduction(&self, tcb: &Tcb) {
         let control = tcb.congestion();
         if control.pacing_rate().is_some() {
             return;
         }
-        // The reduction before this one may just have turned out to be a mistake (RFC 4015).
-        let most = self.cwnd.max(self.open_cwnd);
-        let most = most.max(2 * u32::from(tcb.mss()));
+        let most = self.peak.max(2 * u32::from(tcb.mss()));
         let (cwnd, ssthresh) = (control.window(), control.ssthresh());
         assert!(
             cwnd <= most,
-            "loss has opened the window from {} to {cwnd}",
-            self.cwnd
+            "loss has opened the window to {cwnd}, it never was above {most}"
         );
         assert!(
             ssthresh <= most,
-            "loss with a window of {} has set the threshold to {ssthresh}",
-            self.cwnd
+            "loss has set the threshold to {ssthresh}, the window never was above {most}"
         );
     }
 
     /// After a deadline was processed.
-    pub fn expired(&mut self, tcb: &Tcb, events: &Events) {
+    pub fn expired(&self, tcb: &Tcb, events: &Events) {
         // A second timeout leaves the threshold of the first as it is.
         if events.timed_out && !self.after_timeout && tcb.state().is_synchronized() {
             self.check_reduction(tcb);

@@ -2,6 +2,7 @@
 
 //! IPv4 packets as the bytes that go over the wire, with headers and checksums as they are there.
 
+use oxtcp_core::tcp::ecn::Ecn;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit, MAX_HEADER_LEN};
 use std::net::Ipv4Addr;
 
@@ -61,11 +62,6 @@ impl Packet {
         self.bytes[1] = (self.bytes[1] & !3) | ecn;
         seal_ip(&mut self.bytes);
     }
-}
-
-/// The ECN field that a segment is sent with.
-fn ecn_of(_out: &Transmit) -> u8 {
-    ecn::NOT_ECT
 }
 
 /// What a packet turns out to be.
@@ -141,7 +137,7 @@ fn segment(ends: &Ends, out: &Transmit, text: [&[u8]; 2], id: u16) -> Packet {
     let total = IP_HEADER + len + text[0].len() + text[1].len();
     let mut bytes = Vec::with_capacity(total);
     ip_header(&mut bytes, TCP, total, ends.local.0, ends.peer.0);
-    bytes[1] = ecn_of(out);
+    bytes[1] = out.ecn.bits();
     put(&mut bytes, 4, id);
     seal_ip(&mut bytes);
     bytes.extend_from_slice(&header[..len]);
@@ -244,7 +240,8 @@ fn read_tcp<'a>(header: &[u8], payload: &'a [u8]) -> Option<Arrival<'a>> {
     }
     let header_len = usize::from(payload.get(12)? >> 4) * 4;
     let text = payload.get(header_len..)?;
-    let seg = Segment::parse(payload, text.len() as u32).ok()?;
+    let mut seg = Segment::parse(payload, text.len() as u32).ok()?;
+    seg.ecn = Ecn::from_tos(header[1]);
     let ends = Ends {
         local: (address(header, 16), seg.dst_port),
         peer: (address(header, 12), seg.src_port),

@@ -8,6 +8,7 @@ use crate::sim::params::{App, Ending, Pace, Side};
 use crate::support::rng::Rng;
 use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::Algorithm;
+use oxtcp_core::tcp::ecn::EcnConfig;
 use oxtcp_core::tcp::time::Duration;
 
 /// A line without faults but, sometimes, a rate.
@@ -77,6 +78,7 @@ pub fn side(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Side {
         mss: rng.pick(&[mss, mss, mss.min(536)]),
         initial_window: receive_buffer.min(65_535),
         slow_start_after_idle: rng.chance(700),
+        ecn: EcnConfig::default().with_mode(rng.pick(&[0, 1, 2, 3, 3, 4, 5])),
         congestion: rng.pick(&[Algorithm::Cubic, Algorithm::Reno, Algorithm::Bbr]),
         ..Config::default()
     };
