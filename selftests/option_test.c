@@ -219,6 +219,23 @@ TEST_F(option, congestion_control_follows_tcp_congestion_control)
 	EXPECT_STREQ("cubic", congestion(own_socket(0)));
 }
 
+TEST_F(option, an_accepted_socket_has_the_congestion_control_of_its_own_time)
+{
+	const struct combo own = { LOOPBACK, OWN, OWN };
+	int listener, client;
+
+	set_sysctl("net/ipv4/tcp_congestion_control", "reno");
+	listener = own_listen("127.0.0.1", 1);
+	set_sysctl("net/ipv4/tcp_congestion_control", "bbr");
+	client = client_connect(&own, listener);
+	EXPECT_STREQ("bbr", congestion(accept(listener, NULL, NULL)));
+	close(client);
+	EXPECT_EQ(0, set_congestion(listener, "cubic"));
+	client = client_connect(&own, listener);
+	EXPECT_STREQ("cubic", congestion(accept(listener, NULL, NULL)));
+	close(client);
+}
+
 TEST_F(option, congestion_control_that_there_is_not_is_ENOENT)
 {
 	int fd = own_socket(0);

@@ -17,4 +17,6 @@ const slab_flags_t RUST_CONST_HELPER_SLAB_TYPESAFE_BY_RCU = SLAB_TYPESAFE_BY_RCU
 const size_t RUST_CONST_HELPER_OX_FREEPTR_OFFSET = offsetof(struct sock, sk_freeptr);
 const size_t RUST_CONST_HELPER_OX_MAX_SKB_FRAGS = MAX_SKB_FRAGS;
 const size_t RUST_CONST_HELPER_OX_SIZE_SOCK = sizeof(struct sock);
+const u64 RUST_CONST_HELPER_OX_TICK_US = USEC_PER_SEC / HZ;
+const u32 RUST_CONST_HELPER_OX_SK_PACING_FQ = SK_PACING_FQ;
 const size_t RUST_CONST_HELPER_OX_SIZE_INET_SOCK = sizeof(struct inet_sock);

@@ -34,14 +34,18 @@ struct ox_ipv4_sysctls {
 	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
-	int pacing_ss_ratio, pacing_ca_ratio;
+	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
+	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
+	int recovery, early_retrans, frto, dsack;
+	int reordering, max_reordering, min_rtt_wlen;
 	int rmem[3], wmem[3];
 	int somaxconn, port_lo, port_hi, unprivileged_port_start;
 	int default_ttl, nonlocal_bind;
 	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
+	int fastopen, fastopen_blackhole_timeout;
 	int stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
 };
 
@@ -52,6 +56,7 @@ struct ox_path {
 	int oif;
 	u32 mark;
 	u8 tos;
+	u8 ttl;		/* 0: the route's */
 };
 
 /* The ends of a connection as the wire has them; sport is ours. */
@@ -86,6 +91,7 @@ void ox_sock_graft(struct sock *sk, struct socket *sock);
 void ox_sock_accept_flags(struct socket *sock);
 void ox_sock_init_inet(struct sock *sk);
 void ox_sock_inherit(struct sock *sk, const struct sock *from);
+bool ox_sock_inherit_filter(struct sock *sk, const struct sock *from);
 void ox_sock_account(struct sock *sk, int n);
 void ox_sock_net_downgrade(struct sock *sk);
 void ox_sock_destruct(struct sock *sk);
@@ -95,6 +101,7 @@ u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
 int ox_sk_bound_dev_if(const struct sock *sk);
+u32 ox_sk_mark(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
@@ -116,6 +123,8 @@ bool ox_sk_may_bind(const struct sock *sk, u16 port);
 bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
+u8 ox_inet_tos(const struct sock *sk);
+u8 ox_inet_ttl(const struct sock *sk);
 __be32 ox_inet_rcv_saddr(const struct sock *sk);
 __be32 ox_inet_daddr(const struct sock *sk);
 u16 ox_inet_num(const struct sock *sk);
@@ -220,7 +229,8 @@ void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark);
+int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
+		   u8 tos);
 bool ox_dst_ecn(const struct dst_entry *dst);
 bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark);
 
@@ -231,6 +241,7 @@ bool ox_net_dying(const struct net *net);
 struct net *ox_seq_net(const struct seq_file *m);
 struct proc_dir_entry *ox_net_proc(const struct net *net);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
+void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);
@@ -239,6 +250,9 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
+u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
+int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
 bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end);

@@ -5,6 +5,8 @@
 #include <linux/rculist_nulls.h>
 #include <linux/siphash.h>
 
+#include <net/tcp.h>
+
 #include "helpers.h"
 
 static siphash_aligned_key_t ox_hash_key;
@@ -15,6 +17,47 @@ u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
 	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
 			    (__force u32)t->sport << 16 | (__force u32)t->dport,
 			    salt, &ox_hash_key);
+}
+
+static siphash_aligned_key_t ox_cookie_keys[2];
+
+/* For SYN cookies: the two hashes must tell nothing of each other. */
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner)
+{
+	net_get_random_once(ox_cookie_keys, sizeof(ox_cookie_keys));
+	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
+			    (__force u32)t->sport << 16 | (__force u32)t->dport,
+			    count, &ox_cookie_keys[inner]);
+}
+
+/* As tcp_fastopen.c hashes, so that a cookie of one family is good for the other. */
+u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key)
+{
+	siphash_aligned_key_t aligned = { .key = { key[0], key[1] } };
+	__be32 ends[2] __aligned(8) = { client, server };
+
+	return siphash(ends, sizeof(ends), (const siphash_key_t *)&aligned);
+}
+
+static u64 ox_fastopen_key[2];
+
+/* The namespace's tcp_fastopen_key, two words each; one of our own while it has none. */
+int ox_fastopen_keys(struct net *net, u64 *keys)
+{
+	struct tcp_fastopen_context *ctx;
+	int n = 0;
+
+	rcu_read_lock();
+	ctx = rcu_dereference(net->ipv4.tcp_fastopen_ctx);
+	if (ctx)
+		for (; n < ctx->num && n < 2; n++)
+			memcpy(keys + 2 * n, ctx->key[n].key, sizeof(ctx->key[n].key));
+	rcu_read_unlock();
+	if (n)
+		return n;
+	net_get_random_once(ox_fastopen_key, sizeof(ox_fastopen_key));
+	memcpy(keys, ox_fastopen_key, sizeof(ox_fastopen_key));
+	return 1;
 }
 
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* struct inet_sock: what sockets of IPv4 have, ends and options. */
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/sock.h>
@@ -72,6 +73,44 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	inet_assign_bit(TRANSPARENT, sk, inet_test_bit(TRANSPARENT, from));
 	inet_assign_bit(FREEBIND, sk, inet_test_bit(FREEBIND, from));
 	inet_assign_bit(RECVERR, sk, inet_test_bit(RECVERR, from));
+}
+
+/*
+ * The filter too: sk_filter_charge() is not exported. False when there is no
+ * memory left for it, and the connection must not be without.
+ */
+bool ox_sock_inherit_filter(struct sock *sk, const struct sock *from)
+{
+	struct sk_filter *filter;
+	bool ok = true;
+
+	rcu_read_lock();
+	filter = rcu_dereference(from->sk_filter);
+	if (filter) {
+		u32 size = bpf_prog_size(filter->prog->len);
+
+		ok = size < READ_ONCE(sock_net(sk)->core.sysctl_optmem_max) &&
+		     refcount_inc_not_zero(&filter->refcnt);
+		if (ok) {
+			atomic_add(size, &sk->sk_omem_alloc);
+			RCU_INIT_POINTER(sk->sk_filter, filter);
+		}
+	}
+	rcu_read_unlock();
+	return ok;
+}
+
+u8 ox_inet_tos(const struct sock *sk)
+{
+	return READ_ONCE(inet_sk(sk)->tos);
+}
+
+/* 0 when the user has set none. */
+u8 ox_inet_ttl(const struct sock *sk)
+{
+	int ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
+
+	return ttl > 0 ? ttl : 0;
 }
 
 bool ox_sk_may_bind(const struct sock *sk, u16 port)

@@ -91,7 +91,7 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->tos = path->tos;
 	iph->id = 0;
 	iph->frag_off = htons(IP_DF);
-	iph->ttl = ip4_dst_hoplimit(&rt->dst);
+	iph->ttl = path->ttl ?: ip4_dst_hoplimit(&rt->dst);
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
@@ -201,15 +201,16 @@ u32 ox_dst_advmss(const struct dst_entry *dst)
 	return dst_metric_advmss(dst);
 }
 
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, u32 mark)
+int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
+		   u8 tos)
 {
 	const struct iphdr *iph = ip_hdr(skb);
 	struct flowi4 fl4;
 	struct rtable *rt;
 	int mss;
 
-	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
-			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
+	flowi4_init_output(&fl4, oif, mark, tos & INET_DSCP_MASK, RT_SCOPE_UNIVERSE,
+			   IPPROTO_TCP, FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
 			   sock_net_uid(net, NULL));
 	rt = ip_route_output_flow(net, &fl4, NULL);
 	if (IS_ERR(rt))
@@ -283,7 +284,6 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {
 	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
-	const struct tcp_congestion_ops *ca;
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
@@ -302,6 +302,12 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(max_syn_backlog, max_syn_backlog);
 	READ_IPV4(pacing_ss_ratio, tcp_pacing_ss_ratio);
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
+	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
+	READ_IPV4(tso_rtt_log, tcp_tso_rtt_log);
+	READ_IPV4(mtu_probing, tcp_mtu_probing);
+	READ_IPV4(mtu_probe_floor, tcp_mtu_probe_floor);
+	READ_IPV4(probe_threshold, tcp_probe_threshold);
+	READ_IPV4(probe_interval_s, tcp_probe_interval);
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
 	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
 	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
@@ -310,7 +316,16 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(base_mss, tcp_base_mss);
 	READ_IPV4(rto_min_us, tcp_rto_min_us);
 	READ_IPV4(rto_max_ms, tcp_rto_max_ms);
+	READ_IPV4(recovery, tcp_recovery);
+	READ_IPV4(early_retrans, tcp_early_retrans);
+	READ_IPV4(frto, tcp_frto);
+	READ_IPV4(dsack, tcp_dsack);
+	READ_IPV4(reordering, tcp_reordering);
+	READ_IPV4(max_reordering, tcp_max_reordering);
+	READ_IPV4(min_rtt_wlen, tcp_min_rtt_wlen);
 	READ_IPV4(default_ttl, ip_default_ttl);
+	READ_IPV4(fastopen, tcp_fastopen);
+	READ_IPV4(fastopen_blackhole_timeout, tcp_fastopen_blackhole_timeout);
 	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
 	READ_IPV4(unprivileged_port_start, ip_prot_sock);
 	READ_IPV4(stdurg, tcp_stdurg);
@@ -335,9 +350,17 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
 	out->port_lo = range & 0xffff;
 	out->port_hi = range >> 16;
+	ox_read_congestion(net, out->congestion);
+}
+
+/* The name of the namespace's congestion control, with its NUL. */
+void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
+{
+	const struct tcp_congestion_ops *ca;
+
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy(out->congestion, ca->name, sizeof(out->congestion));
+	strscpy(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 

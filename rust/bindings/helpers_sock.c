@@ -193,6 +193,11 @@ int ox_sk_bound_dev_if(const struct sock *sk)
 	return READ_ONCE(sk->sk_bound_dev_if);
 }
 
+u32 ox_sk_mark(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_mark);
+}
+
 bool ox_sk_reuse(const struct sock *sk)
 {
 	return sk->sk_reuse;

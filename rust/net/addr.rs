@@ -126,4 +126,13 @@ impl FourTuple {
             dport: self.remote.port().to_be(),
         }
     }
+
+    /// The inverse of [`FourTuple::wire`].
+    pub(super) fn from_wire(wire: &b::ox_tuple) -> Self {
+        let port = u16::from_be;
+        Self {
+            local: SocketAddrV4::new(from_be32(wire.saddr), port(wire.sport)),
+            remote: SocketAddrV4::new(from_be32(wire.daddr), port(wire.dport)),
+        }
+    }
 }

@@ -67,8 +67,8 @@ unsafe extern "C" fn dump<F: Family>(skb: *mut b::sk_buff, nlh: *mut b::nlmsghdr
     }
 }
 
-/// Fills one buffer with as many sockets as it holds; `args[0]` is where to go on, `args[1]` says
-/// that all were shown.
+/// Fills one buffer with as many sockets as it holds; `args[0]` and `args[1]` are where to go on,
+/// `args[2]` says that all were shown.
 ///
 /// # Safety
 ///
@@ -78,25 +78,26 @@ unsafe extern "C" fn fill<F: Family>(skb: *mut b::sk_buff, cb: *mut b::netlink_c
     unsafe {
         let args = &mut (*cb).__bindgen_anon_1.args;
         let request = match request((*cb).nlh) {
-            Some(request) if args[1] == 0 => request,
+            Some(request) if args[2] == 0 => request,
             _ => return 0,
         };
         let Some(net) = netns::of_net::<F>(b::ox_skb_net(skb)) else {
             return 0;
         };
         let mut full = false;
-        F::dump(&net, args[0] as u64, &mut |entry, next| {
+        let from = [args[0] as u64, args[1] as u64];
+        F::dump(&net, from, &mut |entry, next| {
             let wanted = 1u32.checked_shl(entry.state.into()).unwrap_or(0);
             if request.idiag_states & wanted != 0 {
                 full = put(skb, cb, &request, entry).is_err();
             }
             if !full {
-                args[0] = next as c_long;
+                [args[0], args[1]] = next.map(|word| word as c_long);
             }
             !full
         });
         if !full {
-            args[1] = 1;
+            args[2] = 1;
         }
         (*skb).len as c_int
     }
@@ -213,7 +214,11 @@ unsafe extern "C" fn destroy<F: Family>(skb: *mut b::sk_buff, nlh: *mut b::nlmsg
             sport: request.id.idiag_sport,
             dport: request.id.idiag_dport,
         };
-        match net.ehash().lookup_wire(&tuple) {
+        let found = match net.ehash().lookup_wire(&tuple) {
+            None if tuple.dport == 0 => F::listener(&net, &FourTuple::from_wire(&tuple)),
+            found => found,
+        };
+        match found {
             Some(sock) if is_cookie_of(&request, &sock) => {
                 b::sock_diag_destroy(sock.sk(), ECONNABORTED.to_errno().abs())
             }

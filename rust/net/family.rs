@@ -108,10 +108,20 @@ pub trait Family: Sized + Send + Sync + 'static {
     /// dies, or an administrator destroys it. Must remove it from every table.
     fn abort(sock: &mut Locked<'_, Self>, error: Error);
 
-    /// Shows the sockets of a namespace from position `from` on (0 is the first): calls
+    /// As [`Family::abort`], of any socket, a listener with its queues too: an administrator ends
+    /// it. Process context.
+    fn destroy(sock: &Sock<Self>, error: Error);
+    /// The listener for segments to the local end of `tuple`, if no connection has it.
+    fn listener(net: &NetNs<Self>, tuple: &FourTuple) -> Option<ARef<Sock<Self>>>;
+
+    /// Shows the sockets of a namespace from position `from` on (zero is the first): calls
     /// `emit(entry, position)` for each, with the position at which a later call resumes AFTER this
     /// entry; stops when `emit` returns false. Process context.
-    fn dump(net: &NetNs<Self>, from: u64, emit: &mut dyn FnMut(&Entry<'_, Self>, u64) -> bool);
+    fn dump(
+        net: &NetNs<Self>,
+        from: [u64; 2],
+        emit: &mut dyn FnMut(&Entry<'_, Self>, [u64; 2]) -> bool,
+    );
 }
 
 /// A C table that the kernel wants in static memory, zero until it is filled.

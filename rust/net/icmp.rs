@@ -32,6 +32,12 @@ pub struct IcmpError {
 }
 
 impl IcmpError {
+    /// Index of the interface it came in by.
+    pub fn iif(&self) -> i32 {
+        // SAFETY: The hook has the skb as long as anybody can have this.
+        unsafe { b::ox_skb_iif(self.skb) }
+    }
+
     /// Teaches the route to the peer the MTU of a "fragmentation needed" that is believed:
     /// [`Locked::path_mtu`] has it then.
     pub fn learn_mtu(&self) {

@@ -39,6 +39,17 @@ impl Shutdown {
     }
 }
 
+/// How fast a socket may send, and who sees to that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    /// `SO_MAX_PACING_RATE`, bytes a second; `u64::MAX` for no limit.
+    pub max_rate: u64,
+    /// The queueing discipline does: sch_fq, which has seen a segment of the socket.
+    pub below: bool,
+    /// A burst is what goes in 1/2^shift s (`sk_pacing_shift`).
+    pub shift: u8,
+}
+
 /// What [`Sock::lock_bh`] gave.
 pub enum BhLock<'a, F: Family> {
     /// The lock, and the segment back.
@@ -474,6 +485,25 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn route_suspect(&mut self) {
         // SAFETY: We hold the lock.
         unsafe { b::ox_sk_route_suspect(self.sk()) }
+    }
+
+    /// How fast the socket may send, and who sees to that.
+    pub fn pacing(&self) -> Pacing {
+        let sk = self.sk();
+        // SAFETY: The socket is alive; the fields are read as the core's `READ_ONCE` does.
+        unsafe {
+            Pacing {
+                max_rate: (&raw const (*sk).sk_max_pacing_rate).read_volatile() as u64,
+                below: (&raw const (*sk).sk_pacing_status).read_volatile() == b::OX_SK_PACING_FQ,
+                shift: (&raw const (*sk).sk_pacing_shift).read_volatile(),
+            }
+        }
+    }
+
+    /// Shows sch_fq the rate to send at, bytes a second; `u64::MAX` for as fast as it goes.
+    pub fn set_pacing_rate(&mut self, rate: u64) {
+        // SAFETY: We hold the lock; sch_fq reads it by `READ_ONCE`.
+        unsafe { (&raw mut (*self.sk()).sk_pacing_rate).write_volatile(rate as usize) }
     }
 
     /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut

@@ -3,6 +3,7 @@
 //! `struct msghdr`: where sendmsg's bytes come from and recvmsg's go.
 
 use super::bindings as b;
+use super::{addr, Destination};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::iov::IovIterDest;
@@ -57,6 +58,11 @@ impl MsgFlags {
     /// `MSG_NOSIGNAL`.
     pub fn nosignal(self) -> bool {
         self.0 & 0x4000 != 0
+    }
+
+    /// `MSG_FASTOPEN`.
+    pub fn fast_open(self) -> bool {
+        self.0 & 0x2000_0000 != 0
     }
 
     /// `MSG_MORE`.
@@ -127,6 +133,20 @@ impl Msg<'_> {
     pub fn has_name(&self) -> bool {
         // SAFETY: The message is valid.
         unsafe { !(*self.ptr).msg_name.is_null() }
+    }
+
+    /// The destination address, for a connect by `MSG_FASTOPEN`.
+    ///
+    /// Errors: `EINVAL` when there is none, or one too short.
+    pub fn destination(&self) -> Result<Destination> {
+        // SAFETY: The message is valid; the core copied as many bytes of address as it says.
+        unsafe {
+            let (name, len) = ((*self.ptr).msg_name, (*self.ptr).msg_namelen);
+            if name.is_null() {
+                return Err(EINVAL);
+            }
+            addr::for_connect(name.cast(), len)
+        }
     }
 
     /// Copies `bytes` to the user; returns how many could be.

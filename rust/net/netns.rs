@@ -94,6 +94,15 @@ impl<F: Family> NetNs<F> {
         Ipv4Sysctls::read(self.net)
     }
 
+    /// `tcp_congestion_control`, filled up with NUL: what alone changes for a connection between the
+    /// listener's reading of [`NetNs::ipv4`] and its own beginning.
+    pub fn congestion(&self) -> [u8; 16] {
+        let mut name = [0; 16];
+        // SAFETY: The namespace is alive, and the array as long as a name may be.
+        unsafe { b::ox_read_congestion(self.net, name.as_mut_ptr()) };
+        name
+    }
+
     /// The value of `F::TUNABLES[index]`; 0 when there is no such.
     pub fn tunable(&self, index: usize) -> u32 {
         self.tunables.get(index)

@@ -381,7 +381,7 @@ pub(super) unsafe extern "C" fn keepalive<F: Family>(sk: *mut b::sock, on: c_int
 /// `sk` is a socket of `F`, with a reference of the caller's.
 pub(super) unsafe extern "C" fn diag_destroy<F: Family>(sk: *mut b::sock, error: c_int) -> c_int {
     // SAFETY: By the function's contract.
-    let mut locked = unsafe { Sock::<F>::from_sk(sk) }.lock();
-    F::abort(&mut locked, Error::from_errno(-error.abs()));
+    let sock = unsafe { Sock::<F>::from_sk(sk) };
+    F::destroy(sock, Error::from_errno(-error.abs()));
     0
 }

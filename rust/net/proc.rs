@@ -78,7 +78,7 @@ unsafe extern "C" fn sockets<F: Family>(m: *mut b::seq_file, _: *mut c_void) -> 
     );
     let Some(net) = net else { return 0 };
     let mut line = 0;
-    F::dump(&net, 0, &mut |entry, _| {
+    F::dump(&net, [0; 2], &mut |entry, _| {
         row(m, line, entry);
         line += 1;
         true

@@ -7,6 +7,34 @@ use super::*;
 use kernel::error::to_result;
 use kernel::prelude::*;
 
+/// How a segment without a socket travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// IPv4 TOS byte.
+    pub tos: u8,
+    /// IPv4 TTL, 0 for the route's.
+    pub ttl: u8,
+    /// Interface to send by, 0 for the route's.
+    pub oif: i32,
+    /// Firewall mark for routing and the packet.
+    pub mark: u32,
+}
+
+impl Way {
+    /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `IP_TOS`, `IP_TTL`.
+    pub fn of<F: Family>(sock: &Sock<F>) -> Self {
+        // SAFETY: The socket is alive.
+        unsafe {
+            Self {
+                tos: b::ox_inet_tos(sock.sk()),
+                ttl: b::ox_inet_ttl(sock.sk()),
+                oif: sock.bound_dev(),
+                mark: b::ox_sk_mark(sock.sk()),
+            }
+        }
+    }
+}
+
 /// A segment without a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'h> {
@@ -14,12 +42,8 @@ pub struct Reply<'h> {
     pub tuple: FourTuple,
     /// The TCP header with options, ports included, checksum zero; 20 to 60 bytes.
     pub header: &'h [u8],
-    /// IPv4 TOS byte.
-    pub tos: u8,
-    /// Interface to send by, 0 for the route's.
-    pub oif: i32,
-    /// Firewall mark for routing and the packet.
-    pub mark: u32,
+    /// How it travels.
+    pub way: Way,
 }
 
 impl Reply<'_> {
@@ -36,9 +60,10 @@ impl Reply<'_> {
             daddr: wire.daddr,
             sport: wire.sport,
             dport: wire.dport,
-            oif: self.oif,
-            mark: self.mark,
-            tos: self.tos,
+            oif: self.way.oif,
+            mark: self.way.mark,
+            tos: self.way.tos,
+            ttl: self.way.ttl,
         };
         // SAFETY: The segment is ours until it is sent; the header fits its headroom. A packet, or
         // the namespace's timer, keeps the namespace alive.

@@ -89,12 +89,12 @@ impl Drop for Route {
     }
 }
 
-/// MSS to announce in the SYN-ACK to the sender of `skb`: of the route back.
+/// MSS to announce in the SYN-ACK to the sender of `skb`: of the route back by `way`.
 ///
 /// Errors: as [`Route::to`].
-pub fn advmss_back<F: Family>(net: &NetNs<F>, skb: &RxSkb) -> Result<u16> {
+pub fn advmss_back<F: Family>(net: &NetNs<F>, skb: &RxSkb, way: &Way) -> Result<u16> {
     // SAFETY: The namespace is alive while a segment of it is processed.
-    let mss = unsafe { b::ox_advmss_back(net.raw(), skb.raw(), skb.mark()) };
+    let mss = unsafe { b::ox_advmss_back(net.raw(), skb.raw(), way.oif, way.mark, way.tos) };
     to_result(mss.min(0))?;
     Ok(u16::try_from(mss).unwrap_or(u16::MAX))
 }

@@ -51,8 +51,8 @@ unsafe impl<F: Family> AlwaysRefCounted for Sock<F> {
 
 impl<F: Family> Sock<F> {
     /// A new, closed socket of `net` without a file: a connection made in softirq by `listener`,
-    /// from whom it inherits buffer sizes, socket options and the IP options TOS, TTL, PMTU
-    /// discovery, mark, priority and device. Nobody else can see it yet.
+    /// from whom it inherits buffer sizes, socket options, the filter and the IP options TOS, TTL,
+    /// PMTU discovery, mark, priority and device. Nobody else can see it yet.
     ///
     /// Errors: `ENOMEM`; `ENETDOWN` when the namespace is dying.
     pub fn new_child(listener: &Locked<'_, F>) -> Result<ARef<Self>> {
@@ -74,7 +74,12 @@ impl<F: Family> Sock<F> {
             b::ox_sock_inherit(sk, parent);
         }
         // SAFETY: A fresh socket has one reference, which becomes ours.
-        Ok(unsafe { ARef::from_raw(NonNull::new_unchecked(sk.cast())) })
+        let child: ARef<Self> = unsafe { ARef::from_raw(NonNull::new_unchecked(sk.cast())) };
+        // SAFETY: As above.
+        if !unsafe { b::ox_sock_inherit_filter(sk, parent) } {
+            return Err(ENOMEM);
+        }
+        Ok(child)
     }
 
     /// Fills in a fresh object.

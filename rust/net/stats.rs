@@ -46,8 +46,80 @@ counters! {
     SynAckRetrans,
     /// Retransmission timeouts.
     Timeouts,
-    /// Fast retransmits.
+    /// Segments retransmitted in fast recovery.
     FastRetrans,
+    /// Segments retransmitted after a timeout.
+    SlowStartRetrans,
+    /// SYNs and SYN-ACKs retransmitted by connections.
+    SynRetrans,
+    /// Retransmitted segments lost once more.
+    LostRetransmit,
+    /// Loss probes sent.
+    LossProbes,
+    /// Losses that a loss probe repaired.
+    LossProbeRecovery,
+    /// Fast recoveries with SACK.
+    SackRecovery,
+    /// Fast recoveries without.
+    RenoRecovery,
+    /// Timeouts in a fast recovery with SACK.
+    SackRecoveryFail,
+    /// Timeouts in one without.
+    RenoRecoveryFail,
+    /// Timeouts in slow start after a timeout.
+    LossFailures,
+    /// Timeouts after something was selectively acknowledged.
+    SackFailures,
+    /// Timeouts after duplicate acknowledgments.
+    RenoFailures,
+    /// Timeouts that found selective acknowledgments taken back.
+    SackReneging,
+    /// Selective acknowledgments of what cannot be of our sending.
+    SackDiscard,
+    /// Reordering seen by selective acknowledgments.
+    SackReorder,
+    /// Reordering seen by duplicate acknowledgments.
+    RenoReorder,
+    /// Reordering seen by timestamps.
+    TsReorder,
+    /// Reductions of the congestion window undone at their end.
+    FullUndo,
+    /// Reductions undone before it.
+    PartialUndo,
+    /// Reductions undone by D-SACK.
+    DsackUndo,
+    /// Timeouts undone.
+    LossUndo,
+    /// Timeouts found spurious by F-RTO.
+    SpuriousRtos,
+    /// D-SACKs sent for text that was in order.
+    DsackOldSent,
+    /// D-SACKs sent for text that waits.
+    DsackOfoSent,
+    /// D-SACKs received, below the cumulative acknowledgment.
+    DsackRecv,
+    /// D-SACKs received, above it.
+    DsackOfoRecv,
+    /// Segments in D-SACKs received.
+    DsackRecvSegs,
+    /// D-SACKs of more than was retransmitted.
+    DsackIgnoredDubious,
+    /// D-SACKs of what cannot be of our sending, after a recovery began.
+    DsackIgnoredOld,
+    /// The same without a recovery.
+    DsackIgnoredNoUndo,
+    /// Slow starts ended by HyStart++.
+    HystartDelayDetect,
+    /// Segments delivered.
+    Delivered,
+    /// Answers to unacceptable segments that a limit kept back.
+    AckSkippedSeq,
+    /// Answers to old timestamps that a limit kept back.
+    AckSkippedPaws,
+    /// Challenge ACKs that a limit kept back.
+    AckSkippedChallenge,
+    /// SYNs in a synchronized state.
+    SynChallenge,
     /// Connections given up after too many retransmissions.
     AbortOnTimeout,
     /// Connections aborted at close because text was unread.
@@ -60,8 +132,40 @@ counters! {
     ListenOverflows,
     /// SYNs and last ACKs dropped by a listener, for any reason.
     ListenDrops,
-    /// SYNs dropped because the SYN queue was full.
+    /// SYNs dropped because the SYN queue was full (`TCPReqQFullDrop`).
     SynQueueFull,
+    /// SYNs answered with a cookie (`TCPReqQFullDoCookies`).
+    ReqQFullDoCookies,
+    /// SYN-ACKs sent with a cookie.
+    SyncookiesSent,
+    /// Cookies that came back.
+    SyncookiesRecv,
+    /// Acknowledgments without a good cookie while some were out.
+    SyncookiesFailed,
+    /// Answers not sent to what came again in SYN-RECEIVED (`tcp_invalid_ratelimit`).
+    AckSkippedSynRecv,
+    /// Half-open connections ended by a RST.
+    EmbryonicRsts,
+    /// Connections aborted at close because there were too many without a user.
+    AbortOnMemory,
+    /// SYNs that opened a connection for text at once (`TCPFastOpenPassive`).
+    FastOpenPassive,
+    /// SYNs with a cookie that is not good, or for which there was no memory.
+    FastOpenPassiveFail,
+    /// The same, with a cookie under the former key.
+    FastOpenPassiveAltKey,
+    /// SYNs that would have opened a connection at once, but for TCP_FASTOPEN's limit.
+    FastOpenListenOverflow,
+    /// SYNs that asked for a cookie.
+    FastOpenCookieReqd,
+    /// SYNs of ours whose text was taken.
+    FastOpenActive,
+    /// SYNs of ours whose text was not.
+    FastOpenActiveFail,
+    /// Times that Fast Open was given up for a while, as somebody on the way does not let it pass.
+    FastOpenBlackhole,
+    /// Bare last ACKs passed over because of TCP_DEFER_ACCEPT.
+    DeferAcceptDrop,
     /// Challenge ACKs sent (RFC 5961).
     ChallengeAck,
     /// Segments dropped by PAWS (RFC 7323).

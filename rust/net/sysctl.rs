@@ -64,6 +64,18 @@ pub struct Ipv4Sysctls {
     pub pacing_ss_ratio: u16,
     /// `tcp_pacing_ca_ratio`, percent.
     pub pacing_ca_ratio: u16,
+    /// `tcp_min_tso_segs`.
+    pub min_tso_segs: u8,
+    /// `tcp_tso_rtt_log`.
+    pub tso_rtt_log: u8,
+    /// `tcp_mtu_probing` (0, 1, 2).
+    pub mtu_probing: u8,
+    /// `tcp_mtu_probe_floor`.
+    pub mtu_probe_floor: u16,
+    /// `tcp_probe_threshold`, bytes.
+    pub probe_threshold: u16,
+    /// `tcp_probe_interval`, s.
+    pub probe_interval: u32,
     /// `tcp_slow_start_after_idle`.
     pub slow_start_after_idle: bool,
     /// `tcp_moderate_rcvbuf`.
@@ -82,6 +94,20 @@ pub struct Ipv4Sysctls {
     pub rto_min_us: u32,
     /// `tcp_rto_max_ms`, ms.
     pub rto_max_ms: u32,
+    /// `tcp_recovery`, its bits.
+    pub recovery: u8,
+    /// `tcp_early_retrans` (0 to 4).
+    pub early_retrans: u8,
+    /// `tcp_frto` (0, 1, 2).
+    pub frto: u8,
+    /// `tcp_dsack`.
+    pub dsack: bool,
+    /// `tcp_reordering`, segments.
+    pub reordering: u16,
+    /// `tcp_max_reordering`, segments.
+    pub max_reordering: u16,
+    /// `tcp_min_rtt_wlen`, seconds.
+    pub min_rtt_wlen: u32,
     /// `tcp_rmem`: least, default, most, bytes.
     pub rmem: [u32; 3],
     /// `tcp_wmem`: least, default, most, bytes.
@@ -98,6 +124,10 @@ pub struct Ipv4Sysctls {
     pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
+    /// `tcp_fastopen`, its bits.
+    pub fastopen: u32,
+    /// `tcp_fastopen_blackhole_timeout_sec`, seconds.
+    pub fastopen_blackhole_timeout: u32,
     /// `tcp_stdurg`.
     pub stdurg: bool,
     /// `tcp_ecn` (0 to 5).
@@ -112,6 +142,10 @@ pub struct Ipv4Sysctls {
 
 fn small(value: i32) -> u8 {
     value.clamp(0, u8::MAX.into()) as u8
+}
+
+fn segments(value: i32) -> u16 {
+    value.clamp(0, u16::MAX.into()) as u16
 }
 
 fn port(value: i32) -> u16 {
@@ -144,6 +178,12 @@ impl Ipv4Sysctls {
             max_tw_buckets: raw.max_tw_buckets.max(0).unsigned_abs(),
             pacing_ss_ratio: port(raw.pacing_ss_ratio),
             pacing_ca_ratio: port(raw.pacing_ca_ratio),
+            min_tso_segs: small(raw.min_tso_segs),
+            tso_rtt_log: small(raw.tso_rtt_log),
+            mtu_probing: small(raw.mtu_probing),
+            mtu_probe_floor: port(raw.mtu_probe_floor),
+            probe_threshold: port(raw.probe_threshold),
+            probe_interval: raw.probe_interval_s.unsigned_abs(),
             slow_start_after_idle: raw.slow_start_after_idle != 0,
             moderate_rcvbuf: raw.moderate_rcvbuf != 0,
             adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
@@ -153,6 +193,13 @@ impl Ipv4Sysctls {
             base_mss: port(raw.base_mss),
             rto_min_us: raw.rto_min_us.unsigned_abs(),
             rto_max_ms: raw.rto_max_ms.unsigned_abs(),
+            recovery: small(raw.recovery),
+            early_retrans: small(raw.early_retrans),
+            frto: small(raw.frto),
+            dsack: raw.dsack != 0,
+            reordering: segments(raw.reordering),
+            max_reordering: segments(raw.max_reordering),
+            min_rtt_wlen: raw.min_rtt_wlen.unsigned_abs(),
             rmem: raw.rmem.map(i32::unsigned_abs),
             wmem: raw.wmem.map(i32::unsigned_abs),
             somaxconn: raw.somaxconn.unsigned_abs(),
@@ -161,6 +208,8 @@ impl Ipv4Sysctls {
             default_ttl: small(raw.default_ttl),
             nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
+            fastopen: raw.fastopen.unsigned_abs(),
+            fastopen_blackhole_timeout: raw.fastopen_blackhole_timeout.unsigned_abs(),
             stdurg: raw.stdurg != 0,
             ecn: small(raw.ecn),
             ecn_fallback: raw.ecn_fallback != 0,

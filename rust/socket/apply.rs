@@ -6,7 +6,7 @@ use super::bind::release_port;
 use super::flush::send_bare;
 use super::ports::{Owner, Role};
 use super::sock_state::Conn;
-use super::{buffers, time_wait, urgent, Oxtcp};
+use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
@@ -55,9 +55,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         net.count(Counter::Timeouts);
         locked.route_suspect();
     }
-    if events.fast_retransmit {
-        net.count(Counter::FastRetrans);
-    }
+    statistics::count(net, events.statistics);
     if events.acked > 0 {
         locked.send_buffer().release(events.acked);
     }
@@ -65,6 +63,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         buffers::expand_send(locked);
     }
     if events.connected {
+        fast_open::settle(locked, false);
         buffers::start(locked);
     }
     mirror_state(locked);
@@ -121,6 +120,7 @@ pub(super) fn mirror_state(locked: &mut Locked<'_, Oxtcp>) {
 fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
     let net = locked.net();
     let shown = locked.sock().state();
+    fast_open::settle(locked, error == TcpError::Reset);
     let open = shown == State::Established.number() || shown == State::CloseWait.number();
     match error {
         TcpError::Refused => net.count(Counter::AttemptFails),
@@ -140,6 +140,9 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
     locked.conn = Conn::Closed;
     locked.records.clear();
+    orphans::end(locked);
+    fast_open::settle(locked, false);
+    fast_connect::forget(locked);
     locked.set_deadline(None);
     locked.send_buffer().purge();
     locked.add_shutdown(BOTH);

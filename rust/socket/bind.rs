@@ -65,7 +65,7 @@ fn choose(net: &Net, owner: Owner, dev: i32) -> Result<u16> {
     let count = u32::from(max - min) + 1;
     let start = random_u32() % count;
     for i in 0..count {
-        let port = min + ((start + i) % count) as u16;
+        let port = min.wrapping_add((start.wrapping_add(i) % count) as u16);
         match claim(net, port, owner, dev) {
             Ok(()) => return Ok(port),
             Err(e) if e == EADDRINUSE => {}

@@ -8,7 +8,7 @@ use super::listen;
 use super::listener::Listener;
 use super::namespace::Net;
 use super::sock_state::{Conn, Phase};
-use super::{now, Oxtcp};
+use super::{now, orphans, Oxtcp};
 use crate::net::{Counter, Locked, Shutdown, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
@@ -87,6 +87,17 @@ pub fn destroy(locked: &mut Locked<'_, Oxtcp>, error: Error) {
     locked.wake_error();
 }
 
+/// An administrator ends the socket, whatever it is.
+pub fn end(sock: &Sock<Oxtcp>, error: Error) {
+    let mut locked = sock.lock();
+    let listener = listen::stop(&mut locked);
+    destroy(&mut locked, error);
+    drop(locked);
+    if let Some(listener) = listener {
+        listen::abandon(listener);
+    }
+}
+
 /// The last file of the socket was closed (RFC 9293 3.10.4): text unread means a RST, `SO_LINGER`
 /// with time 0 too; else a FIN, and the connection goes on without a user until it ends.
 pub fn release(sock: &Sock<Oxtcp>) {
@@ -114,6 +125,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
     }
 
     locked.orphan();
+    orphans::begin(&mut locked);
     if matches!(locked.conn, Conn::Closed) {
         finish(&mut locked);
     }

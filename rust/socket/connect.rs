@@ -10,9 +10,9 @@ use super::listen::abandon;
 use super::namespace::{local_ports, Net};
 use super::ports::Role;
 use super::sock_state::{Conn, Phase, SockState};
-use super::{identity, now, time_wait, Oxtcp};
+use super::{fast_connect, identity, now, time_wait, Oxtcp};
 use crate::net::route::Route;
-use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock};
+use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock, Timeout};
 use crate::tcp::state::State;
 use crate::tcp::Tcb;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -36,27 +36,42 @@ pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
     }
     let waiting = match locked.phase {
         Phase::Connected => return Err(EISCONN),
+        Phase::Connecting if fast_connect::is_deferred(&locked) => return Err(EISCONN),
         Phase::Connecting => EALREADY,
         Phase::Unconnected => {
             if locked.state() != State::Closed {
                 return Err(EISCONN);
             }
             match to {
-                Destination::Addr(remote) => open(&mut locked, remote)?,
+                Destination::Addr(remote) => prepare(&mut locked, remote)?,
                 Destination::Bad(error) => return Err(error),
                 Destination::Disconnect => {}
             }
             locked.phase = Phase::Connecting;
+            if fast_connect::defer(&mut locked)? {
+                return Ok(());
+            }
+            flush(&mut locked);
             EINPROGRESS
         }
     };
 
     let mut timeout = locked.snd_timeout(nonblock);
+    wait_opened(&mut locked, &mut timeout, waiting)
+}
+
+/// Waits until the connection is open, or cannot be. Errors: `waiting` when it is still being opened
+/// as the time is over; why it was not opened.
+pub(super) fn wait_opened(
+    locked: &mut Locked<'_, Oxtcp>,
+    timeout: &mut Timeout,
+    waiting: Error,
+) -> Result {
     while matches!(locked.state(), State::SynSent | State::SynReceived) {
         if timeout.is_over() {
             return Err(waiting);
         }
-        match locked.wait(&mut timeout) {
+        match locked.wait(timeout) {
             Err(e) if e == EAGAIN => return Err(waiting),
             other => other?,
         }
@@ -64,15 +79,15 @@ pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
     if locked.state() == State::Closed {
         locked.phase = Phase::Unconnected;
         let error = locked.take_error();
-        dissolve(&mut locked);
+        dissolve(locked);
         return error.and(Err(ECONNABORTED));
     }
     locked.phase = Phase::Connected;
     Ok(())
 }
 
-/// Sends the SYN: CLOSED to SYN-SENT.
-fn open(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
+/// CLOSED to SYN-SENT; the SYN is there to be sent.
+pub(super) fn prepare(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
     let sock = locked.sock();
     let bound = sock.local();
     // A port left from an earlier connection is not ours any more.
@@ -103,7 +118,6 @@ fn open(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
     let (advmss, ecn) = (route.advmss(), route.has_ecn());
     locked.route(route);
     begin(locked, advmss, ecn);
-    flush(locked);
     Ok(())
 }
 
@@ -161,7 +175,7 @@ fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketA
     let owner = owner(locked.sock(), source, Role::Ephemeral);
 
     for i in 0..count {
-        let port = min + ((start + i) % count) as u16;
+        let port = min.wrapping_add((start.wrapping_add(i) % count) as u16);
         if !claim_ephemeral(net, port, owner)? {
             continue;
         }

@@ -3,115 +3,136 @@
 //! The table of sockets, for `/proc/net/oxtcp` and sock_diag: listeners with their half-open
 //! connections, connections, TIME-WAIT.
 //!
-//! A position names a section, a place in it, and a place within that.
+//! A position names a section, a place in it, and where in that place to go on: by a key, not by a
+//! count, so that what is shown costs the same wherever it stands.
 
 use super::info::tcp_info;
 use super::namespace::Net;
 use super::sock_state::Conn;
-use super::{now, Oxtcp};
+use super::{listener, now, time_wait, Oxtcp};
 use crate::net::{addr, Entry, EntryTimer, FourTuple, Sock};
 use crate::tcp::state::State;
 use crate::tcp::time::Instant;
 use crate::tcp::timer::TimerKind;
 use core::net::SocketAddrV4;
-use kernel::sync::aref::ARef;
 
+/// Where a dump goes on.
 #[derive(Clone, Copy)]
 struct Position {
-    section: u8,
+    section: u64,
     place: u64,
-    sub: u64,
+    /// Of the first entry that is still to be shown.
+    key: u128,
 }
 
-const LISTENERS: u8 = 0;
-const CONNECTIONS: u8 = 1;
-const TIME_WAIT: u8 = 2;
-const SUB_BITS: u32 = 24;
-const PLACE_BITS: u32 = 32;
+const LISTENERS: u64 = 0;
+const CONNECTIONS: u64 = 1;
+const TIME_WAIT: u64 = 2;
+const SECTION_BITS: u32 = 8;
+const PLACE_BITS: u32 = 24;
+
+/// Entries that are looked up under a lock at a time.
+const BATCH: usize = 16;
 
 impl Position {
-    fn new(from: u64) -> Self {
+    /// 96 bits of key at most, and the rest in 32.
+    fn new(from: [u64; 2]) -> Self {
+        let [high, low] = from;
         Self {
-            section: (from >> (SUB_BITS + PLACE_BITS)) as u8,
-            place: (from >> SUB_BITS) & ((1 << PLACE_BITS) - 1),
-            sub: from & ((1 << SUB_BITS) - 1),
+            section: high >> (u64::BITS - SECTION_BITS),
+            place: (high >> 32) & ((1 << PLACE_BITS) - 1),
+            key: u128::from(high & 0xffff_ffff) << 64 | u128::from(low),
         }
     }
 
-    fn number(section: u8, place: u64, sub: u64) -> u64 {
-        (u64::from(section) << (SUB_BITS + PLACE_BITS)) | (place << SUB_BITS) | sub
+    fn words(self) -> [u64; 2] {
+        let section = self.section << (u64::BITS - SECTION_BITS);
+        let high = (self.key >> 64) as u64 & 0xffff_ffff;
+        [section | self.place << 32 | high, self.key as u64]
+    }
+
+    fn of(section: u64, place: u64, key: u128) -> [u64; 2] {
+        Self {
+            section,
+            place,
+            key,
+        }
+        .words()
     }
 }
 
-type Emit<'a> = dyn FnMut(&Entry<'_, Oxtcp>, u64) -> bool + 'a;
+type Emit<'a> = dyn FnMut(&Entry<'_, Oxtcp>, [u64; 2]) -> bool + 'a;
 
 /// Shows the sockets from position `from` on, until `emit` says that it has enough.
-pub fn dump(net: &Net, from: u64, emit: &mut Emit<'_>) {
+pub fn dump(net: &Net, from: [u64; 2], emit: &mut Emit<'_>) {
     let at = Position::new(from);
     let start = |section| {
         if at.section == section {
-            (at.place, at.sub)
+            (at.place, at.key)
         } else {
             (0, 0)
         }
     };
     if at.section == LISTENERS {
-        let (place, sub) = start(LISTENERS);
-        if !listeners(net, place, sub, emit) {
+        let (place, key) = start(LISTENERS);
+        if !listeners(net, place, key, emit) {
             return;
         }
     }
     if at.section <= CONNECTIONS {
-        let (place, sub) = start(CONNECTIONS);
-        if !connections(net, place, sub, emit) {
+        let (place, key) = start(CONNECTIONS);
+        if !connections(net, place, key, emit) {
             return;
         }
     }
-    let (place, _) = start(TIME_WAIT);
-    time_wait(net, place, emit);
+    let (_, key) = start(TIME_WAIT);
+    ending(net, key, emit);
 }
 
 fn ms_until(at: Instant, now: Instant) -> u32 {
     u32::try_from(at.since(now).ms()).unwrap_or(u32::MAX)
 }
 
-/// Sub-position 0 is the listener itself, n its n-th half-open connection.
-fn listeners(net: &Net, mut place: u64, mut sub: u64, emit: &mut Emit<'_>) -> bool {
+/// Key 0 is the listener itself, `n + 1` its half-open connection `n`.
+fn listeners(net: &Net, mut place: u64, mut key: u128, emit: &mut Emit<'_>) -> bool {
     loop {
         let listener = net.bind_table.lock().nth_listener(place as usize);
         let Some(sock) = listener else { return true };
-        if sub == 0 {
-            let next = Position::number(LISTENERS, place, 1);
-            if !socket(&sock, next, emit) {
+        if key == 0 {
+            if !socket(&sock, Position::of(LISTENERS, place, 1), emit) {
                 return false;
             }
-            sub = 1;
+            key = 1;
         }
-        while let Some((tuple, retries, deadline)) = half_open(&sock, sub as usize - 1) {
-            sub += 1;
-            let entry = small_entry(State::SynReceived, tuple, retries, |now| {
-                EntryTimer::Keepalive(ms_until(deadline, now))
-            });
-            if !emit(&entry, Position::number(LISTENERS, place, sub)) {
-                return false;
-            }
+        if !half_open(&sock, place, key, emit) {
+            return false;
         }
-        place += 1;
-        sub = 0;
+        place = place.saturating_add(1);
+        key = 0;
     }
 }
 
-fn half_open(sock: &ARef<Sock<Oxtcp>>, n: usize) -> Option<(FourTuple, u8, Instant)> {
-    let locked = sock.lock();
-    let Conn::Listening(listener) = &locked.conn else {
-        return None;
-    };
-    let (key, entry) = listener.nth(n)?;
-    Some((
-        key.tuple(sock.local().port()),
-        entry.retries(),
-        entry.deadline(),
-    ))
+/// Shows the half-open connections of a listener.
+fn half_open(sock: &Sock<Oxtcp>, place: u64, key: u128, emit: &mut Emit<'_>) -> bool {
+    let mut from = Some(listener::Key::from_number(key.saturating_sub(1)));
+    while let Some(first) = from {
+        let mut batch = [None; BATCH];
+        from = match &sock.lock().conn {
+            Conn::Listening(listener) => listener.show(&first, &mut batch),
+            _ => None,
+        };
+        for (key, half) in batch.iter().flatten() {
+            let tuple = key.tuple(sock.local().port());
+            let entry = small_entry(State::SynReceived, tuple, half.retries(), |now| {
+                EntryTimer::Keepalive(ms_until(half.deadline(), now))
+            });
+            let next = Position::of(LISTENERS, place, key.number() + 2);
+            if !emit(&entry, next) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 fn small_entry<'a>(
@@ -134,14 +155,18 @@ fn small_entry<'a>(
     }
 }
 
-fn connections(net: &Net, place: u64, sub: u64, emit: &mut Emit<'_>) -> bool {
+fn connections(net: &Net, place: u64, key: u128, emit: &mut Emit<'_>) -> bool {
     let table = net.ehash();
-    let mut skip = sub as usize;
+    let mut skip = key as usize;
     for bucket in place as usize..table.buckets() {
         let mut show = |sock: &Sock<Oxtcp>, index: usize| {
             socket(
                 sock,
-                Position::number(CONNECTIONS, bucket as u64, index as u64 + 1),
+                Position::of(
+                    CONNECTIONS,
+                    bucket as u64,
+                    (index as u128).saturating_add(1),
+                ),
                 emit,
             )
         };
@@ -154,7 +179,7 @@ fn connections(net: &Net, place: u64, sub: u64, emit: &mut Emit<'_>) -> bool {
 }
 
 /// Shows one socket.
-fn socket(sock: &Sock<Oxtcp>, next: u64, emit: &mut Emit<'_>) -> bool {
+fn socket(sock: &Sock<Oxtcp>, next: [u64; 2], emit: &mut Emit<'_>) -> bool {
     let now = now();
     let mut locked = sock.lock();
     let info = tcp_info(&locked);
@@ -197,31 +222,19 @@ fn socket(sock: &Sock<Oxtcp>, next: u64, emit: &mut Emit<'_>) -> bool {
     emit(&entry, next)
 }
 
-fn time_wait(net: &Net, mut place: u64, emit: &mut Emit<'_>) {
-    const NOBODY: FourTuple = FourTuple {
-        local: addr::ANY,
-        remote: addr::ANY,
-    };
-    loop {
-        let mut batch: [(FourTuple, Instant); 16] = [(NOBODY, Instant::from_us(0)); 16];
-        let mut free = batch.iter_mut();
-        let count = net
-            .time_wait
-            .lock()
-            .show(place as usize, &mut |_, tuple, deadline| {
-                free.next().map(|slot| *slot = (tuple, deadline)).is_some()
-            });
-        for (tuple, deadline) in batch.iter().take(count) {
-            place += 1;
-            let entry = small_entry(State::TimeWait, *tuple, 0, |now| {
+fn ending(net: &Net, key: u128, emit: &mut Emit<'_>) {
+    let mut from = Some(time_wait::Key::from_number(key));
+    while let Some(first) = from {
+        let mut batch = [None; BATCH];
+        from = net.time_wait.lock().show(&first, &mut batch);
+        for (key, deadline) in batch.iter().flatten() {
+            let entry = small_entry(State::TimeWait, key.tuple(), 0, |now| {
                 EntryTimer::TimeWait(ms_until(*deadline, now))
             });
-            if !emit(&entry, Position::number(TIME_WAIT, place, 0)) {
+            let next = Position::of(TIME_WAIT, 0, key.number() + 1);
+            if !emit(&entry, next) {
                 return;
             }
-        }
-        if count == 0 {
-            return;
         }
     }
 }

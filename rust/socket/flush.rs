@@ -4,48 +4,91 @@
 
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{now, Oxtcp};
-use crate::net::{trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer};
+use super::{now, statistics, Oxtcp};
+use crate::net::{
+    trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
+};
+use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
-use crate::tcp::tcb::TxLimits;
+use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
 use kernel::prelude::*;
 
 /// Bytes of the IPv4 header without options.
 const IP_HEADER_LEN: u32 = 20;
 
+/// Bytes of options and text in a segment that the path carries.
+pub(super) fn path_mss(locked: &Locked<'_, Oxtcp>) -> u16 {
+    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
+    u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
+/// What of the path the sender has to respect now.
+pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
+    let mss = match &locked.conn {
+        Conn::Open(tcb) => tcb.mss(),
+        _ => DEFAULT_MSS,
+    };
+    TxLimits {
+        mss: path_mss(locked),
+        max_run: locked.max_gso_bytes(mss),
+    }
+}
+
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
+    flush_offering(locked, None);
+}
+
+/// As [`flush`], with a Fast Open cookie in the SYN-ACK.
+pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
+    if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
+        return;
+    }
     let now = now();
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let headers = IP_HEADER_LEN + HEADER_LEN as u32;
-    let Conn::Open(tcb) = &locked.conn else {
-        return;
-    };
-    let limits = TxLimits {
-        mss: u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX),
-        max_run: locked.max_gso_bytes(tcb.mss()),
-    };
+    let limits = tx_limits(locked);
+    let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
+    state.set_pacing(pacing);
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
     let mut queues = Queues { recv, records };
-    while let Some(out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+    while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+        if out.flags.has(Flags::SYN) {
+            out.options.fast_open = offer;
+        }
         if out.retransmission {
             net.count(Counter::RetransSegs);
-            let len = out.len + u32::from(out.flags.has(Flags::FIN));
+            let len = out.len.saturating_add(out.flags.has(Flags::FIN).into());
             trace::retransmit(net, &tuple, tcb.state().number(), out.seq.0, len);
         } else {
             net.count(Counter::OutSegs);
         }
-        let offset = out.seq.since(tcb.snd_una());
+        statistics::count(net, tcb.take_statistics());
+        let offset = tcb.text_offset(out.seq);
         // What cannot be sent for want of memory or a route is as good as lost on the way.
         let _ = transmit(&mut send, &tuple, out, offset);
     }
     let deadline = tcb.deadline();
+    let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
+    locked.set_pacing_rate(rate);
+    locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// Sends the SYN of a Fast Open, and sets the timer.
+pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
+    let net = locked.net();
+    let tuple = locked.sock().tuple();
+    net.count(Counter::OutSegs);
+    let _ = transmit(&mut locked.send_buffer(), &tuple, syn, 0);
+    let deadline = match &locked.conn {
+        Conn::Open(tcb) => tcb.deadline(),
+        _ => None,
+    };
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 
@@ -72,7 +115,7 @@ fn transmit(
             return Ok(());
         }
         out.seq += sent;
-        out.len -= sent;
+        out.len = out.len.saturating_sub(sent);
         // Counted from the number of the segment.
         out.urg = out
             .urg
@@ -80,7 +123,7 @@ fn transmit(
         if !out.accurate_ecn {
             out.flags = out.flags.without(Flags::CWR);
         }
-        offset += sent;
+        offset = offset.saturating_add(sent);
     }
 }
 
@@ -99,11 +142,18 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
 
 /// Sends a segment for which there is no socket, back to where `skb` came from.
 pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
-    reply_to(net, &skb.tuple(), skb.tos(), out);
+    reply_by(net, skb, Way::default(), out);
 }
 
-/// As [`reply`], with the ends given.
-pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Transmit) {
+/// The same by the way that a listener's options say, but for the TOS, which is that of `skb`, as
+/// in Linux.
+pub(super) fn reply_by(net: &NetNs<Oxtcp>, skb: &RxSkb, way: Way, out: &Transmit) {
+    let tos = skb.tos();
+    reply_to(net, &skb.tuple(), Way { tos, ..way }, out);
+}
+
+/// Sends a segment for which there is no socket.
+pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Transmit) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -112,9 +162,10 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, tos: u8, out: &Tra
     let _ = Reply {
         tuple: *tuple,
         header,
-        tos: tos & !0x3 | out.ecn.bits(),
-        oif: 0,
-        mark: 0,
+        way: Way {
+            tos: way.tos & !0x3 | out.ecn.bits(),
+            ..way
+        },
     }
     .send(net);
 }

@@ -5,7 +5,6 @@
 use super::now;
 use super::sock_state::{Conn, SockState};
 use crate::net::TcpInfo;
-use crate::tcp::congestion::pacing::pacing_rate;
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::ecn::{EcnInfo, Feedback};
 use crate::tcp::time::{Duration, Instant};
@@ -15,6 +14,7 @@ const OPT_SACK: u8 = 2;
 const OPT_WSCALE: u8 = 4;
 const OPT_ECN: u8 = 8;
 const OPT_ECN_SEEN: u8 = 16;
+const OPT_SYN_DATA: u8 = 32;
 
 /// The struct for a socket. A listener shows its accept queue as in Linux: its length as
 /// `tcpi_unacked`, its limit as `tcpi_sacked`.
@@ -46,7 +46,12 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_backoff = tcb.backoff();
     info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }
         | if sack { OPT_SACK } else { 0 }
-        | if scaling { OPT_WSCALE } else { 0 };
+        | if scaling { OPT_WSCALE } else { 0 }
+        | if tcb.is_syn_text_taken() {
+            OPT_SYN_DATA
+        } else {
+            0
+        };
     ecn_info(&mut info, &tcb.ecn());
     info.set_tcpi_snd_wscale(snd_scale);
     info.set_tcpi_rcv_wscale(rcv_scale);
@@ -85,10 +90,8 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_data_segs_in = totals.text_segments_in;
     info.tcpi_delivered = totals.delivered;
     info.tcpi_dsack_dups = totals.duplicates;
-    let srtt = tcb.rtt().srtt().unwrap_or(Duration::ZERO);
-    info.tcpi_pacing_rate =
-        pacing_rate(tcb.congestion(), tcb.flight(), srtt, state.config.pacing).unwrap_or(u64::MAX);
-    info.tcpi_max_pacing_rate = u64::MAX;
+    info.tcpi_pacing_rate = tcb.pacing_rate(&state.config);
+    info.tcpi_max_pacing_rate = state.config.max_pacing_rate;
     info.tcpi_notsent_bytes = tcb.unsent();
     info.tcpi_snd_wnd = tcb.snd_wnd();
     info.tcpi_rcv_wnd = tcb.rcv_wnd();

@@ -4,17 +4,18 @@
 //! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
 
 use super::apply::apply;
-use super::flush::{flush, reply};
+use super::flush::{flush, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{now, time_wait, Oxtcp};
+use super::{fast_connect, now, orphans, time_wait, Oxtcp};
 use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::segment::{ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
+use crate::tcp::state::State;
 use crate::tcp::user::IcmpVerdict;
 
 /// Reads the segment in `skb`, with what IP and the merging of segments know of it.
@@ -129,13 +130,23 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         return ended(net, skb, seg);
     }
     locked.note_receive(&skb);
+    let tuple = locked.sock().tuple();
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
+    let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
     let events = tcb.on_segment(&state.config, seg, &mut queues, now());
+    if fast && events.connected {
+        fast_connect::learn(net, &tuple, seg);
+        match tcb.fast_open_result() {
+            Some(true) => net.count(Counter::FastOpenActive),
+            Some(false) => net.count(Counter::FastOpenActiveFail),
+            None => {}
+        }
+    }
     if let Some((drop, skb)) = events.dropped.zip(queues.take_segment()) {
         if drop == TcpDrop::Paws {
             net.count(Counter::PawsEstab);
@@ -174,13 +185,27 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     };
     let events = tcb.on_timer(&state.config, &mut state.records, now());
     apply(locked, &events);
+    if events.timed_out {
+        fast_connect::on_timeout(locked);
+        orphans::end_if_too_many(locked);
+    }
+    flush(locked);
+}
+
+/// The route has learnt a smaller MTU.
+fn mtu_reduced(locked: &mut Locked<'_, Oxtcp>) {
+    let size = path_mss(locked);
+    let state: &mut super::sock_state::SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_mtu_reduced(&mut state.records, size);
+    }
     flush(locked);
 }
 
 /// An ICMP error that quotes a segment of ours (RFC 5927).
 pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(sock) = net.ehash().lookup(&error.tuple) else {
-        return;
+        return half_open_error(net, error);
     };
     net.count(Counter::IcmpErrors);
     if error.mtu == 0 && error.errno == 0 {
@@ -190,18 +215,17 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Some(mut locked) = sock.try_lock_bh() else {
         return;
     };
-    let state: &mut super::sock_state::SockState = &mut locked;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let seq = SeqNumber(error.seq);
+    let in_flight = matches!(&locked.conn, Conn::Open(tcb) if tcb.is_in_flight(seq));
+    if error.mtu != 0 && in_flight {
+        error.learn_mtu();
+        return mtu_reduced(&mut locked);
+    }
+    let Conn::Open(tcb) = &mut locked.conn else {
         return;
     };
-    let seq = SeqNumber(error.seq);
-    if error.mtu != 0 && tcb.is_in_flight(seq) {
-        error.learn_mtu();
-        tcb.on_mtu_reduced(&mut state.records);
-        return flush(&mut locked);
-    }
     let (verdict, mut events) = tcb.on_icmp(seq);
-    let errno = kernel::error::Error::from_errno(-error.errno);
+    let errno = kernel::error::Error::from_errno(error.errno.saturating_neg());
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),
         IcmpVerdict::Remember => locked.set_soft_error(Some(errno)),
@@ -212,4 +236,19 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         }
     }
     apply(&mut locked, &events);
+}
+
+/// An ICMP error for which there is no connection: perhaps about a SYN-ACK.
+fn half_open_error(net: &Net, error: &IcmpError) {
+    let local = error.tuple.local;
+    let listener = net
+        .bind_table
+        .lock()
+        .listener(local.port(), local.ip().to_bits(), error.iif());
+    let Some(mut locked) = listener.as_ref().and_then(|l| l.try_lock_bh()) else {
+        return;
+    };
+    // Unreachable network or host, time exceeded, parameter problem (`tcp_v4_err`).
+    let fatal = matches!((error.icmp_type, error.code), (3, 0 | 1) | (11 | 12, _));
+    listen::on_icmp(&mut locked, &error.tuple, SeqNumber(error.seq), fatal);
 }

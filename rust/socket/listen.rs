@@ -4,18 +4,17 @@
 
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner};
-use super::flush::{flush, reply, reply_to};
+use super::flush::{flush, reply_by, reply_to};
 use super::listener::{Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
-use super::sock_state::{initial_window, Conn, Phase, SockState};
-use super::{buffers, identity, now, Oxtcp};
-use crate::net::route::{advmss_back, ecn_back, Route};
-use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock};
+use super::sock_state::{Conn, Phase, SockState};
+use super::syn::{open, path_config};
+use super::{buffers, cookies, fast_open, now, Oxtcp};
+use crate::net::route::Route;
+use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::Config;
-use crate::tcp::ecn::Feedback;
-use crate::tcp::options::TIMESTAMPS_LEN;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
@@ -46,6 +45,7 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         Conn::Closed => {}
     }
     let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
+    fast_open::on_listen(&mut locked, backlog)?;
     autobind(&mut locked)?;
     let net = locked.net();
     let old = locked.owner.ok_or(EINVAL)?;
@@ -131,8 +131,7 @@ pub(super) fn on_segment(
     let net = locked.net();
     let tuple = skb.tuple();
     let key = Key::new(&tuple);
-    let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else {
+    let Conn::Listening(listener) = &mut locked.conn else {
         skb.discard(net, DropReason::NoSocket);
         return Outcome::Taken;
     };
@@ -144,33 +143,48 @@ pub(super) fn on_segment(
         return Outcome::Taken;
     };
 
+    let way = Way::of(locked.sock());
     let now = now();
+    let state: &mut SockState = locked;
     let config = path_config(&state.config, entry.mss(), entry.timestamps());
-    match entry.on_segment(&config, seg, now) {
+    let verdict = entry.on_segment(&config, seg, now);
+    let Conn::Listening(listener) = &mut state.conn else {
+        return Outcome::Taken;
+    };
+    if let Verdict::SynAck | Verdict::Reply(_) = verdict {
+        let entry = listener.get_mut(&key);
+        if !entry.is_some_and(|entry| entry.may_answer(&config, &verdict, now)) {
+            net.count(Counter::AckSkippedSynRecv);
+            skb.discard(net, DropReason::BadFlags);
+            return Outcome::Taken;
+        }
+    }
+    match verdict {
         Verdict::Ignore => skb.discard(net, DropReason::BadFlags),
         Verdict::SynAck => {
             if let Some(entry) = listener.get_mut(&key) {
                 entry.on_syn_again(seg);
-                reply(net, &skb, &entry.syn_ack(&config, now));
+                reply_to(net, &tuple, way, &entry.syn_ack(&config, now));
             }
         }
-        Verdict::Reply(out) => reply(net, &skb, &out),
+        Verdict::Reply(out) => reply_by(net, &skb, way, &out),
         Verdict::Remove => {
-            listener.remove(&key);
-            net.count(Counter::AttemptFails);
-            trace::set_state(
-                net,
-                &tuple,
-                State::SynReceived.number(),
-                State::Closed.number(),
-            );
+            net.count(Counter::EmbryonicRsts);
+            give_up(net, listener, &key, &tuple);
+        }
+        Verdict::Complete if entry.is_deferred(&config, seg) => {
+            if let Some(entry) = listener.get_mut(&key) {
+                entry.note_acked();
+            }
+            net.count(Counter::DeferAcceptDrop);
+            skb.discard(net, DropReason::AcceptQueueFull);
         }
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
             if net.ipv4().abort_on_overflow {
-                listener.remove(&key);
+                give_up(net, listener, &key, &tuple);
                 if let Some(reset) = Transmit::reset_for(seg) {
-                    reply(net, &skb, &reset);
+                    reply_by(net, &skb, way, &reset);
                 }
             }
             skb.discard(net, DropReason::AcceptQueueFull);
@@ -184,18 +198,43 @@ pub(super) fn on_segment(
     Outcome::Taken
 }
 
-/// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its
-/// segments, of which the window is to be a multiple.
-fn path_config(config: &Config, mss: u16, timestamps: bool) -> Config {
-    let text = if timestamps {
-        mss.saturating_sub(TIMESTAMPS_LEN)
-    } else {
-        mss
+/// A half-open connection ends.
+fn give_up(net: &Net, listener: &mut Listener, key: &Key, tuple: &FourTuple) {
+    listener.remove(key);
+    opening_failed(net, tuple);
+}
+
+fn opening_failed(net: &Net, tuple: &FourTuple) {
+    net.count(Counter::AttemptFails);
+    trace::set_state(
+        net,
+        tuple,
+        State::SynReceived.number(),
+        State::Closed.number(),
+    );
+}
+
+/// An ICMP error quotes the SYN-ACK, with the number `seq`, of a half-open connection that `locked`
+/// listens for. A fatal one ends it without a word: nobody has asked for it yet (`tcp_req_err`).
+pub(super) fn on_icmp(
+    locked: &mut Locked<'_, Oxtcp>,
+    tuple: &FourTuple,
+    seq: SeqNumber,
+    fatal: bool,
+) {
+    let net = locked.net();
+    let key = Key::new(tuple);
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
     };
-    Config {
-        mss,
-        initial_window: initial_window(text, config.initial_window),
-        ..*config
+    match listener.get(&key) {
+        None => {}
+        Some(entry) if entry.iss() != seq => net.count(Counter::OutOfWindowIcmps),
+        Some(_) if fatal => {
+            give_up(net, listener, &key, tuple);
+            net.count(Counter::ListenDrops);
+        }
+        Some(_) => {}
     }
 }
 
@@ -204,61 +243,47 @@ fn on_first(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Op
     let net = locked.net();
     match on_listen(seg) {
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
-        ListenVerdict::Reset(out) => reply(net, &skb, &out),
+        ListenVerdict::Reset(out) => match cookies::check(locked, &skb, seg) {
+            Some((entry, config)) => from_cookie(locked, skb, seg, entry, config),
+            None => reply_by(net, &skb, Way::of(locked.sock()), &out),
+        },
         ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Open => open(locked, skb, seg, floor),
     }
 }
 
-/// A SYN: a new entry in the SYN queue, and a SYN-ACK.
-fn open(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) {
+/// Puts a connection at the end of the accept queue, which has room.
+pub(super) fn queue(locked: &mut Locked<'_, Oxtcp>, child: ARef<Sock<Oxtcp>>) {
+    locked.net().count(Counter::PassiveOpens);
+    if let Conn::Listening(listener) = &mut locked.conn {
+        // It was not full when the segment came, and the lock is held since.
+        let _ = listener.accept_queue.push(child);
+    }
+    publish_readable(locked);
+    locked.wake_readable();
+}
+
+/// A cookie has come back: the connection that nothing was kept of is there at once.
+fn from_cookie(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    entry: SynReceived,
+    config: Config,
+) {
     let net = locked.net();
-    let tuple = skb.tuple();
-    let now = now();
-    let capacity = locked.recv_buffer().capacity();
-    let state: &mut SockState = locked;
-    let Conn::Listening(listener) = &mut state.conn else {
-        return;
+    let is_full = match &locked.conn {
+        Conn::Listening(listener) => listener.accept_queue.is_full(),
+        _ => true,
     };
-    if listener.accept_queue.is_full() {
+    if is_full {
         net.count(Counter::ListenOverflows);
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::AcceptQueueFull);
     }
-    if listener.is_syn_queue_full(net.ipv4().max_syn_backlog) {
-        net.count(Counter::SynQueueFull);
+    if complete(locked, skb, seg, entry, config).is_err() {
         net.count(Counter::ListenDrops);
-        return skb.discard(net, DropReason::SynQueueFull);
     }
-    let Ok(advmss) = advmss_back(net, &skb) else {
-        net.count(Counter::ListenDrops);
-        return skb.discard(net, DropReason::NoSocket);
-    };
-    let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
-    state.config.initial_window = capacity;
-    let timestamps = state.config.timestamps && seg.options.timestamps.is_some();
-    let mut config = path_config(&state.config, mss, timestamps);
-    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && ecn_back(net, &skb) {
-        config.ecn = config.ecn.with_capable_path();
-    }
-    let mut ids = identity::of(&tuple, now);
-    if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
-        ids.iss = floor;
-    }
-    let entry = SynReceived::new(&config, seg, ids, now);
-    if listener.insert(Key::new(&tuple), entry).is_err() {
-        net.count(Counter::ListenDrops);
-        return skb.discard(net, DropReason::NoMemory);
-    }
-    let deadline = listener.deadline();
-    trace::set_state(
-        net,
-        &tuple,
-        State::Listen.number(),
-        State::SynReceived.number(),
-    );
-    reply(net, &skb, &entry.syn_ack(&config, now));
-    locked.set_deadline(deadline.map(|at| at.us()));
 }
 
 /// The handshake is complete: the entry becomes a socket, at the end of the accept queue.
@@ -269,44 +294,34 @@ fn complete(
     entry: SynReceived,
     config: Config,
 ) -> Result {
-    let net = locked.net();
     let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
     let chosen = locked.chosen;
+    // That of now, not that of when the listener began.
+    let config = Config {
+        congestion: chosen.congestion_or(&locked.net().congestion()),
+        ..config
+    };
     {
         let mut new = child.lock_child();
-        let made = make_child(
-            &mut new,
-            &tuple,
-            entry.into_tcb(&config, seg, now()),
-            config,
-        );
-        if let Err(error) = made {
+        if let Err(error) = attach(&mut new, &tuple, config) {
             super::apply::finish(&mut new);
             new.orphan();
             return Err(error);
         }
         new.chosen = chosen;
+        establish(&mut new, entry.into_tcb(&config, seg, now()));
         deliver(&mut new, skb, seg);
     }
-    net.count(Counter::PassiveOpens);
-    let state: &mut SockState = locked;
-    if let Conn::Listening(listener) = &mut state.conn {
+    if let Conn::Listening(listener) = &mut locked.conn {
         listener.remove(&Key::new(&tuple));
-        // It was not full when the segment came, and the lock is held since.
-        let _ = listener.accept_queue.push(child);
     }
-    publish_readable(locked);
-    locked.wake_readable();
+    queue(locked, child);
     Ok(())
 }
 
-fn make_child(
-    child: &mut Locked<'_, Oxtcp>,
-    tuple: &FourTuple,
-    tcb: Tcb,
-    config: Config,
-) -> Result {
+/// Gives a new socket its ends, its route and its place in the tables; it has no control block yet.
+pub(super) fn attach(child: &mut Locked<'_, Oxtcp>, tuple: &FourTuple, config: Config) -> Result {
     let net = child.net();
     child.set_local(tuple.local);
     child.set_remote(tuple.remote);
@@ -319,11 +334,14 @@ fn make_child(
     child.phase = Phase::Connected;
     child.set_connected(true);
     child.set_state(State::SynReceived.number());
+    net.ehash().insert(child)
+}
+
+fn establish(child: &mut Locked<'_, Oxtcp>, tcb: Tcb) {
     child.conn = Conn::Open(tcb);
     child.set_state(State::Established.number());
     buffers::expand_send(child);
     buffers::start(child);
-    net.ehash().insert(child)
 }
 
 /// Gives the segment that completed the handshake to the new connection, for its text.
@@ -345,31 +363,28 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
 pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
     let net: &Net = locked.net();
     let port = locked.sock().local().port();
+    let way = Way::of(locked.sock());
     let now = now();
     let state: &mut SockState = locked;
     let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
-    let config = &state.config;
-    let gone = listener.sweep(|key, entry| match entry.on_timer(config, now) {
+    let config = Config {
+        synack_retries: listener.patience(state.config.synack_retries),
+        ..state.config
+    };
+    listener.sweep(now, |key, entry| match entry.on_timer(&config, now) {
         TimerVerdict::NotYet => false,
-        TimerVerdict::GiveUp => true,
+        TimerVerdict::GiveUp => {
+            opening_failed(net, &key.tuple(port));
+            true
+        }
         TimerVerdict::SynAck => {
-            let config = path_config(config, entry.mss(), entry.timestamps());
-            reply_to(net, &key.tuple(port), 0, &entry.syn_ack(&config, now));
+            let config = path_config(&config, entry.mss(), entry.timestamps());
+            reply_to(net, &key.tuple(port), way, &entry.syn_ack(&config, now));
             false
         }
     });
-    for key in gone.iter().flatten() {
-        net.count(Counter::AttemptFails);
-        let tuple = key.tuple(port);
-        trace::set_state(
-            net,
-            &tuple,
-            State::SynReceived.number(),
-            State::Closed.number(),
-        );
-    }
     let deadline = listener.deadline();
     locked.set_deadline(deadline.map(|at| at.us()));
 }

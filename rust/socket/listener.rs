@@ -5,15 +5,19 @@
 use super::accept_queue::AcceptQueue;
 use super::Oxtcp;
 use crate::net::{FourTuple, Sock};
+use crate::tcp::syn_cookie;
 use crate::tcp::syn_received::SynReceived;
-use crate::tcp::time::Instant;
+use crate::tcp::time::{Duration, Instant};
 use core::net::SocketAddrV4;
 use kernel::prelude::*;
 use kernel::rbtree::{RBTree, RBTreeNode};
 use kernel::sync::aref::ARef;
 
-/// How many half-open connections are given up in one sweep; the rest waits for the next.
-pub(super) const GIVE_UP_BATCH: usize = 32;
+/// How many half-open connections are looked at in one go, so that the lock is never held for long
+/// and no burst of SYN-ACKs is sent.
+const SWEEP_BATCH: u32 = 128;
+/// The least time between two sweeps.
+const SWEEP_PAUSE: Duration = Duration::from_ms(20);
 
 fn earlier(a: Option<Instant>, b: Instant) -> Option<Instant> {
     Some(a.map_or(b, |a| a.min(b)))
@@ -28,6 +32,27 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// Before all others.
+    pub(super) const FIRST: Self = Self {
+        addr: 0,
+        port: 0,
+        local: 0,
+    };
+
+    /// It as a number, in the same order.
+    pub(super) fn number(&self) -> u128 {
+        u128::from(self.addr) << 48 | u128::from(self.port) << 32 | u128::from(self.local)
+    }
+
+    /// The key with this number.
+    pub(super) fn from_number(number: u128) -> Self {
+        Self {
+            addr: (number >> 48) as u32,
+            port: (number >> 32) as u16,
+            local: number as u32,
+        }
+    }
+
     /// The key of the connection between the ends of `tuple`.
     pub(super) fn new(tuple: &FourTuple) -> Self {
         Self {
@@ -51,7 +76,18 @@ pub struct Listener {
     /// Half-open connections.
     syn_queue: RBTree<Key, SynReceived>,
     syn_queue_len: u32,
+    /// Those of them whose SYN-ACK was sent once.
+    young: u32,
+    /// When to look through the SYN queue.
     deadline: Option<Instant>,
+    /// Where the sweep under way goes on.
+    sweep: Option<Key>,
+    /// The earliest deadline that the sweep under way has seen.
+    earliest: Option<Instant>,
+    /// When a cookie was last sent.
+    cookie_sent: Option<Instant>,
+    /// The log has been told that the SYN queue was full.
+    pub(super) warned: bool,
     /// Connections that wait for accept().
     pub(super) accept_queue: AcceptQueue<ARef<Sock<Oxtcp>>>,
     /// What listen() was told.
@@ -68,7 +104,12 @@ impl Listener {
         Ok(Self {
             syn_queue: RBTree::new(),
             syn_queue_len: 0,
+            young: 0,
             deadline: None,
+            sweep: None,
+            earliest: None,
+            cookie_sent: None,
+            warned: false,
             accept_queue: AcceptQueue::new(backlog)?,
             backlog,
         })
@@ -79,10 +120,42 @@ impl Listener {
         self.syn_queue_len
     }
 
-    /// Whether the SYN queue takes no more: as in Linux it holds as many as the accept queue, and
-    /// at most `max` (`tcp_max_syn_backlog`).
-    pub(super) fn is_syn_queue_full(&self, max: u32) -> bool {
-        self.syn_queue_len >= self.backlog.min(max).max(1)
+    /// Whether the SYN queue takes no more: as in Linux it holds as many as the accept queue.
+    pub(super) fn is_syn_queue_full(&self) -> bool {
+        self.syn_queue_len >= self.backlog.max(1)
+    }
+
+    /// Whether the last quarter of `max` (`tcp_max_syn_backlog`) is all that is left: without
+    /// cookies it is kept from hosts of which nothing is known, and of none is anything known here.
+    pub(super) fn is_reserve_left(&self, max: u32) -> bool {
+        max.saturating_sub(self.syn_queue_len) < max >> 2
+    }
+
+    /// How often a SYN-ACK is repeated, of `most` times: less often the more of a queue that is
+    /// half full has waited for long, so that there is room for those who do answer
+    /// (`reqsk_timer_handler`).
+    pub(super) fn patience(&self, most: u8) -> u8 {
+        if self.syn_queue_len.saturating_mul(2) <= self.backlog.max(8) {
+            return most;
+        }
+        let mut young = self.young.saturating_mul(2);
+        let mut retries = most;
+        while retries > 2 && self.syn_queue_len >= young {
+            retries -= 1;
+            young = young.saturating_mul(2);
+        }
+        retries
+    }
+
+    /// A cookie was sent.
+    pub(super) fn note_cookie(&mut self, now: Instant) {
+        self.cookie_sent = Some(now);
+    }
+
+    /// Whether a cookie may come back.
+    pub(super) fn expects_cookies(&self, now: Instant) -> bool {
+        self.cookie_sent
+            .is_some_and(|at| now.since(at) <= syn_cookie::LIFETIME)
     }
 
     /// The half-open connection of `key`.
@@ -103,50 +176,95 @@ impl Listener {
     pub(super) fn insert(&mut self, key: Key, entry: SynReceived) -> Result {
         let node = RBTreeNode::new(key, entry, GFP_ATOMIC)?;
         self.deadline = earlier(self.deadline, entry.deadline());
-        if self.syn_queue.insert(node).is_none() {
-            self.syn_queue_len += 1;
-        }
+        self.earliest = earlier(self.earliest, entry.deadline());
+        self.remove(&key);
+        self.syn_queue.insert(node);
+        self.syn_queue_len = self.syn_queue_len.saturating_add(1);
+        self.young = self.young.saturating_add(1);
         Ok(())
     }
 
     /// Takes a half-open connection out.
     pub(super) fn remove(&mut self, key: &Key) -> Option<SynReceived> {
         let entry = self.syn_queue.remove(key)?;
-        self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
+        self.forget(&entry);
         Some(entry)
     }
 
-    /// When the first SYN-ACK is to be sent again.
+    fn forget(&mut self, entry: &SynReceived) {
+        self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
+        if entry.retries() == 0 {
+            self.young = self.young.saturating_sub(1);
+        }
+    }
+
+    /// When [`Listener::sweep`] is to be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// Shows all half-open connections to `look`, which says which of them to give up, and sets
-    /// the next deadline. Up to [`GIVE_UP_BATCH`] of the ends given up are returned.
+    /// Shows some of the half-open connections to `look`, which says which of them to give up;
+    /// those that it was not shown come in the next calls. Sets the next deadline.
     pub(super) fn sweep(
         &mut self,
+        now: Instant,
         mut look: impl FnMut(&Key, &mut SynReceived) -> bool,
-    ) -> [Option<Key>; GIVE_UP_BATCH] {
-        let mut gone = [None; GIVE_UP_BATCH];
-        let mut free = gone.iter_mut();
-        self.deadline = None;
-        for (key, entry) in self.syn_queue.iter_mut() {
-            if look(key, entry) {
-                if let Some(slot) = free.next() {
-                    *slot = Some(*key);
-                    continue;
-                }
+    ) {
+        let from = match self.sweep.take() {
+            Some(key) => key,
+            None => {
+                self.earliest = None;
+                Key::FIRST
             }
-            self.deadline = earlier(self.deadline, entry.deadline());
+        };
+        let mut next = Some(from);
+        for _ in 0..SWEEP_BATCH {
+            let Some(key) = next else { break };
+            next = self.step(&key, &mut look);
         }
-        for key in gone.iter().flatten() {
-            self.remove(key);
-        }
-        gone
+        self.sweep = next;
+        self.deadline = match next {
+            Some(_) => Some(now),
+            None => self.earliest.map(|at| at.max(now + SWEEP_PAUSE)),
+        };
     }
 
-    /// The `n`-th half-open connection.
-    pub(super) fn nth(&self, n: usize) -> Option<(Key, SynReceived)> {
-        self.syn_queue.iter().nth(n).map(|(k, e)| (*k, *e))
+    /// Shows the first connection from `from` on; returns where to go on.
+    fn step(
+        &mut self,
+        from: &Key,
+        look: &mut impl FnMut(&Key, &mut SynReceived) -> bool,
+    ) -> Option<Key> {
+        let mut cursor = self.syn_queue.cursor_lower_bound_mut(from)?;
+        let next = cursor.peek_next().map(|(key, _)| *key);
+        let (key, entry) = cursor.current_mut();
+        let was_young = entry.retries() == 0;
+        let gone = look(key, entry);
+        let is_young = entry.retries() == 0;
+        let deadline = entry.deadline();
+        if gone {
+            let (_, node) = cursor.remove_current();
+            drop(node);
+            self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
+        } else {
+            self.earliest = earlier(self.earliest, deadline);
+        }
+        if was_young && (gone || !is_young) {
+            self.young = self.young.saturating_sub(1);
+        }
+        next
+    }
+
+    /// The half-open connections from `from` on, as many as `out` has room for; returns where to
+    /// go on.
+    pub(super) fn show(&self, from: &Key, out: &mut [Option<(Key, SynReceived)>]) -> Option<Key> {
+        let mut next = Some(*from);
+        for slot in out {
+            let cursor = self.syn_queue.cursor_lower_bound(&next?)?;
+            let (key, entry) = cursor.current();
+            *slot = Some((*key, *entry));
+            next = cursor.peek_next().map(|(key, _)| *key);
+        }
+        next
     }
 }

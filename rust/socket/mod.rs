@@ -19,7 +19,10 @@ pub mod bind;
 pub mod buffers;
 pub mod close;
 pub mod connect;
+pub mod cookies;
 pub mod dump;
+pub mod fast_connect;
+pub mod fast_open;
 pub mod flush;
 pub mod identity;
 pub mod info;
@@ -28,6 +31,7 @@ pub mod listen;
 pub mod listener;
 pub mod namespace;
 pub mod options;
+pub mod orphans;
 pub mod poll;
 pub mod ports;
 pub mod receive_queue;
@@ -35,13 +39,15 @@ pub mod recv;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
+mod statistics;
+pub mod syn;
 pub mod time_wait;
 pub mod urgent;
 
 use crate::net::family::Ioctl;
 use crate::net::{
-    Destination, Entry, Family, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue, OptWriter,
-    RxSkb, Shutdown, Sock, Tunable, Verdict,
+    Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
+    OptWriter, RxSkb, Shutdown, Sock, Tunable, Verdict,
 };
 use crate::tcp::time::Instant;
 use core::net::SocketAddrV4;
@@ -160,7 +166,21 @@ impl Family for Oxtcp {
         close::destroy(sock, error);
     }
 
-    fn dump(net: &NetNs<Self>, from: u64, emit: &mut dyn FnMut(&Entry<'_, Self>, u64) -> bool) {
+    fn destroy(sock: &Sock<Self>, error: Error) {
+        close::end(sock, error);
+    }
+
+    fn listener(net: &NetNs<Self>, tuple: &FourTuple) -> Option<ARef<Sock<Self>>> {
+        let local = tuple.local;
+        let table = net.bind_table.lock();
+        table.listener(local.port(), local.ip().to_bits(), 0)
+    }
+
+    fn dump(
+        net: &NetNs<Self>,
+        from: [u64; 2],
+        emit: &mut dyn FnMut(&Entry<'_, Self>, [u64; 2]) -> bool,
+    ) {
         dump::dump(net, from, emit);
     }
 }

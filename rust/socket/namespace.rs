@@ -2,6 +2,7 @@
 
 //! What oxtcp keeps for a network namespace, and the integers of `net.oxtcp.*`.
 
+use super::fast_connect::Cookies;
 use super::ports::PortTable;
 use super::time_wait::TimeWaitTable;
 use super::Oxtcp;
@@ -24,6 +25,8 @@ pub enum Setting {
     LocalPortMin,
     /// `local_port_max`: last such port.
     LocalPortMax,
+    /// `max_orphans`: most connections without a user. Linux's `tcp_max_orphans` is not for modules.
+    MaxOrphans,
 }
 
 /// `net.oxtcp.*`: what Linux has no setting for. The ports lie beyond `ip_local_port_range`'s
@@ -47,6 +50,12 @@ pub const TUNABLES: &[Tunable] = &[
         min: 1,
         max: 65_535,
     },
+    Tunable {
+        name: c"max_orphans",
+        default: 32_768,
+        min: 0,
+        max: i32::MAX.unsigned_abs(),
+    },
 ];
 
 /// The state of a namespace.
@@ -63,6 +72,14 @@ pub struct Namespace {
     pub(super) binding: Mutex<()>,
     /// Moves the choice of ephemeral ports on (RFC 6056 3.3.3).
     pub(super) next_port: Atomic<u32>,
+    /// Connections without a user.
+    pub(super) orphans: Atomic<u32>,
+    /// Fast Open cookies of servers.
+    #[pin]
+    pub(super) cookies: BhSpinLock<Cookies>,
+    /// How often Fast Open was given up for a while, and when it last was, µs.
+    pub(super) blackholes: Atomic<u32>,
+    pub(super) blackhole_at: Atomic<u64>,
 }
 
 impl Namespace {
@@ -73,6 +90,10 @@ impl Namespace {
             time_wait <- new_bh_spinlock!(TimeWaitTable::new(), c"oxtcp_time_wait"),
             binding <- new_mutex!((), "oxtcp_binding"),
             next_port: Atomic::new(0),
+            orphans: Atomic::new(0),
+            cookies <- new_bh_spinlock!(Cookies::new(), c"oxtcp_cookies"),
+            blackholes: Atomic::new(0),
+            blackhole_at: Atomic::new(0),
         })
     }
 }

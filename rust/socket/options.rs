@@ -5,10 +5,11 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{now, urgent, Oxtcp};
+use super::{fast_open, now, urgent, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
+use crate::tcp::defer_accept;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use kernel::prelude::*;
@@ -23,13 +24,21 @@ const TCP_KEEPINTVL: i32 = 5;
 const TCP_KEEPCNT: i32 = 6;
 const TCP_SYNCNT: i32 = 7;
 const TCP_LINGER2: i32 = 8;
+const TCP_DEFER_ACCEPT: i32 = 9;
 const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
 const TCP_USER_TIMEOUT: i32 = 18;
+const TCP_FASTOPEN: i32 = 23;
+const TCP_FASTOPEN_CONNECT: i32 = 30;
+const TCP_FASTOPEN_KEY: i32 = 33;
+const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
 
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
 const CA_NAME_MAX: usize = 16;
+
+/// Bytes of a key of Fast Open cookies.
+const FAST_OPEN_KEY_LEN: usize = 16;
 
 const MAX_KEEPALIVE: i32 = 32767;
 
@@ -42,9 +51,15 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
     if name == TCP_CONGESTION {
         return set_congestion(sock, &value);
     }
+    if name == TCP_FASTOPEN_KEY {
+        return set_fast_open_key(sock, &value);
+    }
     let value = value.int()?;
     let mut locked = sock.lock();
     match name {
+        TCP_FASTOPEN | TCP_FASTOPEN_CONNECT | TCP_FASTOPEN_NO_COOKIE => {
+            return set_fast_open(&mut locked, name, value);
+        }
         TCP_NODELAY => {
             locked.config.nodelay = value != 0;
             flush(&mut locked);
@@ -81,6 +96,10 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
             locked.chosen.syn_retries = Some(count);
             locked.config.syn_retries = count;
         }
+        TCP_DEFER_ACCEPT => {
+            let seconds = u64::try_from(value).unwrap_or(0);
+            locked.config.defer_accept = defer_accept::expiries(seconds, locked.config.rto_max);
+        }
         TCP_LINGER2 => locked.chosen.linger2 = Some(value.clamp(-1, 120)),
         TCP_USER_TIMEOUT => {
             let ms = u64::try_from(value).map_err(|_| EINVAL)?;
@@ -95,6 +114,66 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
         _ => return Err(ENOPROTOOPT),
     }
     Ok(())
+}
+
+fn set_fast_open(locked: &mut Locked<'_, Oxtcp>, name: i32, value: i32) -> Result {
+    let state = locked.state();
+    if name == TCP_FASTOPEN {
+        let limit = u32::try_from(value).map_err(|_| EINVAL)?;
+        if !matches!(state, State::Closed | State::Listen) {
+            return Err(EINVAL);
+        }
+        let most = locked.net().ipv4().somaxconn;
+        return fast_open::set_limit(locked, limit.min(most));
+    }
+    let on = in_range(value, 0, 1)? != 0;
+    if name == TCP_FASTOPEN_CONNECT {
+        if locked.net().ipv4().fastopen & fast_open::CLIENT == 0 {
+            return Err(EOPNOTSUPP);
+        }
+        if state != State::Closed {
+            return Err(EINVAL);
+        }
+        fast_open::state(locked)?.connect = on;
+    } else {
+        if !matches!(state, State::Closed | State::Listen) {
+            return Err(EINVAL);
+        }
+        fast_open::state(locked)?.cookieless = on;
+    }
+    Ok(())
+}
+
+/// One key of 16 bytes, or two: the present one, and the one before.
+fn set_fast_open_key(sock: &Sock<Oxtcp>, value: &OptValue) -> Result {
+    let mut bytes = [0; 2 * FAST_OPEN_KEY_LEN];
+    if value.len() != FAST_OPEN_KEY_LEN && value.len() != bytes.len() {
+        return Err(EINVAL);
+    }
+    value.bytes(&mut bytes)?;
+    let mut words = [0; 4];
+    for (word, eight) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(eight.try_into().unwrap_or([0; 8]));
+    }
+    let [a, b, c, d] = words;
+    let former = (value.len() == bytes.len()).then_some([c, d]);
+    let mut locked = sock.lock();
+    fast_open::state(&mut locked)?.keys = Some([Some([a, b]), former]);
+    Ok(())
+}
+
+fn get_fast_open_key(locked: Locked<'_, Oxtcp>, out: OptWriter<'_>) -> Result {
+    let keys = fast_open::keys(locked.net(), locked.fast_open.as_deref());
+    drop(locked);
+    let mut bytes = [0; 2 * FAST_OPEN_KEY_LEN];
+    let words = keys.iter().flatten().flatten();
+    for (eight, word) in bytes.chunks_exact_mut(8).zip(words) {
+        for (to, from) in eight.iter_mut().zip(word.to_le_bytes()) {
+            *to = from;
+        }
+    }
+    let len = FAST_OPEN_KEY_LEN * keys.iter().flatten().count();
+    out.bytes(bytes.get(..len).unwrap_or(&[]))
 }
 
 fn in_range(value: i32, min: i32, max: i32) -> Result<i32> {
@@ -164,6 +243,10 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
         TCP_KEEPINTVL => seconds(config.keepalive_interval),
         TCP_KEEPCNT => i32::from(config.keepalive_probes),
         TCP_SYNCNT => i32::from(config.syn_retries),
+        TCP_DEFER_ACCEPT => {
+            let seconds = defer_accept::seconds(config.defer_accept, config.rto_max);
+            i32::try_from(seconds).unwrap_or(i32::MAX)
+        }
         TCP_LINGER2 => match locked.chosen.linger2 {
             Some(s) if s != 0 => s,
             _ => seconds(config.fin_timeout),
@@ -173,6 +256,17 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
             _ => 1,
         },
+        TCP_FASTOPEN => {
+            let limit = locked.fast_open.as_ref().map_or(0, |f| f.limit);
+            i32::try_from(limit).unwrap_or(i32::MAX)
+        }
+        TCP_FASTOPEN_CONNECT => locked.fast_open.as_ref().is_some_and(|f| f.connect).into(),
+        TCP_FASTOPEN_NO_COOKIE => locked
+            .fast_open
+            .as_ref()
+            .is_some_and(|f| f.cookieless)
+            .into(),
+        TCP_FASTOPEN_KEY => return get_fast_open_key(locked, out),
         TCP_INFO => {
             let info = tcp_info(&locked);
             drop(locked);

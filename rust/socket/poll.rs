@@ -14,6 +14,8 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 pub struct Shared {
     /// Bytes to read; for a listener connections to accept.
     readable: Atomic<u32>,
+    /// Text may go although the handshake is not complete (Fast Open).
+    early: Atomic<bool>,
     /// Whether there is an urgent byte to read, 0 or 1.
     urgent: Atomic<u32>,
 }
@@ -23,6 +25,7 @@ impl Shared {
     pub(super) fn new() -> Self {
         Self {
             readable: Atomic::new(0),
+            early: Atomic::new(false),
             urgent: Atomic::new(0),
         }
     }
@@ -30,6 +33,16 @@ impl Shared {
     /// Publishes how much there is to read.
     pub(super) fn set_readable(&self, count: u32) {
         self.readable.store(count, Relaxed);
+    }
+
+    /// Publishes whether text may go before the handshake is complete.
+    pub(super) fn set_early(&self, early: bool) {
+        self.early.store(early, Relaxed);
+    }
+
+    /// Whether text may go before the handshake is complete.
+    pub(super) fn is_early(&self) -> bool {
+        self.early.load(Relaxed)
     }
 
     /// Publishes whether there is an urgent byte.
@@ -64,7 +77,7 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
         mask |= poll::IN | poll::RDNORM | poll::RDHUP;
     }
     let opening = state == State::SynSent.number() || state == State::SynReceived.number();
-    if !opening {
+    if !opening || sock.shared().is_early() {
         if readable > 0 && readable >= sock.rcvlowat() {
             mask |= poll::IN | poll::RDNORM;
         }

@@ -31,12 +31,16 @@ pub fn recvmsg(
     }
     let target = locked.rcv_target(flags.waitall(), len);
     let mut timeout = locked.rcv_timeout(flags.dontwait());
-    let mut done = 0;
+    let mut done = 0usize;
     // An urgent byte that was passed over, when the reader only peeks.
     let mut hole = 0;
     let result = loop {
-        let seen = if flags.peek() { done + hole } else { 0 };
-        let mut max = len - done;
+        let seen = if flags.peek() {
+            done.saturating_add(hole)
+        } else {
+            0
+        };
+        let mut max = len.saturating_sub(done);
         match urgent_ahead(&mut locked, seen) {
             Some(0) if done > 0 => break Ok(()),
             Some(0) if !locked.urginline() && urgent::skip(&mut locked, flags.peek()) => {
@@ -47,7 +51,7 @@ pub fn recvmsg(
             _ => {}
         }
         match take(&mut locked, msg, max, seen, flags) {
-            Ok(n) => done += n,
+            Ok(n) => done = done.saturating_add(n),
             Err(e) => break Err(e),
         }
         if done >= target {

@@ -4,7 +4,7 @@
 
 use super::flush::flush;
 use super::sock_state::Conn;
-use super::Oxtcp;
+use super::{fast_connect, Oxtcp};
 use crate::net::{Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
@@ -20,7 +20,12 @@ pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
     let mut locked = sock.lock();
     let mut timeout = locked.snd_timeout(flags.dontwait());
     let mut done = 0;
-    let result = match wait_connected(&mut locked, &mut timeout) {
+    let opened = if flags.fast_open() || fast_connect::is_deferred(&locked) {
+        fast_connect::sendmsg(&mut locked, msg, &mut timeout, &mut done)
+    } else {
+        wait_connected(&mut locked, &mut timeout)
+    };
+    let result = match opened {
         Ok(()) => take(&mut locked, msg, &mut timeout, &mut done),
         Err(e) => Err(e),
     };
@@ -55,6 +60,7 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
     loop {
         match locked.state() {
             State::Established | State::CloseWait => return Ok(()),
+            State::SynReceived if locked.sock().shared().is_early() => return Ok(()),
             State::SynSent | State::SynReceived => {}
             _ => return Err(EPIPE),
         }
@@ -78,7 +84,7 @@ fn take(
         let taken = locked.send_buffer().append(msg, usize::MAX);
         match taken {
             Ok(bytes) => {
-                *done += bytes;
+                *done = done.saturating_add(bytes);
                 if let Conn::Open(tcb) = &mut locked.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);

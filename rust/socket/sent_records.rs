@@ -44,7 +44,7 @@ impl SentRecords {
 
     /// Makes room for one more in `many`.
     fn reserve(&mut self) -> Result<(), NoRoom> {
-        let count = self.many.len() - self.head;
+        let count = self.many.len().saturating_sub(self.head);
         if count >= MOST {
             return Err(NoRoom);
         }
@@ -56,7 +56,7 @@ impl SentRecords {
             self.head = 0;
             return Ok(());
         }
-        let more = count.clamp(FIRST, MOST - count);
+        let more = count.max(FIRST).min(MOST.saturating_sub(count));
         self.many.reserve(more, GFP_ATOMIC).map_err(|_| NoRoom)
     }
 
@@ -66,7 +66,7 @@ impl SentRecords {
         let records = self.many.as_mut_slice();
         if let Some(from) = at.checked_add(count).filter(|from| *from <= len) {
             records.copy_within(from..len, at);
-            self.many.truncate(len - count);
+            self.many.truncate(len.saturating_sub(count));
         }
     }
 }
@@ -102,7 +102,7 @@ impl RecordStore for SentRecords {
         }
         self.reserve()?;
         self.many
-            .insert_within_capacity(self.head + at, record)
+            .insert_within_capacity(self.head.saturating_add(at), record)
             .map_err(|_| NoRoom)
     }
 
@@ -114,7 +114,7 @@ impl RecordStore for SentRecords {
         if at == 0 {
             self.head = self.head.saturating_add(count).min(self.many.len());
         } else {
-            self.close_gap(self.head + at, count);
+            self.close_gap(self.head.saturating_add(at), count);
         }
         if !self.is_many() {
             self.clear();

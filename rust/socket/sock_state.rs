@@ -2,17 +2,21 @@
 
 //! What oxtcp keeps in a socket, under the socket's lock.
 
+use super::fast_open::FastOpen;
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
 use super::now;
 use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
+use crate::net::{Pacing, TICK_US};
 use crate::tcp::buffer_space::ReceiveSpace;
-use crate::tcp::config::Config;
+use crate::tcp::config::{Config, LossDetection};
 use crate::tcp::congestion::pacing::Ratios;
 use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::{EcnConfig, OptionUse};
+use crate::tcp::mtu_probe;
+use crate::tcp::pacing::Runs;
 use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use crate::tcp::Tcb;
@@ -60,6 +64,15 @@ pub struct Chosen {
     pub congestion: Option<Algorithm>,
 }
 
+impl Chosen {
+    /// The congestion control that the user chose, or that of the namespace, by its `name`.
+    pub(super) fn congestion_or(&self, name: &[u8]) -> Algorithm {
+        self.congestion
+            .or_else(|| Algorithm::from_name(until_nul(name)))
+            .unwrap_or_default()
+    }
+}
+
 /// The state of a socket.
 pub struct SockState {
     pub(super) phase: Phase,
@@ -73,6 +86,9 @@ pub struct SockState {
     /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
     pub(super) done: bool,
     pub(super) receive_space: ReceiveSpace,
+    /// It counts as a connection without a user.
+    pub(super) counted: bool,
+    pub(super) fast_open: Option<KBox<FastOpen>>,
 }
 
 impl SockState {
@@ -87,6 +103,8 @@ impl SockState {
             chosen: Chosen::default(),
             done: false,
             receive_space: ReceiveSpace::new(0, now()),
+            counted: false,
+            fast_open: None,
         };
         state.read_settings(net);
         state
@@ -119,6 +137,7 @@ impl SockState {
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
+            retries1: ipv4.retries1,
             retries: ipv4.retries2,
             orphan_retries: match ipv4.orphan_retries {
                 0 => 8,
@@ -137,20 +156,42 @@ impl SockState {
             keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
             rto_min: Duration::from_us(u64::from(ipv4.rto_min_us)),
             rto_max: ms(ipv4.rto_max_ms),
+            min_rtt_window: Duration::from_secs(ipv4.min_rtt_wlen.into()),
+            recovery: LossDetection::from_bits(ipv4.recovery),
+            loss_probes: matches!(ipv4.early_retrans, 3 | 4),
+            frto: ipv4.frto != 0,
+            dsack: ipv4.dsack,
+            reordering: ipv4.reordering.max(1),
+            max_reordering: ipv4.max_reordering,
             window_scaling: ipv4.window_scaling,
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,
             window_scale: window_scale as u8,
-            congestion: chosen
-                .congestion
-                .or_else(|| Algorithm::from_name(until_nul(&ipv4.congestion)))
-                .unwrap_or_default(),
+            congestion: chosen.congestion_or(&ipv4.congestion),
             pacing: Ratios {
                 slow_start: ipv4.pacing_ss_ratio,
                 avoidance: ipv4.pacing_ca_ratio,
             },
+            timer_tick: Duration::from_us(TICK_US),
+            runs: Runs {
+                min_segments: ipv4.min_tso_segs,
+                rtt_log: ipv4.tso_rtt_log,
+                ..self.config.runs
+            },
+            mtu: mtu_probe::Settings {
+                when: match ipv4.mtu_probing {
+                    0 => mtu_probe::When::Never,
+                    1 => mtu_probe::When::BlackHole,
+                    _ => mtu_probe::When::Always,
+                },
+                base_mss: ipv4.base_mss,
+                floor: ipv4.mtu_probe_floor,
+                threshold: ipv4.probe_threshold,
+                interval: ipv4.probe_interval,
+            },
             slow_start_after_idle: ipv4.slow_start_after_idle,
             rfc1337: ipv4.rfc1337,
+            invalid_ratelimit: ms(ipv4.invalid_ratelimit_ms),
             urgent_is_last: ipv4.stdurg,
             ecn: EcnConfig {
                 fallback: ipv4.ecn_fallback,
@@ -161,6 +202,13 @@ impl SockState {
             .with_mode(ipv4.ecn),
             ..self.config
         };
+    }
+
+    /// Takes over how fast the socket may send, which the socket core knows.
+    pub(super) fn set_pacing(&mut self, pacing: Pacing) {
+        self.config.max_pacing_rate = pacing.max_rate;
+        self.config.paced_below = pacing.below;
+        self.config.runs.shift = pacing.shift;
     }
 
     /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes)

@@ -25,12 +25,27 @@ const LOOKS_PER_LENGTH: u64 = 32;
 
 /// The ends of a connection, ordered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+pub(super) struct Key {
     remote: (u32, u16),
     local: (u32, u16),
 }
 
 impl Key {
+    /// It as a number, in the same order.
+    pub(super) fn number(&self) -> u128 {
+        let end = |(addr, port): (u32, u16)| u128::from(addr) << 16 | u128::from(port);
+        end(self.remote) << 48 | end(self.local)
+    }
+
+    /// The key with this number.
+    pub(super) fn from_number(number: u128) -> Self {
+        let end = |n: u128| ((n >> 16) as u32, n as u16);
+        Self {
+            remote: end(number >> 48),
+            local: end(number),
+        }
+    }
+
     fn new(tuple: &FourTuple) -> Self {
         let end = |a: &SocketAddrV4| (a.ip().to_bits(), a.port());
         Self {
@@ -39,7 +54,8 @@ impl Key {
         }
     }
 
-    fn tuple(&self) -> FourTuple {
+    /// The ends.
+    pub(super) fn tuple(&self) -> FourTuple {
         let end = |(addr, port): (u32, u16)| SocketAddrV4::new(addr.into(), port);
         FourTuple {
             local: end(self.local),
@@ -93,20 +109,17 @@ impl TimeWaitTable {
         Some(entry)
     }
 
-    /// The ends and the deadline of up to `BATCH` entries from the `skip`-th on.
-    pub(super) fn show(
-        &self,
-        skip: usize,
-        f: &mut dyn FnMut(usize, FourTuple, Instant) -> bool,
-    ) -> usize {
-        let mut shown = 0;
-        for (i, (key, entry)) in self.entries.iter().enumerate().skip(skip).take(BATCH) {
-            if !f(i, key.tuple(), entry.time_wait.deadline()) {
-                break;
-            }
-            shown += 1;
+    /// The ends and the deadline of the entries from `from` on, as many as `out` has room for;
+    /// returns where to go on.
+    pub(super) fn show(&self, from: &Key, out: &mut [Option<(Key, Instant)>]) -> Option<Key> {
+        let mut next = Some(*from);
+        for slot in out {
+            let cursor = self.entries.cursor_lower_bound(&next?)?;
+            let (key, entry) = cursor.current();
+            *slot = Some((*key, entry.time_wait.deadline()));
+            next = cursor.peek_next().map(|(key, _)| *key);
         }
-        shown
+        next
     }
 }
 
@@ -140,7 +153,7 @@ pub(super) fn enter(net: &Net, tuple: &FourTuple, time_wait: TimeWait, owner: Ow
         let mut table = net.time_wait.lock();
         let old = table.remove(&key);
         table.entries.insert(node);
-        table.len += 1;
+        table.len = table.len.saturating_add(1);
         old
     };
     if let Some(old) = old {

@@ -4,7 +4,8 @@
 //! the timer, congestion control (RFC 9293 3.10.7.4, 5681, 6298).
 
 use super::config::Config;
-use super::congestion::{Ack, Congestion, CongestionControl};
+use super::congestion::validation::Usage;
+use super::congestion::{Ack, Algorithm, Congestion, CongestionControl};
 use super::events::Events;
 use super::news::{News, Span};
 use super::options::SeqRange;
@@ -13,6 +14,7 @@ use super::recovery::Recovery;
 use super::segment::Segment;
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 use super::tlp::ProbeNews;
@@ -29,7 +31,8 @@ impl Tcb {
     ) {
         let flight = self.flight();
         let fack = self.scoreboard.fack(self.snd_una);
-        let limited = self.is_cwnd_limited();
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        let limited = self.usage.is_limited(cwnd, ssthresh);
         let (delivered, lost) = (self.rate.delivered(), self.rate.lost());
         let old = seg.ack.before(self.snd_una);
         let mut news = News::new(self.snd_una);
@@ -40,16 +43,18 @@ impl Tcb {
         }
         news.duplicate = self.is_duplicate(seg, flight, &news);
         if news.advanced {
-            self.advance(seg, store, now, &mut news, events);
+            self.advance(config, seg, store, now, &mut news, events);
         }
         let updated = !old && self.update_window(seg, news.advanced);
         if flight > 0 {
-            self.measure(store, &mut news, now);
+            self.measure(config, store, &mut news, now);
             if let Some(prior) = news.sampler.prior_delivered() {
                 let now_delivered = self.rate.delivered().wrapping_add(news.delivered);
-                self.rack.adapt(prior, now_delivered);
+                if !config.recovery.static_window {
+                    self.rack.adapt(prior, now_delivered);
+                }
             }
-            self.note_reordering_of(&news, fack);
+            self.note_reordering_of(config, &news, fack);
         }
         let probe = ProbeNews {
             ack: seg.ack,
@@ -58,7 +63,7 @@ impl Tcb {
         };
         self.probe_acknowledged(&probe, now);
         if self.is_dubious(&news) && (flight > 0 || news.reported) {
-            self.recover(store, &mut news, now, events);
+            self.recover(config, store, &mut news, now);
         }
         if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
             self.enter_cwr(now);
@@ -69,7 +74,10 @@ impl Tcb {
         if flight > 0 {
             self.rate.on_delivered(news.delivered);
             self.totals.delivered = self.totals.delivered.wrapping_add(news.delivered_segments);
-            self.control(&news, limited, delivered, lost, now);
+            self.statistics
+                .add(Statistic::Delivered, news.delivered_segments);
+            self.control(config, &news, limited, (delivered, lost), now);
+            self.update_pacing(config);
         }
         self.after_fin_acked(config, now, events);
     }
@@ -90,13 +98,23 @@ impl Tcb {
         news: &mut News,
     ) {
         let blocks = seg.options.sack.as_slice();
-        self.take_report(seg, blocks, news);
+        let reports = self.take_report(seg, blocks, news);
+        let prior_una = self.snd_una;
         let una = self.snd_una.max(seg.ack);
         let recover = self.recover_point();
         let min_rtt = self.rtt.min();
-        for block in blocks {
+        for (i, block) in blocks.iter().enumerate() {
             let sane = block.start.before(block.end);
             if !sane || !block.start.after(una) || block.end.after(self.snd_nxt) {
+                // What is old may have been overtaken by another acknowledgment.
+                let overtaken = seg.ack != prior_una && block.end.at_or_before(prior_una);
+                let mine = sane && block.end.at_or_before(self.snd_nxt);
+                let fresh = block.start.at_or_after(prior_una);
+                let report = i == 0 && reports;
+                let known = mine && fresh;
+                if !(report || known || overtaken) {
+                    self.statistics.note(Statistic::SackDiscard);
+                }
                 continue;
             }
             let (rack, rate) = (&mut self.rack, &mut self.rate);
@@ -125,30 +143,47 @@ impl Tcb {
     }
 
     /// RFC 2883 4: the first block reports a duplicate when it is below the cumulative
-    /// acknowledgment or within the second block. One that cannot be of our sending is ignored.
-    fn take_report(&mut self, seg: &Segment, blocks: &[SeqRange], news: &mut News) {
-        let Some(first) = blocks.first() else { return };
+    /// acknowledgment or within the second block; returns whether it does. One that cannot be of our
+    /// sending is ignored.
+    fn take_report(&mut self, seg: &Segment, blocks: &[SeqRange], news: &mut News) -> bool {
+        let Some(first) = blocks.first() else {
+            return false;
+        };
         let within = blocks.get(1).is_some_and(|second| {
             first.start.at_or_after(second.start) && first.end.at_or_before(second.end)
         });
-        if !first.start.before(first.end) || !(first.start.before(seg.ack) || within) {
-            return;
+        let below = first.start.before(seg.ack);
+        if !first.start.before(first.end) || !(below || within) {
+            return false;
         }
+        self.statistics.note(if below {
+            Statistic::DsackRecv
+        } else {
+            Statistic::DsackOfoRecv
+        });
         let len = first.end.since(first.start);
         if len > self.max_snd_wnd || first.end.after(self.snd_nxt) {
-            return;
+            self.statistics.note(if self.undo.is_open() {
+                Statistic::DsackIgnoredOld
+            } else {
+                Statistic::DsackIgnoredNoUndo
+            });
+            return true;
         }
         let segments = len.div_ceil(self.mss32());
         news.probe_reported = segments == 1 && self.tlp.high() == Some(first.end);
         self.totals.duplicates = self.totals.duplicates.saturating_add(segments);
         if self.totals.duplicates > self.totals.resent {
-            return;
+            self.statistics.note(Statistic::DsackIgnoredDubious);
+            return true;
         }
+        self.statistics.add(Statistic::DsackRecvSegs, segments);
         news.reported = true;
         if !news.probe_reported {
             self.rack.duplicate_reported();
         }
         self.undo.on_duplicate(segments, first.end);
+        true
     }
 
     /// RFC 5681 2: nothing new in it, and text was outstanding.
@@ -163,6 +198,7 @@ impl Tcb {
     /// SND.UNA moves.
     fn advance<S: RecordStore>(
         &mut self,
+        config: &Config,
         seg: &Segment,
         store: &mut S,
         now: Instant,
@@ -198,6 +234,7 @@ impl Tcb {
         });
         self.snd_una = seg.ack;
         self.urgent_acked();
+        self.mtu_probe.on_ack(seg.ack);
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;
@@ -207,13 +244,13 @@ impl Tcb {
             .first()
             .is_some_and(|r| r.fate == Fate::Sacked);
         if !sack {
-            self.duplicates_acknowledged(bytes, news);
+            self.duplicates_acknowledged(config, bytes, news);
         }
     }
 
     /// Without SACK: one of the segments acknowledged was missing, the others are those that
     /// duplicate acknowledgments told of.
-    fn duplicates_acknowledged(&mut self, bytes: u32, news: &mut News) {
+    fn duplicates_acknowledged(&mut self, config: &Config, bytes: u32, news: &mut News) {
         let segments = news.segments.max(1);
         let known = u32::from(self.dup_acks).min(segments.saturating_sub(1));
         let share = u64::from(bytes) * u64::from(known) / u64::from(segments);
@@ -221,7 +258,7 @@ impl Tcb {
         news.delivered(bytes.saturating_sub(share), segments.saturating_sub(known));
         let known = u16::try_from(known).unwrap_or(u16::MAX);
         self.dup_acks = self.dup_acks.saturating_sub(known);
-        self.limit_duplicates(news.segments);
+        self.limit_duplicates(config, news.segments);
         if news.resent {
             // Which of them were sent once and which were not cannot be told.
             news.original = false;
@@ -231,15 +268,25 @@ impl Tcb {
     /// A round-trip time: of the first that was sent once and is acknowledged, else of what is
     /// selectively acknowledged, else from the timestamp echoed (RFC 7323 4.1; its clock is coarse).
     /// Only with one the timeout is no longer backed off (Karn's algorithm).
-    fn measure<S: RecordStore>(&mut self, store: &S, news: &mut News, now: Instant) {
+    fn measure<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &S,
+        news: &mut News,
+        now: Instant,
+    ) {
         let acked = news.acked.filter(|_| !news.resent);
         let whole = acked.or(news.late).map(|span| now.since(span.first));
         let last = news.late.or(acked).map(|span| now.since(span.last));
         let stamped = || news.echo.filter(|_| news.advanced);
         let whole = whole.or_else(|| stamped().and_then(|ecr| self.stamp_age(ecr, now)));
         let Some(rtt) = whole else { return };
-        self.rtt.sample(rtt);
-        self.rtt.note_least(last.unwrap_or(rtt));
+        let least = last.unwrap_or(rtt);
+        if !(self.is_delayed_alone(news) && least > self.rtt.min()) {
+            self.rtt.note_least(least, config.min_rtt_window, now);
+        }
+        self.rtt
+            .sample(rtt, self.snd_una, self.snd_nxt, config.rto_min);
         self.backoff = 0;
         let first = store.records().first();
         if let (false, None, Some(late), Some(first)) = (news.advanced, acked, news.late, first) {
@@ -247,6 +294,14 @@ impl Tcb {
             // off further, only counted from then.
             news.set_timer = late.first < first.sent;
         }
+    }
+
+    /// A short segment, with nothing else delivered since it was sent: the peer may have delayed its
+    /// acknowledgment, which were to be taken for the path's delay once the least is forgotten.
+    fn is_delayed_alone(&self, news: &News) -> bool {
+        let alone = news.sampler.prior_delivered() == Some(self.rate.delivered());
+        let bytes = self.snd_una.since(news.prior_una);
+        news.segments == 1 && alone && !news.sacked && bytes < self.mss32()
     }
 
     /// How long ago a timestamp of ours was sent, unless that makes no sense.
@@ -259,14 +314,14 @@ impl Tcb {
     }
 
     /// Something that was sent once arrived after what was sent later.
-    fn note_reordering_of(&mut self, news: &News, fack: SeqNumber) {
+    fn note_reordering_of(&mut self, config: &Config, news: &News, fack: SeqNumber) {
         if !self.sack {
             return;
         }
         let may_sack = !matches!(self.recovery, Recovery::Loss { .. }) || self.undo.is_open();
         for low in [news.low_sacked.filter(|_| may_sack), news.low_acked] {
             if let Some(low) = low.filter(|low| low.before(fack)) {
-                self.note_reordering(low);
+                self.note_reordering(config, low, Statistic::SackReorder);
             }
         }
     }
@@ -303,7 +358,16 @@ impl Tcb {
     }
 
     /// Congestion control's turn. While the window is being reduced PRR rules it.
-    fn control(&mut self, news: &News, limited: bool, delivered: u32, lost: u32, now: Instant) {
+    /// `before` is what had been delivered and lost before this acknowledgment.
+    fn control(
+        &mut self,
+        config: &Config,
+        news: &News,
+        limited: bool,
+        before: (u32, u32),
+        now: Instant,
+    ) {
+        let (delivered, lost) = before;
         let min_rtt = self.rtt.min();
         let rate = self
             .rate
@@ -314,7 +378,7 @@ impl Tcb {
             self.reduce(news.delivered, safe);
             return;
         }
-        let tolerant = self.rack.reordering() > super::rack::DUP_THRESH && news.sacked;
+        let tolerant = self.rack.reordering() > config.reordering && news.sacked;
         if !news.advanced && !tolerant && !self.rules_itself() {
             return;
         }
@@ -332,18 +396,11 @@ impl Tcb {
             rate,
             now,
         };
+        let began = self.congestion.ssthresh() == u32::MAX;
         self.congestion.on_ack(&ack);
-    }
-
-    /// Whether the congestion window was what held the sender back (RFC 7661 4.2; in slow start, as
-    /// in Linux, a window half used counts).
-    fn is_cwnd_limited(&self) -> bool {
-        let used = self.flight().saturating_add(self.mss32());
-        let cwnd = self.congestion.window();
-        if cwnd < self.congestion.ssthresh() {
-            used.saturating_mul(2) > cwnd
-        } else {
-            used > cwnd
+        let over = began && self.congestion.ssthresh() != u32::MAX;
+        if over && self.congestion.algorithm() == Algorithm::Cubic {
+            self.statistics.note(Statistic::HystartDelayDetect);
         }
     }
 
@@ -390,14 +447,18 @@ impl Tcb {
         }
     }
 
-    /// Congestion control as the connection opens. When the SYN had to be repeated it starts from
-    /// one segment (RFC 5681 3.1).
-    pub(super) fn start_congestion(&mut self, config: &Config, now: Instant) {
+    /// Congestion control as the connection opens. When the SYN was lost more than once it starts
+    /// from one segment (RFC 5681 3.1 as RFC 6298 5 amends it: the first timeout is short, and
+    /// once it may be too short for the path). `spurious`: the first SYN was answered after all.
+    pub(super) fn start_congestion(&mut self, config: &Config, spurious: bool, now: Instant) {
         let mss = self.mss32();
         self.congestion = Congestion::new(config.congestion, mss);
-        if self.backoff > 0 {
+        if self.syn_again.times > 1 && !spurious {
             self.congestion.on_timeout(0, mss, false, now);
         }
+        self.usage = Usage::new(self.snd_una, now);
+        self.update_pacing(config);
+        self.start_mtu_search(config, now);
     }
 }
 

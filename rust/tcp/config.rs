@@ -5,7 +5,28 @@
 use super::congestion::pacing::Ratios;
 use super::congestion::Algorithm;
 use super::ecn::EcnConfig;
+use super::mtu_probe;
+use super::pacing::Runs;
 use super::time::Duration;
+
+/// What of RACK (RFC 8985) is changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LossDetection {
+    /// The reordering window stays as wide as it is.
+    pub static_window: bool,
+    /// A number of segments that arrived does not close the window.
+    pub no_threshold: bool,
+}
+
+impl LossDetection {
+    /// As the bits of `tcp_recovery` say.
+    pub fn from_bits(bits: u8) -> Self {
+        Self {
+            static_window: bits & 2 != 0,
+            no_threshold: bits & 4 != 0,
+        }
+    }
+}
 
 /// What the user set for a connection. Defaults are Linux's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +35,8 @@ pub struct Config {
     pub syn_retries: u8,
     /// SYN-ACK retransmissions before giving up (`tcp_synack_retries`).
     pub synack_retries: u8,
+    /// Retransmissions of text before the path is suspected (`tcp_retries1`, RFC 9293 3.8.3 R1).
+    pub retries1: u8,
     /// Retransmissions of text before giving up (`tcp_retries2`, RFC 9293 3.8.3 R2).
     pub retries: u8,
     /// The same once the user has closed (`tcp_orphan_retries`).
@@ -37,6 +60,21 @@ pub struct Config {
     pub rto_min: Duration,
     /// Largest retransmission timeout.
     pub rto_max: Duration,
+    /// How long the least round-trip time counts (`tcp_min_rtt_wlen`).
+    pub min_rtt_window: Duration,
+    /// How losses are detected (`tcp_recovery`).
+    pub recovery: LossDetection,
+    /// Tail loss probes (`tcp_early_retrans`).
+    pub loss_probes: bool,
+    /// F-RTO after a timeout (`tcp_frto`).
+    pub frto: bool,
+    /// Report duplicates to the peer (`tcp_dsack`).
+    pub dsack: bool,
+    /// Segments of later text that must have arrived before earlier text is taken for lost, at the
+    /// start (`tcp_reordering`).
+    pub reordering: u16,
+    /// Most of that (`tcp_max_reordering`).
+    pub max_reordering: u16,
     /// No Nagle algorithm (`TCP_NODELAY`).
     pub nodelay: bool,
     /// Send full segments alone (`TCP_CORK`).
@@ -57,10 +95,24 @@ pub struct Config {
     pub congestion: Algorithm,
     /// Rates of sending (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`).
     pub pacing: Ratios,
+    /// Largest rate of sending, bytes a second (`SO_MAX_PACING_RATE`); `u64::MAX` for no limit.
+    pub max_pacing_rate: u64,
+    /// The queueing discipline keeps the rate (sch_fq does).
+    pub paced_below: bool,
+    /// How late a timer may be.
+    pub timer_tick: Duration,
+    /// How long runs of segments may be.
+    pub runs: Runs,
+    /// Probing for the path's MTU.
+    pub mtu: mtu_probe::Settings,
     /// Restart from the initial window after idling (`tcp_slow_start_after_idle`).
     pub slow_start_after_idle: bool,
     /// Ignore RSTs in TIME-WAIT (`tcp_rfc1337`).
     pub rfc1337: bool,
+    /// Expiries of the SYN-ACK's timer for which a listener waits for text (`TCP_DEFER_ACCEPT`).
+    pub defer_accept: u8,
+    /// Least time between two answers to segments that should not be (`tcp_invalid_ratelimit`).
+    pub invalid_ratelimit: Duration,
     /// The peer's urgent pointer is that of the last urgent byte, as RFC 1122 4.2.2.4 had it, and
     /// not of the byte behind (`tcp_stdurg`).
     pub urgent_is_last: bool,
@@ -73,6 +125,7 @@ impl Default for Config {
         Self {
             syn_retries: 6,
             synack_retries: 5,
+            retries1: 3,
             retries: 15,
             orphan_retries: 8,
             fin_timeout: Duration::from_secs(60),
@@ -84,6 +137,13 @@ impl Default for Config {
             user_timeout: Duration::ZERO,
             rto_min: Duration::from_ms(200),
             rto_max: Duration::from_secs(120),
+            min_rtt_window: Duration::from_secs(300),
+            recovery: LossDetection::default(),
+            loss_probes: true,
+            frto: true,
+            dsack: true,
+            reordering: 3,
+            max_reordering: 300,
             nodelay: false,
             cork: false,
             window_scaling: true,
@@ -94,8 +154,15 @@ impl Default for Config {
             initial_window: 65535,
             congestion: Algorithm::default(),
             pacing: Ratios::default(),
+            max_pacing_rate: u64::MAX,
+            paced_below: false,
+            timer_tick: Duration::from_ms(1),
+            runs: Runs::default(),
+            mtu: mtu_probe::Settings::default(),
             slow_start_after_idle: true,
             rfc1337: false,
+            defer_accept: 0,
+            invalid_ratelimit: Duration::from_ms(500),
             urgent_is_last: false,
             ecn: EcnConfig::default(),
         }

@@ -3,6 +3,7 @@
 //! What an event at a connection means to those around it.
 
 use super::segment::Transmit;
+use super::statistics::Statistics;
 use super::time_wait::TimeWait;
 use super::urgent::UrgentNews;
 
@@ -67,4 +68,6 @@ pub struct Events {
     pub urgent: Option<UrgentNews>,
     /// Fast retransmit began.
     pub fast_retransmit: bool,
+    /// What is to be counted.
+    pub statistics: Statistics,
 }

@@ -8,6 +8,7 @@ use super::receive::{Queues, ReceiveQueue};
 use super::segment::{Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb, DEFAULT_MSS, PAWS_IDLE};
 use super::time::{Duration, Instant};
 use super::time_wait::{Last, TimeWait};
@@ -41,6 +42,7 @@ impl Tcb {
             State::SynSent => self.in_syn_sent(config, seg, queues, now, &mut events),
             _ => self.in_other_states(config, seg, queues, now, &mut events),
         }
+        self.tell(&mut events);
         events
     }
 
@@ -128,18 +130,29 @@ impl Tcb {
                 .and_then(|ts| self.stamp_age(ts.ecr, now)),
         };
         if let Some(rtt) = rtt {
-            self.rtt.sample(rtt);
+            self.rtt.sample(rtt, seg.ack, self.snd_nxt, config.rto_min);
+            self.rtt.note_least(rtt, config.min_rtt_window, now);
         }
-        self.start_congestion(config, now);
+        if self.is_passive_fast_open() {
+            self.complete_fast_open();
+        } else {
+            let spurious =
+                self.timestamps && echo.is_some_and(|ts| self.syn_again.is_first(ts.ecr));
+            self.start_congestion(config, spurious, now);
+        }
         self.retries = 0;
-        self.snd_una = seg.ack;
+        self.snd_una = self.iss + 1;
         self.urgent_acked();
         self.snd_wnd = self.window_of(seg);
         self.max_snd_wnd = self.snd_wnd;
         self.snd_wl1 = seg.seq;
-        self.snd_sml = seg.ack;
+        self.snd_sml = self.snd_sml.max(self.snd_una);
         self.backoff = 0;
-        self.retransmit_timer = RetransmitTimer::Off;
+        self.retransmit_timer = if self.flight() == 0 {
+            RetransmitTimer::Off
+        } else {
+            RetransmitTimer::Rto(now + self.rto(config))
+        };
         self.stalled_since = now;
         if config.keepalive {
             self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
@@ -150,12 +163,13 @@ impl Tcb {
             State::Established
         };
         events.connected = true;
+        self.after_fast_open(seg, events);
     }
 
     /// SEG.WND in bytes: the window of a SYN is never scaled (RFC 7323 2.2).
     pub(super) fn window_of(&self, seg: &Segment) -> u32 {
         let scale = if seg.has_syn() { 0 } else { self.snd_scale };
-        u32::from(seg.wnd) << scale
+        u32::from(seg.wnd).wrapping_shl(scale.into())
     }
 
     /// RFC 9293 3.10.7.4.
@@ -167,6 +181,12 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
+        if self.is_fast_open_syn_again(seg) {
+            if self.challenge(Statistic::AckSkippedSeq, now).is_some() {
+                self.control = Control::Syn;
+            }
+            return;
+        }
         let checks = [
             Self::check_paws,
             Self::check_sequence,
@@ -217,7 +237,7 @@ impl Tcb {
         if !old || now.since(self.ts_recent_at) >= PAWS_IDLE {
             return Step::Next;
         }
-        self.owe_ack(seg, now, events);
+        self.owe_ack(seg, Statistic::AckSkippedPaws, now, events);
         events.dropped = Some(Drop::Paws);
         Step::Done
     }
@@ -231,7 +251,7 @@ impl Tcb {
             return Step::Next;
         }
         if !seg.has_rst() {
-            self.owe_ack(seg, now, events);
+            self.owe_ack(seg, Statistic::AckSkippedSeq, now, events);
         }
         events.dropped = Some(Drop::OutOfWindow);
         Step::Done
@@ -247,13 +267,13 @@ impl Tcb {
                 .seq
                 .in_range(self.rcv_nxt, self.rcv_nxt + self.rcv_wnd())
             {
-                events.reply = self.challenge(now);
+                events.reply = self.challenge(Statistic::AckSkippedChallenge, now);
             }
             events.dropped = Some(Drop::Challenge);
             return Step::Done;
         }
         let error = match self.state {
-            State::SynReceived => Error::Refused,
+            State::SynReceived if !self.is_passive_fast_open() => Error::Refused,
             State::CloseWait => Error::BrokenPipe,
             _ => Error::Reset,
         };
@@ -273,8 +293,9 @@ impl Tcb {
             self.control = Control::Syn;
             return Step::Done;
         }
+        self.statistics.note(Statistic::SynChallenge);
         self.ecn_on_late_syn(Some(seg));
-        events.reply = self.challenge(now);
+        events.reply = self.challenge(Statistic::AckSkippedChallenge, now);
         self.ecn_on_late_syn(None);
         events.dropped = Some(Drop::Challenge);
         Step::Done
@@ -300,7 +321,7 @@ impl Tcb {
         }
         let oldest = self.snd_una - self.max_snd_wnd;
         if seg.ack.after(self.snd_nxt) || seg.ack.before(oldest) {
-            events.reply = self.challenge(now);
+            events.reply = self.challenge(Statistic::AckSkippedChallenge, now);
             events.dropped = Some(Drop::BadAck);
             return Step::Done;
         }
@@ -324,22 +345,23 @@ impl Tcb {
     /// An unacceptable segment is answered with an acknowledgment: at once when it has text, else,
     /// and before the connection is open, within the limit, so that two confused ends do not answer
     /// each other for ever.
-    fn owe_ack(&mut self, seg: &Segment, now: Instant, events: &mut Events) {
+    fn owe_ack(&mut self, seg: &Segment, skipped: Statistic, now: Instant, events: &mut Events) {
         if seg.len > 0 && !seg.has_syn() && self.state.is_synchronized() {
             self.note_duplicate(seg.text_start(), seg.text_start() + seg.len);
             self.ack_due = AckDue::Now;
         } else {
-            events.reply = self.challenge(now);
+            events.reply = self.challenge(skipped, now);
         }
     }
 
-    /// A challenge ACK, if the limit allows one.
-    fn challenge(&mut self, now: Instant) -> Option<Transmit> {
+    /// A challenge ACK, if the limit allows one; else `skipped` is counted.
+    fn challenge(&mut self, skipped: Statistic, now: Instant) -> Option<Transmit> {
         if now.since(self.challenge_since) >= Duration::from_secs(1) {
             self.challenge_since = now;
             self.challenges = 0;
         }
         if self.challenges >= CHALLENGES_PER_SECOND {
+            self.statistics.note(skipped);
             return None;
         }
         self.challenges += 1;

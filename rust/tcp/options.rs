@@ -4,6 +4,7 @@
 //! order and with the padding that Linux uses.
 
 use super::accecn_option::AccEcnOption;
+use super::fast_open::Cookie;
 use super::seq::SeqNumber;
 
 const END: u8 = 0;
@@ -15,12 +16,16 @@ const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
 const ACCECN_E0_FIRST: u8 = 172;
 const ACCECN_E1_FIRST: u8 = 174;
+const FAST_OPEN: u8 = 34;
 
 /// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
 pub const MAX_WINDOW_SCALE: u8 = 14;
 
 /// Bytes that the timestamps option takes of every segment, with its padding.
 pub const TIMESTAMPS_LEN: u16 = 12;
+
+/// Bytes that the SACK option takes with its padding, besides eight for each block.
+pub const SACK_LEN: u16 = 4;
 
 /// The timestamps option (RFC 7323 3.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +66,7 @@ impl SackBlocks {
     pub fn push(&mut self, block: SeqRange) {
         if let Some(slot) = self.blocks.get_mut(usize::from(self.count)) {
             *slot = block;
-            self.count += 1;
+            self.count = self.count.saturating_add(1);
         }
     }
 
@@ -102,6 +107,8 @@ pub struct Options {
     pub sack: SackBlocks,
     /// Accurate ECN (RFC 9768 3.2.3).
     pub accecn: Option<AccEcnOption>,
+    /// A Fast Open cookie, or the request for one (RFC 7413); only meaningful in a SYN.
+    pub fast_open: Option<Cookie>,
 }
 
 /// A writer over the option space of a header: what does not fit is left out.
@@ -128,6 +135,19 @@ impl Writer<'_> {
         self.put(&[TIMESTAMPS, 10]);
         self.put(&ts.val.to_be_bytes());
         self.put(&ts.ecr.to_be_bytes());
+    }
+
+    fn fast_open(&mut self, cookie: &Cookie) {
+        let bytes = cookie.as_slice();
+        let free = self.buf.len().saturating_sub(self.at);
+        if free < (2 + bytes.len()).next_multiple_of(4) {
+            return;
+        }
+        self.put(&[FAST_OPEN, 2 + bytes.len() as u8]);
+        self.put(bytes);
+        if bytes.len() % 4 == 0 {
+            self.put(&[NOP, NOP]);
+        }
     }
 
     /// Two bytes of padding, or what is left of an option.
@@ -214,6 +234,7 @@ impl Options {
                     ecr: u32::from_be_bytes([e, f, g, h]),
                 });
             }
+            (FAST_OPEN, cookie) => self.fast_open = Cookie::new(cookie),
             (SACK, blocks) if blocks.len() % 8 == 0 => {
                 for block in blocks.chunks_exact(8) {
                     if let &[a, b, c, d, e, f, g, h] = block {
@@ -276,6 +297,9 @@ impl Options {
         } else if w.rest != [NOP; 2] {
             w.pad();
             w.pad();
+        }
+        if let Some(cookie) = &self.fast_open {
+            w.fast_open(cookie);
         }
         w.at
     }
@@ -395,6 +419,64 @@ mod tests {
         for (bytes, mss) in cases {
             assert!(Options::parse(bytes).mss == *mss);
         }
+    }
+
+    #[test]
+    fn a_cookie_of_any_right_length_is_read_as_it_was_written() {
+        for len in [0, 4, 6, 8, 10, 12, 14, 16] {
+            round_trip(Options {
+                mss: Some(1460),
+                fast_open: Cookie::new(&[7; 16][..len]),
+                ..Options::default()
+            });
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_written_as_linux_writes_it() {
+        let mut buf = [0; 40];
+        let mut options = Options {
+            fast_open: Cookie::new(&[1, 2, 3, 4, 5, 6, 7, 8]),
+            ..Options::default()
+        };
+        let len = options.write(&mut buf);
+        assert!(buf[..len] == [34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1]);
+        options.fast_open = Some(Cookie::REQUEST);
+        let len = options.write(&mut buf);
+        assert!(buf[..len] == [34, 2, 1, 1]);
+        options.fast_open = Cookie::new(&[1, 2, 3, 4, 5, 6]);
+        let len = options.write(&mut buf);
+        assert!(buf[..len] == [34, 8, 1, 2, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_cookie_of_a_wrong_length_is_none() {
+        let mut bytes = [0u8; 40];
+        for len in [1, 2, 3, 5, 7, 17, 18, 20] {
+            bytes[0] = FAST_OPEN;
+            bytes[1] = 2 + len;
+            assert!(Options::parse(&bytes[..2 + usize::from(len)])
+                .fast_open
+                .is_none());
+        }
+    }
+
+    #[test]
+    fn a_cookie_that_does_not_fit_is_left_out() {
+        let mut buf = [0; 40];
+        let mut sack = SackBlocks::NONE;
+        for i in 0..4 {
+            sack.push(SeqRange {
+                start: SeqNumber(i),
+                end: SeqNumber(i + 1),
+            });
+        }
+        let options = Options {
+            sack,
+            fast_open: Cookie::new(&[7; 8]),
+            ..Options::default()
+        };
+        assert!(options.write(&mut buf) == 36);
     }
 
     #[test]

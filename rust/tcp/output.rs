@@ -3,13 +3,14 @@
 //! What goes out: handshake, probes, retransmissions, new text, acknowledgments, in this order.
 
 use super::config::Config;
-use super::congestion::CongestionControl;
-use super::options::{Options, SackBlocks, TIMESTAMPS_LEN};
+use super::mtu_probe::Next;
+use super::options::{Options, SackBlocks, SACK_LEN, TIMESTAMPS_LEN};
 use super::receive::{Queues, ReceiveQueue};
 use super::records::{Record, RecordStore};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::text::DELAYED_ACK;
 use super::time::Instant;
@@ -18,7 +19,7 @@ use super::undo::Frto;
 
 /// Least segment size that a peer may ask for (`tcp_min_snd_mss`): smaller ones would cost us more
 /// than they cost the peer.
-const LEAST_MSS: u16 = 48;
+pub(super) const LEAST_MSS: u16 = 48;
 
 impl Tcb {
     /// The next segment, or run of segments, to send; call until there is none.
@@ -33,30 +34,48 @@ impl Tcb {
         self.eff_mss = self.eff_mss.saturating_sub(self.ecn_option_len(now));
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
-            State::SynSent | State::SynReceived => {
-                return (self.control == Control::Syn).then(|| self.send_syn(config, now));
+            State::SynSent | State::SynReceived if self.control == Control::Syn => {
+                return Some(self.send_syn(config, now));
             }
+            State::SynReceived if self.is_passive_fast_open() => {}
+            State::SynSent | State::SynReceived => return None,
             _ => {}
         }
+        // What only some segments carry is taken off of these alone: the path has room for more.
+        let usual = self.eff_mss;
+        self.eff_mss = usual.saturating_sub(self.blocks_len(queues));
+        let out = self.poll_synchronized(config, queues, limits, now);
+        self.eff_mss = usual;
+        out
+    }
+
+    fn poll_synchronized<Q: Queues>(
+        &mut self,
+        config: &Config,
+        queues: &mut Q,
+        limits: &TxLimits,
+        now: Instant,
+    ) -> Option<Transmit> {
         if self.control == Control::Probe {
             self.control = Control::None;
-            return Some(self.probe(now));
+            return Some(self.probe(queues, now));
         }
-        if self.state.may_transmit() {
+        if self.state.may_transmit() || self.is_passive_fast_open() {
             let limits = &self.limits_while_urgent(limits);
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 return Some(self.send(config, &part, queues, now));
             }
+            self.validate_window(config, now);
         }
         (self.ack_due == AckDue::Now).then(|| self.send_ack(config, queues, now))
     }
 
     /// What of the queue is to be sent now: a loss probe, what was lost, new text. While F-RTO waits
     /// for an answer new text goes first, and nothing else if there is any.
-    fn next_part<S: RecordStore>(
+    fn next_part<Q: Queues>(
         &mut self,
         config: &Config,
-        store: &mut S,
+        store: &mut Q,
         limits: &TxLimits,
         now: Instant,
     ) -> Option<Part> {
@@ -69,6 +88,9 @@ impl Tcb {
                 return part;
             }
         }
+        if self.is_paced_out(config, now) {
+            return None;
+        }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
             let part = self.new_text(config, limits, false, now);
             if part.is_some() || self.snd_nxt.after(recover) {
@@ -76,19 +98,31 @@ impl Tcb {
             }
             self.undo.frto = Frto::Off;
         }
-        self.retransmission(store, limits, now)
-            .or_else(|| self.new_text(config, limits, false, now))
+        if let Some(part) = self.retransmission(config, store, limits, now) {
+            return Some(part);
+        }
+        match self.next_probe(config, store, now) {
+            Next::Text => self.new_text(config, limits, false, now),
+            Next::Wait => None,
+            Next::Probe(len) => Some(Part {
+                seq: self.snd_nxt,
+                len,
+                fin: false,
+                kind: Kind::MtuProbe,
+            }),
+        }
     }
 
     /// Text bytes of a full segment: what the peer and the path allow, less the options that every
     /// segment has (RFC 6691).
     pub(super) fn set_mss(&mut self, path_mss: u16) {
         let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
-        let mss = self.peer_mss.min(path_mss).max(LEAST_MSS);
+        let mss = self.mtu_probe.limit(self.peer_mss.min(path_mss));
+        let mss = mss.max(LEAST_MSS);
         self.eff_mss = mss.saturating_sub(options);
     }
 
-    fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
+    pub(super) fn send_syn(&mut self, config: &Config, now: Instant) -> Transmit {
         let again = self.snd_nxt.after(self.iss);
         let wnd = config.initial_window.min(65535);
         let (flags, ack) = match self.state {
@@ -96,13 +130,21 @@ impl Tcb {
             _ => (Flags::SYN, SeqNumber(0)),
         };
         self.control = Control::None;
-        self.snd_nxt = self.iss + 1;
+        self.snd_nxt = self.snd_nxt.max(self.iss + 1);
+        if self.state == State::SynReceived {
+            self.last_ack_sent = self.rcv_nxt;
+            self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + wnd);
+            self.ack_due = AckDue::No;
+        }
         self.syn_sent = (!again).then_some(now);
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         if again {
+            self.syn_again.times = self.syn_again.times.saturating_add(1);
             self.totals.resent(0, 1);
+            self.statistics.note(Statistic::SynRetrans);
         } else {
             self.stalled_since = now;
+            self.syn_again.first = now.ms_wrapped().wrapping_add(self.ts_offset);
         }
         self.totals.sent(0, 1);
         let mut syn = Transmit::bare(self.iss, ack, flags, wnd as u16);
@@ -119,9 +161,10 @@ impl Tcb {
     }
 
     /// A segment out of the window, which the peer has to answer with an acknowledgment.
-    fn probe(&mut self, now: Instant) -> Transmit {
+    fn probe<R: ReceiveQueue>(&mut self, rx: &R, now: Instant) -> Transmit {
         let mut probe = self.bare_ack(now);
         probe.seq = self.snd_una - 1;
+        probe.options.sack = self.blocks(rx);
         self.mark_urgent(&mut probe);
         probe
     }
@@ -130,6 +173,7 @@ impl Tcb {
     /// the very first segment regardless of it.
     fn retransmission<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         limits: &TxLimits,
         now: Instant,
@@ -145,7 +189,8 @@ impl Tcb {
         let window = if first { window.max(mss) } else { window };
         let text_end = run.end.min(self.write_seq);
         let wanted = text_end.since(run.start);
-        let len = whole_segments(wanted, room.min(window).min(limits.max_run.max(mss)), mss);
+        let most = self.run_at_rate(config, limits.max_run);
+        let len = whole_segments(wanted, room.min(window).min(most), mss);
         let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(run.end));
         if len == 0 && !(fin && room > 0) {
             return None;
@@ -188,11 +233,8 @@ impl Tcb {
         if waiting == 0 && !fin_waiting {
             return None;
         }
-        if self.flight() == 0 && config.slow_start_after_idle {
-            let (idle, rto) = (now.since(self.last_sent), self.rto(config));
-            if idle > rto {
-                self.congestion.on_idle(idle, rto, self.mss32());
-            }
+        if self.flight() == 0 {
+            self.restart_from_idle(config, now);
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
@@ -200,7 +242,8 @@ impl Tcb {
             (mss, mss)
         } else {
             let room = self.cwnd().saturating_sub(self.pipe());
-            (room, limits.max_run.max(mss))
+            let half = (self.cwnd() / 2).max(mss);
+            (room, self.run_at_rate(config, limits.max_run).min(half))
         };
         let allowed = window.min(room).min(most);
         let mut len = whole_segments(waiting, allowed, mss);
@@ -208,7 +251,7 @@ impl Tcb {
         let tail = waiting % mss;
         let hold = !probe && self.holds_tail(config);
         if len == waiting && tail != 0 && !fin_waiting && hold {
-            len -= tail;
+            len = len.saturating_sub(tail);
         }
         if len == 0 && window < waiting.min(mss) {
             len = self.silly_window(window.min(waiting), room);
@@ -285,28 +328,34 @@ impl Tcb {
             self.interactive = true;
             self.quick_acks = 0;
         }
+        self.pace(config, part.len, now);
         self.last_sent = now;
 
         let wnd = self.offer_window(config, queues);
         let mut out = Transmit::bare(part.seq, self.rcv_nxt, flags, wnd);
         out.options.timestamps = self.timestamp(now);
         out.len = part.len;
-        out.mss = self.eff_mss;
+        out.mss = self.segment_len(part);
         out.retransmission = again;
+        out.options.sack = self.blocks(queues);
         self.mark_ecn(&mut out, now);
         self.mark_urgent(&mut out);
-        let gaps = self.sack && (self.dsack.is_some() || !queues.sack_blocks().is_empty());
-        if gaps && self.ack_due == AckDue::Now {
-            // Text carries no blocks: an acknowledgment follows that does.
-            self.last_ack_sent = self.rcv_nxt;
-        } else {
-            self.acknowledged();
-        }
+        self.acknowledged();
         out
     }
 
+    /// Bytes of text in each of its segments but the last.
+    fn segment_len(&self, part: &Part) -> u16 {
+        match part.kind {
+            Kind::MtuProbe => u16::try_from(part.len).unwrap_or(u16::MAX),
+            _ => self.eff_mss,
+        }
+    }
+
     fn count_sent(&mut self, part: &Part) -> u32 {
-        let segments = part.len.div_ceil(self.mss32()).max(1);
+        let mss = u32::from(self.segment_len(part)).max(1);
+        let segments = part.len.saturating_sub(1) / mss;
+        let segments = segments.saturating_add(1);
         self.totals.sent(part.len, segments);
         segments
     }
@@ -327,7 +376,7 @@ impl Tcb {
         let mut record = Record {
             start: part.seq,
             end: part.end(),
-            mss: self.eff_mss,
+            mss: self.segment_len(part),
             segments: u16::try_from(segments).unwrap_or(u16::MAX),
             in_flight: self.pipe().saturating_add(part.seq_len()),
             ..Record::default()
@@ -335,7 +384,8 @@ impl Tcb {
         self.rate.on_sent(&mut record, idle, now);
         self.scoreboard.push(store, record);
         self.snd_nxt = part.end();
-        if part.len % self.mss32() != 0 {
+        self.usage.touch();
+        if part.kind != Kind::MtuProbe && part.len % self.mss32() != 0 {
             self.snd_sml = part.end();
         }
         match self.retransmit_timer {
@@ -348,6 +398,7 @@ impl Tcb {
         }
         if part.kind == Kind::Probe {
             self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.statistics.note(Statistic::LossProbes);
             self.tlp = Probe::Sent {
                 high: self.snd_nxt,
                 again: false,
@@ -362,9 +413,11 @@ impl Tcb {
     fn note_resent(&mut self, config: &Config, part: &Part, now: Instant) {
         let segments = self.count_sent(part);
         self.totals.resent(part.len, segments);
+        self.mtu_probe.give_up();
         let rto = RetransmitTimer::Rto(now + self.rto(config));
         if part.kind == Kind::ProbeAgain {
             self.totals.probes = self.totals.probes.wrapping_add(1);
+            self.statistics.note(Statistic::LossProbes);
             self.tlp = Probe::Sent {
                 high: self.snd_nxt,
                 again: true,
@@ -372,6 +425,11 @@ impl Tcb {
             self.retransmit_timer = rto;
             return;
         }
+        let what = match self.recovery {
+            Recovery::Loss { .. } => Statistic::SlowStartRetrans,
+            _ => Statistic::FastRetrans,
+        };
+        self.statistics.add(what, segments);
         let stamp = now.ms_wrapped().wrapping_add(self.ts_offset);
         self.undo.on_resent(segments, stamp);
         let reordering = matches!(self.retransmit_timer, RetransmitTimer::Reorder(_));
@@ -386,27 +444,48 @@ impl Tcb {
         let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
         self.totals.sent(0, 1);
-        if self.sack {
-            ack.options.sack = self.blocks(rx);
-        }
+        ack.options.sack = self.blocks(rx);
         self.mark_ecn(&mut ack, now);
         self.mark_urgent(&mut ack);
         self.acknowledged();
         ack
     }
 
-    /// What of the peer's text is here out of order, after what came twice (RFC 2883).
+    /// What of the peer's text is here out of order, after what came twice (RFC 2883). Said of the
+    /// latter once only.
     fn blocks<R: ReceiveQueue>(&mut self, rx: &R) -> SackBlocks {
-        let waiting = rx.sack_blocks();
-        let Some(twice) = self.dsack.take() else {
-            return waiting;
-        };
         let mut blocks = SackBlocks::NONE;
-        blocks.push(twice);
-        for block in waiting.as_slice() {
+        if !self.sack {
+            return blocks;
+        }
+        if let Some(twice) = self.dsack.take() {
+            blocks.push(twice);
+        }
+        for block in rx.sack_blocks().as_slice() {
             blocks.push(*block);
         }
-        blocks
+        blocks.truncated(self.most_blocks())
+    }
+
+    /// As many blocks as an option space has room for.
+    fn most_blocks(&self) -> u8 {
+        if self.timestamps {
+            3
+        } else {
+            4
+        }
+    }
+
+    /// Bytes that the next segment's blocks take.
+    fn blocks_len<R: ReceiveQueue>(&self, rx: &R) -> u16 {
+        if !self.sack {
+            return 0;
+        }
+        let waiting = rx.sack_blocks().as_slice().len() as u16;
+        match waiting.saturating_add(self.dsack.is_some().into()) {
+            0 => 0,
+            n => SACK_LEN.saturating_add(n.min(self.most_blocks().into()).saturating_mul(8)),
+        }
     }
 
     fn acknowledged(&mut self) {
@@ -420,7 +499,7 @@ impl Tcb {
         let offered = self.rcv_wnd();
         let step = u32::from(config.mss).min(rx.capacity() / 2);
         let space = rx.space();
-        let unit = 1u32 << self.rcv_scale;
+        let unit = 1u32.wrapping_shl(self.rcv_scale.into());
         let kept = offered.div_ceil(unit);
         let wire = if space >= offered.saturating_add(step) {
             // Rounded up, as in Linux: else a space smaller than the unit could never be offered.
@@ -431,7 +510,7 @@ impl Tcb {
         let wire = u16::try_from(wire).unwrap_or(u16::MAX);
         self.rcv_adv = self
             .rcv_adv
-            .max(self.rcv_nxt + (u32::from(wire) << self.rcv_scale));
+            .max(self.rcv_nxt + u32::from(wire).wrapping_shl(self.rcv_scale.into()));
         wire
     }
 
@@ -439,7 +518,7 @@ impl Tcb {
     /// grown by a segment, as in Linux.
     pub(super) fn window_update_due<R: ReceiveQueue>(&self, config: &Config, rx: &R) -> bool {
         let offered = self.rcv_wnd();
-        let max = u32::from(u16::MAX) << self.rcv_scale;
+        let max = u32::from(u16::MAX).wrapping_shl(self.rcv_scale.into());
         let space = rx.space().min(max);
         let step = u32::from(config.mss).min(rx.capacity() / 2);
         space >= offered.saturating_mul(2) && space >= offered.saturating_add(step)
@@ -453,6 +532,8 @@ enum Kind {
     New,
     /// For the first time, as a loss probe.
     Probe,
+    /// For the first time, as one segment that the path may be too narrow for.
+    MtuProbe,
     /// Once more: it was lost.
     Again,
     /// Once more, as a loss probe.

@@ -9,9 +9,8 @@ use super::time::{Duration, Instant};
 
 /// Segments of later text that must have arrived before earlier text is taken for lost
 /// (RFC 5681 3.2), until the path is seen to reorder more.
-pub(super) const DUP_THRESH: u16 = 3;
-/// Most of that (`tcp_max_reordering`).
-const MOST_REORDERING: u16 = 300;
+#[cfg(test)]
+const DUP_THRESH: u16 = 3;
 /// Recoveries that a wider reordering window outlives (RFC 8985 6.2, step 4).
 const PERSIST: u8 = 16;
 
@@ -39,8 +38,9 @@ pub struct Rack {
     changed_at: u32,
 }
 
-impl Default for Rack {
-    fn default() -> Self {
+impl Rack {
+    /// With the distance of reordering that is assumed at first.
+    pub(super) fn new(reordering: u16) -> Self {
         Self {
             xmit: Instant::default(),
             end: SeqNumber::default(),
@@ -50,7 +50,7 @@ impl Default for Rack {
             advanced: false,
             reordered: 0,
             dsack: false,
-            reordering: DUP_THRESH,
+            reordering,
             changed_at: 0,
         }
     }
@@ -71,6 +71,8 @@ pub(super) fn sent_after(
 pub(super) struct Judge {
     /// A recovery is under way.
     pub(super) recovering: bool,
+    /// The number of segments that arrived tells too.
+    pub(super) by_number: bool,
     /// Segments selectively acknowledged.
     pub(super) sacked: u32,
     pub(super) min_rtt: Duration,
@@ -104,22 +106,23 @@ impl Rack {
     }
 
     /// Text was seen to arrive in another order than it was sent in, `distance` bytes apart.
-    pub(super) fn reordered(&mut self, distance: u32, mss: u32) {
+    /// `most` segments are remembered.
+    pub(super) fn reordered(&mut self, distance: u32, mss: u32, most: u16) {
         let segments = distance.div_ceil(mss.max(1));
         let segments = u16::try_from(segments).unwrap_or(u16::MAX);
-        self.reordering = self.reordering.max(segments.min(MOST_REORDERING));
+        self.reordering = self.reordering.max(segments.min(most));
         self.reordered = self.reordered.saturating_add(1);
     }
 
     /// As [`Rack::reordered`], where only duplicate acknowledgments tell: more of them came than
     /// the `segments` outstanding explain.
-    pub(super) fn reordered_segments(&mut self, segments: u32) {
-        self.reordered(segments, 1);
+    pub(super) fn reordered_segments(&mut self, segments: u32, most: u16) {
+        self.reordered(segments, 1, most);
     }
 
     /// A timeout although much had arrived: the distance was too large an estimate.
-    pub(super) fn doubt_reordering(&mut self) {
-        self.reordering = self.reordering.min(DUP_THRESH);
+    pub(super) fn doubt_reordering(&mut self, initial: u16) {
+        self.reordering = self.reordering.min(initial);
     }
 
     /// How far apart, in segments, text may be reordered.
@@ -164,7 +167,7 @@ impl Rack {
 
     /// The reordering window.
     fn window(&self, judge: &Judge) -> Duration {
-        let enough = judge.sacked >= u32::from(self.reordering);
+        let enough = judge.by_number && judge.sacked >= u32::from(self.reordering);
         if self.reordered == 0 && (judge.recovering || enough) {
             return Duration::ZERO;
         }
@@ -234,6 +237,7 @@ mod tests {
 
     const CALM: Judge = Judge {
         recovering: false,
+        by_number: true,
         sacked: 1,
         min_rtt: Duration::from_us(400),
         srtt: Duration::from_us(1000),
@@ -259,7 +263,7 @@ mod tests {
     #[test]
     fn what_was_sent_before_what_arrived_is_lost_after_the_window() {
         let mut store = sent(&[0, 10, 20, 30]);
-        let mut rack = Rack::default();
+        let mut rack = Rack::new(DUP_THRESH);
         rack.arrived(&store.all[2], CALM.min_rtt, at(420));
         store.all[2].fate = Fate::Sacked;
         // The round trip took 400, the window is a quarter of the least: 100.
@@ -273,7 +277,7 @@ mod tests {
     #[test]
     fn nothing_is_lost_before_anything_arrived() {
         let mut store = sent(&[5, 10]);
-        let found = lost(&Rack::default(), &mut store, &CALM, 10_000);
+        let found = lost(&Rack::new(DUP_THRESH), &mut store, &CALM, 10_000);
         assert_eq!(found, (vec![], None));
     }
 
@@ -287,11 +291,11 @@ mod tests {
             },
         ] {
             let mut store = sent(&[0, 0, 0, 0]);
-            let mut rack = Rack::default();
+            let mut rack = Rack::new(DUP_THRESH);
             rack.arrived(&store.all[3], CALM.min_rtt, at(400));
             store.all[3].fate = Fate::Sacked;
             assert_eq!(lost(&rack, &mut store, &judge, 400).0, [0, 1, 2]);
-            rack.reordered(10, 10);
+            rack.reordered(10, 10, 300);
             assert_eq!(
                 lost(&rack, &mut store, &judge, 400),
                 (vec![], Some(100)),
@@ -301,12 +305,26 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_segments_may_be_told_not_to_matter() {
+        let mut store = sent(&[0, 0, 0, 0]);
+        let mut rack = Rack::new(DUP_THRESH);
+        rack.arrived(&store.all[3], CALM.min_rtt, at(400));
+        store.all[3].fate = Fate::Sacked;
+        let judge = Judge {
+            by_number: false,
+            sacked: 3,
+            ..CALM
+        };
+        assert_eq!(lost(&rack, &mut store, &judge, 400), (vec![], Some(100)));
+    }
+
+    #[test]
     fn a_repetition_is_judged_by_its_own_time() {
         let mut store = sent(&[0, 10, 20, 30]);
         store.all[0].sent = at(500);
         store.all[0].resent = true;
         store.all[0].fate = Fate::Resent;
-        let mut rack = Rack::default();
+        let mut rack = Rack::new(DUP_THRESH);
         rack.arrived(&store.all[3], CALM.min_rtt, at(600));
         store.all[3].fate = Fate::Sacked;
         let judge = Judge {
@@ -321,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_repetition_that_arrives_too_soon_is_the_original() {
-        let mut rack = Rack::default();
+        let mut rack = Rack::new(DUP_THRESH);
         let mut early = record(0, 10, 500);
         early.resent = true;
         rack.arrived(&early, us(400), at(600));
@@ -342,11 +360,11 @@ mod tests {
 
     #[test]
     fn the_window_grows_with_duplicates_once_in_a_round_trip_and_shrinks_after_sixteen() {
-        let mut rack = Rack::default();
+        let mut rack = Rack::new(DUP_THRESH);
         rack.duplicate_reported();
         rack.adapt(0, 100);
         assert_eq!(rack.steps, 1, "without reordering it was something else");
-        rack.reordered(10, 10);
+        rack.reordered(10, 10, 300);
         rack.duplicate_reported();
         rack.adapt(0, 100);
         assert_eq!(rack.steps, 2);
@@ -370,7 +388,7 @@ mod tests {
         let mut rack = Rack {
             persist: 16,
             steps: 4,
-            ..Rack::default()
+            ..Rack::new(DUP_THRESH)
         };
         rack.recovered(true);
         assert_eq!(rack.persist, 16);
@@ -384,21 +402,21 @@ mod tests {
         let rack = Rack {
             steps: 255,
             reordered: 1,
-            ..Rack::default()
+            ..Rack::new(DUP_THRESH)
         };
         assert_eq!(rack.window(&CALM), CALM.srtt);
     }
 
     #[test]
     fn the_distance_has_a_limit() {
-        let mut rack = Rack::default();
-        rack.reordered(25, 10);
+        let mut rack = Rack::new(DUP_THRESH);
+        rack.reordered(25, 10, 300);
         assert_eq!(rack.reordering(), 3);
-        rack.reordered(95, 10);
+        rack.reordered(95, 10, 300);
         assert_eq!(rack.reordering(), 10);
-        rack.reordered(u32::MAX, 1);
+        rack.reordered(u32::MAX, 1, 300);
         assert_eq!(rack.reordering(), 300);
-        rack.doubt_reordering();
+        rack.doubt_reordering(3);
         assert_eq!(rack.reordering(), 3);
     }
 
@@ -408,7 +426,7 @@ mod tests {
         for (i, r) in store.all.iter_mut().enumerate() {
             r.sent = at(i as u64);
         }
-        let mut rack = Rack::default();
+        let mut rack = Rack::new(DUP_THRESH);
         rack.arrived(&store.all[1], CALM.min_rtt, at(400));
         store.all[1].fate = Fate::Sacked;
         // Were it looked at, it would be found lost.

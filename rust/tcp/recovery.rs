@@ -5,12 +5,12 @@
 
 use super::config::Config;
 use super::congestion::{Congested, CongestionControl, Signal};
-use super::events::Events;
 use super::news::News;
 use super::prr::Prr;
 use super::rack::Judge;
 use super::records::{Fate, Record, RecordStore};
 use super::seq::SeqNumber;
+use super::statistics::Statistic;
 use super::tcb::{RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 use super::tlp::{Probe, TIMER_SLACK};
@@ -111,9 +111,10 @@ impl Tcb {
         });
     }
 
-    fn judge(&self) -> Judge {
+    fn judge(&self, config: &Config) -> Judge {
         Judge {
             recovering: matches!(self.recovery, Recovery::Fast { .. } | Recovery::Loss { .. }),
+            by_number: !config.recovery.no_threshold,
             sacked: self.scoreboard.sacked().segments,
             min_rtt: self.rtt.min(),
             srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
@@ -124,22 +125,42 @@ impl Tcb {
     /// something was lost once more.
     fn look_for_losses<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         now: Instant,
     ) -> (Option<Duration>, bool) {
-        let judge = self.judge();
+        let judge = self.judge(config);
         let rack = self.rack;
         let mut again = false;
         let wait = rack.detect(store, &judge, now, |store, i| {
             if let Some(was) = self.scoreboard.mark_lost(store, i) {
                 self.rate.on_lost(was.len());
-                again |= was.fate == Fate::Resent;
+                if was.fate == Fate::Resent {
+                    again = true;
+                    self.statistics
+                        .add(Statistic::LostRetransmit, was.segments());
+                }
             }
         });
         (wait, again)
     }
 
-    fn identify_losses<S: RecordStore>(&mut self, store: &mut S, news: &mut News, now: Instant) {
+    /// What `was` on its way is taken for lost.
+    fn note_lost(&mut self, was: &Record) {
+        self.rate.on_lost(was.len());
+        if was.fate == Fate::Resent {
+            self.statistics
+                .add(Statistic::LostRetransmit, was.segments());
+        }
+    }
+
+    fn identify_losses<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        news: &mut News,
+        now: Instant,
+    ) {
         if self.flight() == 0 {
             return;
         }
@@ -151,7 +172,7 @@ impl Tcb {
             };
             if due {
                 if let Some(was) = self.scoreboard.mark_first_lost(store) {
-                    self.rate.on_lost(was.len());
+                    self.note_lost(&was);
                 }
             }
             return;
@@ -159,7 +180,7 @@ impl Tcb {
         if !self.rack.take_advanced() {
             return;
         }
-        let (wait, again) = self.look_for_losses(store, now);
+        let (wait, again) = self.look_for_losses(config, store, now);
         news.lost_again |= again;
         if let Some(wait) = wait {
             self.retransmit_timer = RetransmitTimer::Reorder(now + wait + TIMER_SLACK);
@@ -173,12 +194,12 @@ impl Tcb {
         config: &Config,
         store: &mut S,
         now: Instant,
-        events: &mut Events,
     ) {
         let before = self.rate.lost();
-        self.look_for_losses(store, now);
-        if self.rate.lost() != before && !matches!(self.recovery, Recovery::Fast { .. }) {
-            self.enter_fast(store, now, events);
+        self.look_for_losses(config, store, now);
+        let recovering = matches!(self.recovery, Recovery::Fast { .. });
+        if self.rate.lost() != before && !recovering && !self.is_probe_lost() {
+            self.enter_fast(store, now);
             let mss = self.mss32();
             self.reduce(mss, false);
         }
@@ -203,7 +224,7 @@ impl Tcb {
     }
 
     /// Fast recovery begins.
-    fn enter_fast<S: RecordStore>(&mut self, store: &S, now: Instant, events: &mut Events) {
+    fn enter_fast<S: RecordStore>(&mut self, store: &S, now: Instant) {
         if !self.was_anything_resent(store) {
             self.undo.forget_first();
         }
@@ -215,7 +236,11 @@ impl Tcb {
         self.recovery = Recovery::Fast {
             recover: self.snd_nxt,
         };
-        events.fast_retransmit = true;
+        self.statistics.note(if self.sack {
+            Statistic::SackRecovery
+        } else {
+            Statistic::RenoRecovery
+        });
     }
 
     /// The path was marked, or our own device drops: the window comes down as after a loss, nothing
@@ -239,7 +264,15 @@ impl Tcb {
     /// The retransmission timer expired: what is outstanding is lost, but for what may still
     /// arrive. Whether the peer has dropped what it had selectively acknowledged shows in the first
     /// segment (RFC 2018 8).
-    pub(super) fn enter_loss<S: RecordStore>(&mut self, store: &mut S, now: Instant) {
+    pub(super) fn enter_loss<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        now: Instant,
+    ) {
+        if self.retries == 0 {
+            self.count_failure();
+        }
         let early = matches!(self.recovery, Recovery::Open | Recovery::Cwr { .. });
         let repeated = self.retries > 0;
         let reneged = store
@@ -249,11 +282,12 @@ impl Tcb {
         if reneged {
             self.scoreboard.forget_sacked(store);
             self.reneged = true;
+            self.statistics.note(Statistic::SackReneging);
         }
-        if self.scoreboard.sacked().segments >= u32::from(super::rack::DUP_THRESH)
+        if self.scoreboard.sacked().segments >= u32::from(config.reordering)
             && self.recovery == Recovery::Open
         {
-            self.rack.doubt_reordering();
+            self.rack.doubt_reordering(config.reordering);
         }
         self.dup_acks = 0;
         let flight = self.flight();
@@ -266,7 +300,7 @@ impl Tcb {
                 continue;
             }
             if let Some(was) = self.scoreboard.mark_lost(store, i) {
-                self.rate.on_lost(was.len());
+                self.note_lost(&was);
             }
         }
         let fresh = match self.recovery {
@@ -286,34 +320,34 @@ impl Tcb {
             recover: self.snd_nxt,
         };
         self.tlp = Probe::None;
-        self.undo.frto = if early || repeated {
+        self.undo.frto = if config.frto && (early || repeated) {
             Frto::Armed
         } else {
             Frto::Off
         };
     }
 
-    /// All that is outstanding was too large for the path and is gone, which says nothing of
-    /// congestion.
-    pub(super) fn lose_all<S: RecordStore>(&mut self, store: &mut S) {
-        for i in 0..store.records().len() {
-            self.scoreboard.mark_lost(store, i);
-        }
-        self.undo.end();
-        if !matches!(self.recovery, Recovery::Fast { .. }) {
-            self.recovery = Recovery::Loss {
-                recover: self.snd_nxt,
-            };
-        }
+    /// A timeout: what was at work did not help.
+    fn count_failure(&mut self) {
+        let disorder = self.recovery == Recovery::Open && self.is_disordered();
+        let what = match (self.recovery, self.sack) {
+            (Recovery::Fast { .. }, true) => Statistic::SackRecoveryFail,
+            (Recovery::Fast { .. }, false) => Statistic::RenoRecoveryFail,
+            (Recovery::Loss { .. }, _) => Statistic::LossFailures,
+            _ if !disorder && self.arrived().segments == 0 => return,
+            (_, true) => Statistic::SackFailures,
+            (_, false) => Statistic::RenoFailures,
+        };
+        self.statistics.note(what);
     }
 
     /// What an acknowledgment means to the recovery.
     pub(super) fn recover<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         news: &mut News,
         now: Instant,
-        events: &mut Events,
     ) {
         if news.reneging && news.advanced {
             let half = self.rtt.srtt().map_or(0, |srtt| srtt.us() / 2);
@@ -331,43 +365,49 @@ impl Tcb {
         match self.recovery {
             Recovery::Fast { .. } => {
                 if !news.advanced {
-                    self.count_duplicate(news);
-                } else if self.undo_partly(store, news, now) {
+                    self.count_duplicate(config, news);
+                } else if self.undo_partly(config, store, news, now) {
                     return;
                 }
                 self.undo_by_reports(store, now);
-                self.identify_losses(store, news, now);
+                self.identify_losses(config, store, news, now);
                 if matches!(self.recovery, Recovery::Fast { .. }) {
                     return;
                 }
             }
             Recovery::Loss { .. } => {
-                self.proceed_after_loss(store, news, now);
-                self.identify_losses(store, news, now);
+                self.proceed_after_loss(config, store, news, now);
+                self.identify_losses(config, store, news, now);
                 if self.recovery != Recovery::Open && !news.lost_again {
                     return;
                 }
                 if self.recovery == Recovery::Open {
-                    self.in_order_or_not(store, news, now);
+                    self.in_order_or_not(config, store, news, now);
                 }
             }
-            Recovery::Open | Recovery::Cwr { .. } => self.in_order_or_not(store, news, now),
+            Recovery::Open | Recovery::Cwr { .. } => self.in_order_or_not(config, store, news, now),
         }
-        if self.scoreboard.lost().bytes > 0 {
-            self.enter_fast(store, now, events);
+        if self.scoreboard.lost().bytes > 0 && !self.is_probe_lost() {
+            self.enter_fast(store, now);
         }
     }
 
     /// Outside of a recovery.
-    fn in_order_or_not<S: RecordStore>(&mut self, store: &mut S, news: &mut News, now: Instant) {
+    fn in_order_or_not<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &mut S,
+        news: &mut News,
+        now: Instant,
+    ) {
         if news.advanced {
             self.dup_acks = 0;
         }
-        self.count_duplicate(news);
+        self.count_duplicate(config, news);
         if self.recovery == Recovery::Open {
             self.undo_by_reports(store, now);
         }
-        self.identify_losses(store, news, now);
+        self.identify_losses(config, store, news, now);
     }
 
     /// The end of a reduction, when all that was outstanding at its beginning is acknowledged.
@@ -408,14 +448,14 @@ impl Tcb {
     }
 
     /// A duplicate acknowledgment without SACK says that something has arrived (RFC 5681 3.2).
-    pub(super) fn count_duplicate(&mut self, news: &mut News) {
+    pub(super) fn count_duplicate(&mut self, config: &Config, news: &mut News) {
         if self.sack || !news.duplicate {
             return;
         }
         let out = self.scoreboard.out();
         let before = self.dup_acks;
         self.dup_acks = self.dup_acks.saturating_add(1);
-        self.limit_duplicates(0);
+        self.limit_duplicates(config, 0);
         if self.dup_acks > before {
             news.delivered(out.bytes / out.segments.max(1), 1);
         }
@@ -423,21 +463,26 @@ impl Tcb {
 
     /// No more can have arrived than is outstanding, less what is missing. More duplicates than that
     /// are a sign of reordering.
-    pub(super) fn limit_duplicates(&mut self, acked: u32) {
+    pub(super) fn limit_duplicates(&mut self, config: &Config, acked: u32) {
         let out = self.scoreboard.out().segments;
         let holes = self.scoreboard.lost().segments.clamp(1, out.max(1));
         let most = u16::try_from(out.saturating_sub(holes)).unwrap_or(u16::MAX);
         if self.dup_acks > most {
             self.dup_acks = most;
-            self.rack.reordered_segments(out.saturating_add(acked));
+            self.rack
+                .reordered_segments(out.saturating_add(acked), config.max_reordering);
+            self.statistics.note(Statistic::RenoReorder);
         }
     }
 
     /// What begins with `low` was never sent again and arrived after later text.
-    pub(super) fn note_reordering(&mut self, low: SeqNumber) {
+    /// `witness` is what that shows by.
+    pub(super) fn note_reordering(&mut self, config: &Config, low: SeqNumber, witness: Statistic) {
         let fack = self.scoreboard.fack(self.snd_una);
         if low.before(fack) {
-            self.rack.reordered(fack.since(low), self.mss32());
+            let (distance, mss) = (fack.since(low), self.mss32());
+            self.rack.reordered(distance, mss, config.max_reordering);
+            self.statistics.note(witness);
         }
     }
 }

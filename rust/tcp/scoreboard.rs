@@ -207,7 +207,8 @@ impl Scoreboard {
                 continue;
             }
             if record.end.after(block.end) {
-                let covered = block.end.since(record.start) / mss * mss;
+                let covered = block.end.since(record.start);
+                let covered = covered.saturating_sub(covered % mss);
                 if covered == 0 || !self.split(store, i, record.start + covered) {
                     break;
                 }

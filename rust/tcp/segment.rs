@@ -227,6 +227,7 @@ impl Transmit {
                 timestamps: None,
                 sack: super::options::SackBlocks::NONE,
                 accecn: None,
+                fast_open: None,
             },
             len: 0,
             mss: 0,
@@ -240,7 +241,7 @@ impl Transmit {
     /// Writes the header with its options, the checksum zero; returns its length, bytes.
     pub fn header(&self, src_port: u16, dst_port: u16, buf: &mut [u8; MAX_HEADER_LEN]) -> usize {
         let (fixed, space) = buf.split_at_mut(HEADER_LEN);
-        let len = HEADER_LEN + self.options.write(space);
+        let len = HEADER_LEN.saturating_add(self.options.write(space));
         let [s0, s1] = src_port.to_be_bytes();
         let [d0, d1] = dst_port.to_be_bytes();
         let [q0, q1, q2, q3] = self.seq.0.to_be_bytes();

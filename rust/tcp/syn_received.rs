@@ -7,11 +7,13 @@ use super::config::{Config, Identity};
 use super::ecn_handshake::PassiveEcn;
 use super::events::Events;
 use super::options::Options;
+use super::rate_limit::RateLimit;
 use super::rtt::INITIAL_RTO;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
-use super::tcb::{Tcb, DEFAULT_MSS};
+use super::syn_cookie::Carried;
+use super::tcb::{SynAgain, Tcb, DEFAULT_MSS};
 use super::time::Instant;
 
 /// What a listener does with a segment that belongs to no connection (RFC 9293 3.10.7.2).
@@ -57,6 +59,11 @@ pub struct SynReceived {
     sack: bool,
     /// SYN-ACKs sent again.
     retries: u8,
+    /// It is known when the SYN-ACK was sent: not that of a cookie.
+    timed: bool,
+    /// The peer has acknowledged the SYN-ACK, but had nothing to say yet.
+    acked: bool,
+    answered: RateLimit,
     ecn: PassiveEcn,
 }
 
@@ -103,8 +110,35 @@ impl SynReceived {
             timestamps: timestamps.is_some(),
             sack: options.sack_permitted && config.sack,
             retries: 0,
+            timed: true,
+            acked: false,
+            answered: RateLimit::default(),
             ecn: PassiveEcn::new(&config.ecn, syn),
         }
+    }
+
+    /// The SYN-ACK was sent at a time that is not known, so that no round trip can be measured.
+    pub(super) fn forget_when_sent(&mut self) {
+        self.timed = false;
+    }
+
+    /// The options that a cookie's timestamp has to carry.
+    pub(super) fn carried(&self) -> Carried {
+        Carried {
+            window_scale: self.peer_scale,
+            sack: self.sack,
+            ecn: false,
+        }
+    }
+
+    /// The peer has acknowledged the SYN-ACK, but there is no room, or no text, for a connection.
+    pub fn note_acked(&mut self) {
+        self.acked = true;
+    }
+
+    /// Our initial sequence number.
+    pub fn iss(&self) -> SeqNumber {
+        self.iss
     }
 
     /// When [`SynReceived::on_timer`] wants to be called.
@@ -161,35 +195,42 @@ impl SynReceived {
         ack
     }
 
+    /// Whether a segment that should not be, and so a SYN that comes again, may be answered now;
+    /// a RST always may.
+    pub fn may_answer(&mut self, config: &Config, verdict: &Verdict, now: Instant) -> bool {
+        match verdict {
+            Verdict::Reply(out) if out.flags.has(Flags::RST) => true,
+            _ => self.answered.allows(config.invalid_ratelimit, now),
+        }
+    }
+
     /// A segment between the ends of the entry (RFC 9293 3.10.7.4 in SYN-RECEIVED).
     pub fn on_segment(&self, config: &Config, seg: &Segment, now: Instant) -> Verdict {
         let rcv_nxt = self.irs + 1;
-        if seg.has_syn() && !seg.has_ack() && !seg.has_rst() && seg.seq == self.irs {
-            return Verdict::SynAck;
-        }
+        let ack = Verdict::Reply(self.ack(config, now));
         let old = seg
             .options
             .timestamps
             .filter(|_| self.timestamps && !seg.has_rst());
         let paws = old.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        if seg.has_syn() && !seg.has_ack() && !seg.has_rst() && seg.seq == self.irs && !paws {
+            return Verdict::SynAck;
+        }
         let edge = rcv_nxt + config.initial_window.min(65535);
         let acceptable = seg.seq.at_or_before(edge) && seg.seq_end().at_or_after(rcv_nxt);
         if paws || !acceptable {
-            return if seg.has_rst() {
-                Verdict::Ignore
-            } else {
-                Verdict::Reply(self.ack(config, now))
-            };
+            return if seg.has_rst() { Verdict::Ignore } else { ack };
         }
         if seg.has_rst() {
             return if seg.seq == rcv_nxt {
                 Verdict::Remove
             } else {
-                Verdict::Ignore
+                // RFC 5961 3.2.
+                ack
             };
         }
         if seg.has_syn() {
-            return Verdict::Reply(self.ack(config, now));
+            return ack;
         }
         if !seg.has_ack() {
             return Verdict::Ignore;
@@ -211,13 +252,20 @@ impl SynReceived {
         if now < self.deadline {
             return TimerVerdict::NotYet;
         }
-        if self.retries >= config.synack_retries {
+        let waits = self.acked && self.retries < config.defer_accept;
+        if self.retries >= config.synack_retries && !waits {
             return TimerVerdict::GiveUp;
         }
+        // At the end of the wait the peer has a last chance to say that it is there.
+        let silent = waits && self.retries + 1 < config.defer_accept;
         self.ecn.on_again(self.retries);
-        self.retries += 1;
+        self.retries = self.retries.saturating_add(1);
         self.deadline = now + INITIAL_RTO.backed_off(self.retries, config.rto_max);
-        TimerVerdict::SynAck
+        if silent {
+            TimerVerdict::NotYet
+        } else {
+            TimerVerdict::SynAck
+        }
     }
 
     /// The control block of the connection that `seg` completes, in ESTABLISHED. The segment is
@@ -245,17 +293,33 @@ impl SynReceived {
         };
         tcb.learn_syn(config, &syn, now);
         tcb.snd_nxt = self.iss + 1;
-        if self.retries == 0 {
-            // The SYN-ACK was sent once: one RTO before the deadline.
-            tcb.syn_sent = Some(self.deadline - INITIAL_RTO);
+        let waited = INITIAL_RTO.backed_off(self.retries, config.rto_max);
+        let last_sent = self.deadline - waited;
+        if !self.timed {
+            // There is nothing to measure from.
+        } else if self.retries == 0 {
+            tcb.syn_sent = Some(last_sent);
         } else {
+            // Each wait was twice the one before, up to a limit.
+            let first_sent = (0..self.retries).fold(last_sent, |at, n| {
+                at - INITIAL_RTO.backed_off(n, config.rto_max)
+            });
             tcb.backoff = self.retries;
+            tcb.syn_again = SynAgain {
+                times: self.retries,
+                first: first_sent.ms_wrapped().wrapping_add(self.ts_offset),
+            };
+        }
+        let mut ack = *seg;
+        if let Some(ts) = ack.options.timestamps.as_mut().filter(|_| !self.timed) {
+            // A cookie's timestamp is none to measure by.
+            ts.ecr = 0;
         }
         let (mode, marked) = self.ecn.into_mode(&config.ecn, seg);
         tcb.ecn.mode = mode;
         tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
-        tcb.establish(config, seg, now, &mut events);
+        tcb.establish(config, &ack, now, &mut events);
         tcb
     }
 }
@@ -267,5 +331,75 @@ mod tests {
     #[test]
     fn an_entry_is_small() {
         assert!(core::mem::size_of::<SynReceived>() <= 48);
+    }
+
+    fn entry() -> SynReceived {
+        let syn = Segment {
+            flags: Flags::SYN,
+            seq: SeqNumber(5000),
+            ..Segment::default()
+        };
+        let ids = Identity {
+            iss: SeqNumber(1000),
+            ts_offset: 0,
+        };
+        SynReceived::new(&Config::default(), &syn, ids, Instant::default())
+    }
+
+    fn segment(flags: Flags, seq: u32, ack: u32) -> Segment {
+        Segment {
+            flags,
+            seq: SeqNumber(seq),
+            ack: SeqNumber(ack),
+            ..Segment::default()
+        }
+    }
+
+    #[test]
+    fn a_syn_that_comes_again_is_answered_twice_a_second() {
+        let (mut entry, config) = (entry(), Config::default());
+        let syn = segment(Flags::SYN, 5000, 0);
+        let answered = (0..2000u64).filter(|ms| {
+            let now = Instant::from_us(1_000_000 + ms * 1000);
+            let verdict = entry.on_segment(&config, &syn, now);
+            assert_eq!(verdict, Verdict::SynAck);
+            entry.may_answer(&config, &verdict, now)
+        });
+        assert_eq!(answered.count(), 4);
+    }
+
+    #[test]
+    fn a_rst_is_sent_whatever_was_sent_before() {
+        let (mut entry, config) = (entry(), Config::default());
+        let now = Instant::from_us(1_000_000);
+        let wrong = segment(Flags::ACK, 5001, 77);
+        for _ in 0..10 {
+            let verdict = entry.on_segment(&config, &wrong, now);
+            assert!(matches!(verdict, Verdict::Reply(out) if out.flags == Flags::RST));
+            assert!(entry.may_answer(&config, &verdict, now));
+        }
+    }
+
+    #[test]
+    fn a_rst_that_is_not_exact_is_challenged() {
+        let (entry, config) = (entry(), Config::default());
+        let verdict = entry.on_segment(&config, &segment(Flags::RST, 5002, 0), Instant::default());
+        let Verdict::Reply(ack) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(
+            (ack.flags, ack.seq, ack.ack),
+            (Flags::ACK, SeqNumber(1001), SeqNumber(5001))
+        );
+    }
+
+    #[test]
+    fn an_exact_rst_ends_it_and_one_beyond_the_window_does_nothing() {
+        let (entry, config) = (entry(), Config::default());
+        let verdict =
+            |seq| entry.on_segment(&config, &segment(Flags::RST, seq, 0), Instant::default());
+        assert_eq!(verdict(5001), Verdict::Remove);
+        assert_eq!(verdict(5001 + 70_000), Verdict::Ignore);
+        assert_eq!(verdict(4000), Verdict::Ignore);
     }
 }

@@ -3,9 +3,14 @@
 //! The transmission control block (RFC 9293 3.3.1).
 
 use super::config::{Config, Identity};
+use super::congestion::validation::Usage;
 use super::congestion::{Algorithm, Congestion};
 use super::ecn::EcnState;
+use super::events::Events;
+use super::fast_open::FastOpen;
+use super::mtu_probe::MtuProbe;
 use super::options::{Options, SeqRange, Timestamps};
+use super::pacing::Pacer;
 use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
@@ -14,6 +19,7 @@ use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::{Statistic, Statistics};
 use super::time::{Duration, Instant};
 use super::tlp::Probe;
 use super::totals::Totals;
@@ -78,6 +84,23 @@ pub(super) enum IdleTimer {
     FinWait2(Instant),
 }
 
+/// What is known of a handshake whose SYN, or SYN-ACK, had to be sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct SynAgain {
+    /// How often.
+    pub(super) times: u8,
+    /// The timestamp of the first.
+    pub(super) first: u32,
+}
+
+impl SynAgain {
+    /// Whether `echo` is of the first. When that was sent may be known only roughly, as of a
+    /// listener's entry; but the second came a second later.
+    pub(super) fn is_first(&self, echo: u32) -> bool {
+        self.first.wrapping_sub(echo) < 1000
+    }
+}
+
 /// A control that has to go out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Control {
@@ -98,6 +121,7 @@ pub struct Tcb {
     pub(super) recovery: Recovery,
     pub(super) ack_due: AckDue,
     pub(super) control: Control,
+    pub(super) fast_open: FastOpen,
 
     /// Oldest number not acknowledged.
     pub(super) snd_una: SeqNumber,
@@ -139,6 +163,8 @@ pub struct Tcb {
     pub(super) rcv_scale: u8,
     pub(super) timestamps: bool,
     pub(super) sack: bool,
+    /// The peer is told of what comes twice.
+    pub(super) reports: bool,
     /// Both ends scale their windows.
     pub(super) scaling: bool,
     pub(super) fin_queued: bool,
@@ -175,8 +201,13 @@ pub struct Tcb {
     pub(super) stalled_since: Instant,
     /// When our SYN was sent, if that was once (Karn).
     pub(super) syn_sent: Option<Instant>,
+    /// The SYN, or SYN-ACK, was sent again.
+    pub(super) syn_again: SynAgain,
     pub(super) rtt: RttEstimator,
     pub(super) congestion: Congestion,
+    pub(super) usage: Usage,
+    pub(super) pacer: Pacer,
+    pub(super) mtu_probe: MtuProbe,
     pub(super) scoreboard: Scoreboard,
     pub(super) rack: Rack,
     pub(super) tlp: Probe,
@@ -191,6 +222,8 @@ pub struct Tcb {
     pub(super) snd_up: SeqNumber,
     /// The peer's urgent byte, until reading passes it.
     pub(super) mark: Option<Mark>,
+    /// What has to be counted, and was not told yet.
+    pub(super) statistics: Statistics,
 }
 
 impl Tcb {
@@ -208,6 +241,7 @@ impl Tcb {
             recovery: Recovery::Open,
             ack_due: AckDue::No,
             control: Control::None,
+            fast_open: FastOpen::Off,
             snd_una: iss,
             snd_nxt: iss,
             write_seq: iss + 1,
@@ -234,6 +268,7 @@ impl Tcb {
             },
             timestamps: config.timestamps,
             sack: config.sack,
+            reports: config.dsack,
             scaling: config.window_scaling,
             fin_queued: false,
             more_to_come: false,
@@ -254,10 +289,14 @@ impl Tcb {
             last_sent: now,
             stalled_since: now,
             syn_sent: None,
+            syn_again: SynAgain::default(),
             rtt: RttEstimator::default(),
             congestion: Congestion::new(config.congestion, u32::from(DEFAULT_MSS)),
+            usage: Usage::new(iss, now),
+            pacer: Pacer::default(),
+            mtu_probe: MtuProbe::new(&config.mtu, 0, u16::MAX, now),
             scoreboard: Scoreboard::default(),
-            rack: Rack::default(),
+            rack: Rack::new(config.reordering),
             tlp: Probe::None,
             prr: Prr::default(),
             undo: Undo::default(),
@@ -267,6 +306,7 @@ impl Tcb {
             ecn: EcnState::new(),
             snd_up: iss,
             mark: None,
+            statistics: Statistics::default(),
         }
     }
 
@@ -310,6 +350,12 @@ impl Tcb {
         self.write_seq.since(self.text_from(self.snd_una))
     }
 
+    /// Where in the send buffer, which begins with what is not acknowledged, the text of a segment
+    /// begins whose number is `seq`.
+    pub fn text_offset(&self, seq: SeqNumber) -> u32 {
+        self.text_from(seq).since(self.text_from(self.snd_una))
+    }
+
     /// Bytes of text never sent (`SIOCOUTQNSD`).
     pub fn unsent(&self) -> u32 {
         self.write_seq.since(self.text_from(self.snd_nxt))
@@ -319,7 +365,7 @@ impl Tcb {
     /// nothing any more once 2^31 bytes were sent.
     fn text_from(&self, seq: SeqNumber) -> SeqNumber {
         match self.state {
-            State::SynSent | State::SynReceived => self.iss + 1,
+            State::SynSent | State::SynReceived => seq.max(self.iss + 1),
             _ => seq,
         }
     }
@@ -351,6 +397,20 @@ impl Tcb {
     /// What was sent and received in all.
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// What is to be counted of what was sent since this was last called. What happened at a segment
+    /// or a timer is in their events.
+    pub fn take_statistics(&mut self) -> Statistics {
+        core::mem::take(&mut self.statistics)
+    }
+
+    /// Puts what is to be counted into the events.
+    pub(super) fn tell(&mut self, events: &mut Events) {
+        let all = self.take_statistics();
+        events.fast_retransmit =
+            all.has(Statistic::SackRecovery) || all.has(Statistic::RenoRecovery);
+        events.statistics = all;
     }
 
     /// What became of what is outstanding.
@@ -465,9 +525,11 @@ impl Tcb {
     /// The window last offered, as on the wire: rounded up, so that its right edge does not move
     /// left (RFC 7323 2.4).
     pub(super) fn offer_again(&mut self) -> u16 {
-        let wire = self.rcv_wnd().div_ceil(1 << self.rcv_scale);
+        let wire = self
+            .rcv_wnd()
+            .div_ceil(1u32.wrapping_shl(self.rcv_scale.into()));
         let wire = u16::try_from(wire).unwrap_or(u16::MAX);
-        let edge = self.rcv_nxt + (u32::from(wire) << self.rcv_scale);
+        let edge = self.rcv_nxt + u32::from(wire).wrapping_shl(self.rcv_scale.into());
         self.rcv_adv = self.rcv_adv.max(edge);
         wire
     }
@@ -500,7 +562,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 824,
+            core::mem::size_of::<Tcb>() <= 848,
             "{}",
             core::mem::size_of::<Tcb>()
         );

@@ -10,6 +10,7 @@ use super::receive::ReceiveQueue;
 use super::segment::{Flags, Segment};
 use super::seq::SeqNumber;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Tcb};
 use super::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
-        if !self.state.may_receive() {
+        if !self.state.may_receive() && !self.is_passive_fast_open() {
             return;
         }
         let start = seg.text_start();
@@ -80,7 +81,9 @@ impl Tcb {
 
     /// What of `[start, end)` is before RCV.NXT came again: the peer is told (RFC 2883).
     pub(super) fn note_duplicate(&mut self, start: SeqNumber, end: SeqNumber) {
-        if self.sack && start.before(self.rcv_nxt) && start.before(end) {
+        let twice = start.before(self.rcv_nxt) && start.before(end);
+        if self.sack && self.reports && twice {
+            self.statistics.note(Statistic::DsackOldSent);
             self.dsack = Some(SeqRange {
                 start,
                 end: end.min(self.rcv_nxt),
@@ -90,7 +93,7 @@ impl Tcb {
 
     /// The same of what waits already, as far as the blocks show it that the peer is told of.
     fn note_waiting<R: ReceiveQueue>(&mut self, rx: &R, start: SeqNumber, end: SeqNumber) {
-        if !self.sack || start == self.rcv_nxt {
+        if !self.sack || !self.reports || start == self.rcv_nxt {
             return;
         }
         for block in rx.sack_blocks().as_slice() {
@@ -99,6 +102,7 @@ impl Tcb {
                 end: end.min(block.end),
             };
             if common.start.before(common.end) {
+                self.statistics.note(Statistic::DsackOfoSent);
                 self.dsack = Some(common);
                 return;
             }

@@ -7,6 +7,7 @@ use super::config::Config;
 use super::events::{Error, Events};
 use super::records::RecordStore;
 use super::state::State;
+use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 
@@ -30,7 +31,8 @@ impl Tcb {
         };
         let timer = self.timer().map(|(_, at)| at);
         let idle = self.idle_deadline();
-        [ack, timer, idle].into_iter().flatten().min()
+        let pace = self.pacing_deadline();
+        [ack, timer, idle, pace].into_iter().flatten().min()
     }
 
     /// The timer that runs for the connection, as a table of sockets shows it.
@@ -62,16 +64,18 @@ impl Tcb {
         if matches!(self.state, State::Closed | State::Listen | State::TimeWait) {
             return events;
         }
+        self.pacer.on_timer(now);
         if matches!(self.ack_due, AckDue::By(at) if at <= now) {
             // The user had no answer for it to ride on.
             self.interactive = false;
             self.ack_due = AckDue::Now;
+            self.statistics.note(Statistic::DelayedAcks);
         }
         match self.retransmit_timer {
             RetransmitTimer::Rto(at) if at <= now => self.on_rto(config, store, now, &mut events),
             RetransmitTimer::Probe(at) if at <= now => self.on_probe_timer(config, store, now),
             RetransmitTimer::Reorder(at) if at <= now => {
-                self.on_reorder_timer(config, store, now, &mut events);
+                self.on_reorder_timer(config, store, now);
             }
             RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
             _ => {}
@@ -83,6 +87,7 @@ impl Tcb {
             }
             _ => {}
         }
+        self.tell(&mut events);
         events
     }
 
@@ -100,15 +105,16 @@ impl Tcb {
             _ if self.orphan => config.orphan_retries,
             _ => config.retries,
         };
+        events.timed_out = true;
         let over = self.retries >= limit && !self.is_peer_full(config, now);
         if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
         }
-        events.timed_out = true;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if !opening {
-            self.enter_loss(store, now);
+            self.suspect_black_hole(config, now);
+            self.enter_loss(config, store, now);
         }
         self.retries = self.retries.saturating_add(1);
         self.backoff = self.backoff.saturating_add(1);
@@ -138,6 +144,7 @@ impl Tcb {
         } else {
             self.probes = self.probes.saturating_add(1);
             self.control = Control::Probe;
+            self.statistics.note(Statistic::WinProbe);
         }
     }
 
@@ -179,6 +186,7 @@ impl Tcb {
         }
         self.probes = self.probes.saturating_add(1);
         self.control = Control::Probe;
+        self.statistics.note(Statistic::KeepAlive);
         self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_interval);
     }
 

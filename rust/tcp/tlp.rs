@@ -8,6 +8,7 @@ use super::config::Config;
 use super::congestion::{CongestionControl, Signal};
 use super::records::{Fate, Record, RecordStore};
 use super::seq::SeqNumber;
+use super::statistics::Statistic;
 use super::tcb::{Recovery, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 
@@ -95,7 +96,8 @@ impl Tcb {
             Recovery::Cwr { .. } => true,
             Recovery::Fast { .. } | Recovery::Loss { .. } => false,
         };
-        if !self.sack || !calm || self.flight() == 0 {
+        let opened = self.sack && self.state.is_synchronized();
+        if !config.loss_probes || !opened || !calm || self.flight() == 0 {
             return false;
         }
         let wait = match self.rtt.srtt() {
@@ -172,6 +174,7 @@ impl Tcb {
         if !self.tlp.on_ack(news) {
             return;
         }
+        self.statistics.note(Statistic::LossProbeRecovery);
         // One loss, repaired within the round trip: the window is reduced at once.
         let mss = self.mss32();
         if self.rules_itself() {

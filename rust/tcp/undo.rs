@@ -5,11 +5,13 @@
 //! duplicates reported as were retransmitted (D-SACK, RFC 3708), and, after a timeout, the arrival
 //! of what was sent once only (F-RTO, RFC 5682).
 
+use super::config::Config;
 use super::congestion::CongestionControl;
 use super::news::News;
 use super::records::RecordStore;
 use super::recovery::Recovery;
 use super::seq::SeqNumber;
+use super::statistics::Statistic;
 use super::tcb::Tcb;
 use super::time::Instant;
 
@@ -135,6 +137,10 @@ impl Tcb {
         let may = self.undo.all_duplicates() || (self.undo.is_open() && self.was_late(news));
         if may {
             self.undo_reduction(now);
+            self.statistics.note(match self.recovery {
+                Recovery::Loss { .. } => Statistic::LossUndo,
+                _ => Statistic::FullUndo,
+            });
         }
         may
     }
@@ -146,6 +152,7 @@ impl Tcb {
         }
         self.rack.recovered(true);
         self.undo_reduction(now);
+        self.statistics.note(Statistic::DsackUndo);
         if let Recovery::Fast { .. } = self.recovery {
             self.recovery = Recovery::Open;
             if !self.was_anything_resent(store) {
@@ -158,6 +165,7 @@ impl Tcb {
     /// nothing more is to be taken for lost. Returns whether to wait for what was sent again.
     pub(super) fn undo_partly<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         news: &News,
         now: Instant,
@@ -165,7 +173,7 @@ impl Tcb {
         if !self.undo.is_open() || !self.was_late(news) {
             return false;
         }
-        self.note_reordering(news.prior_una);
+        self.note_reordering(config, news.prior_una, Statistic::TsReorder);
         if self.scoreboard.resent().bytes > 0 {
             return true;
         }
@@ -174,6 +182,7 @@ impl Tcb {
         }
         self.scoreboard.forget_lost(store);
         self.undo_reduction(now);
+        self.statistics.note(Statistic::PartialUndo);
         self.recovery = Recovery::Open;
         false
     }
@@ -181,6 +190,7 @@ impl Tcb {
     /// A timeout was followed by this acknowledgment (RFC 5682 3.1).
     pub(super) fn proceed_after_loss<S: RecordStore>(
         &mut self,
+        config: &Config,
         store: &mut S,
         news: &mut News,
         now: Instant,
@@ -227,7 +237,7 @@ impl Tcb {
         }
         if !self.sack {
             if self.snd_nxt.after(recover) && news.duplicate {
-                self.count_duplicate(news);
+                self.count_duplicate(config, news);
             } else if news.advanced {
                 self.dup_acks = 0;
             }
@@ -253,6 +263,10 @@ impl Tcb {
         };
         self.scoreboard.forget_lost(store);
         self.undo_reduction(now);
+        self.statistics.note(Statistic::LossUndo);
+        if sure {
+            self.statistics.note(Statistic::SpuriousRtos);
+        }
         self.retries = 0;
         if !self.is_held(recover) && (sure || self.sack) {
             self.recovery = Recovery::Open;

@@ -5,7 +5,6 @@
 use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
-use super::records::RecordStore;
 use super::state::State;
 use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
 use super::time::Instant;
@@ -123,14 +122,6 @@ impl Tcb {
         sent && self.state != State::Closed
     }
 
-    /// The path's MTU has become smaller: what is under way was too large and is gone, which is no
-    /// sign of congestion (RFC 1191 6.4). It is sent again.
-    pub fn on_mtu_reduced<S: RecordStore>(&mut self, store: &mut S) {
-        if self.state.may_transmit() && self.flight() > 0 {
-            self.lose_all(store);
-        }
-    }
-
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it
     /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened. There, as
     /// in Linux and unlike RFC 9293's MUST-56, any is: nothing is lost yet, and the user need not
@@ -140,7 +131,8 @@ impl Tcb {
         if !self.is_in_flight(seq) {
             return (IcmpVerdict::Ignore, events);
         }
-        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let opening = matches!(self.state, State::SynSent | State::SynReceived)
+            && !self.is_passive_fast_open();
         if opening {
             self.end(Some(Error::Refused), &mut events);
             return (IcmpVerdict::Abort, events);

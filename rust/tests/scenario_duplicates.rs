@@ -94,16 +94,74 @@ fn four_blocks_are_the_most() {
 }
 
 #[test]
-fn a_block_goes_out_although_text_of_ours_does() {
+fn blocks_ride_on_text() {
     let mut end = End::established(with_sack());
     end.arrive(text(1000, 2000));
     end.send(100);
     let out = end.out();
-    assert!(out.iter().any(|o| o.len == 100));
-    assert!(
-        out.iter().any(|o| !o.options.sack.is_empty()),
-        "the peer does not hear what is missing"
-    );
+    assert_eq!(out.len(), 1, "no acknowledgment beside");
+    assert_eq!(out[0].len, 100);
+    let block = out[0].options.sack.as_slice()[0];
+    assert_eq!((block.start.0, block.end.0), (IRS + 1001, IRS + 2001));
+}
+
+#[test]
+fn segments_are_shorter_by_the_blocks_that_they_carry() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(1000, 2000));
+    end.send(2000);
+    let lens: Vec<_> = end.sent().iter().map(|s| s.2).collect();
+    assert_eq!(lens, [988, 988, 24]);
+    assert_eq!(end.tcb.mss(), MSS, "the path has room for more");
+    end.arrive(text(0, 1000));
+    end.acked(ISS + 2001);
+    end.send(1000);
+    assert_eq!(end.sent()[0].2, 1000);
+}
+
+#[test]
+fn a_duplicate_is_reported_on_text_once() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(0, 1000));
+    end.sent();
+    end.arrive(text(0, 1000));
+    end.send(1500);
+    let out = end.out();
+    let first = out[0].options.sack.as_slice()[0];
+    assert_eq!((first.start.0, first.end.0), (IRS + 1, IRS + 1001));
+    assert_eq!(out[0].len, 988);
+    assert!(out[1].options.sack.is_empty());
+}
+
+#[test]
+fn beside_timestamps_text_carries_three_blocks() {
+    let config = Config {
+        sack: true,
+        ..with_timestamps()
+    };
+    let mut end = End::established(config);
+    for i in 1..6 {
+        end.arrive(with_stamp(text(i * 2000, i * 2000 + 1000), 100));
+    }
+    end.send(1000);
+    let out = end.out();
+    assert_eq!(out[0].options.sack.as_slice().len(), 3);
+    assert_eq!(out[0].mss, MSS - 12 - 4 - 3 * 8);
+    assert_eq!(out[0].len, 1000, "a run of two");
+}
+
+#[test]
+fn a_repetition_in_shorter_segments_is_whole() {
+    let mut end = End::established(with_sack());
+    end.send(3000);
+    end.sent();
+    end.arrive(text(1000, 2000));
+    end.sent();
+    let at = end.tcb.deadline().map_or(0, |at| at.us() / 1000);
+    let again = end.until(at + 3000);
+    assert!(again.iter().all(|s| s.2 <= 1000), "{again:?}");
+    end.acked(ISS + 3001);
+    assert_eq!(end.tcb.flight(), 0);
 }
 
 /// A SYN that is repeated measures nothing by itself, but its echo tells which one was answered.

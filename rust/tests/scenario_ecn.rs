@@ -324,7 +324,9 @@ fn text_of_a_capable_peer_that_is_not_is_acknowledged_at_once() {
 fn sender(segments: u32) -> End {
     let mut end = classic_server();
     end.send(segments * 1000);
-    assert_eq!(ecn_of(&end.out()), [(Ecn::Ect0, 0)]);
+    let sent = ecn_of(&end.out());
+    assert!(!sent.is_empty());
+    assert!(sent.iter().all(|ecn| *ecn == (Ecn::Ect0, 0)), "{sent:?}");
     end
 }
 

@@ -217,14 +217,66 @@ fn a_refused_connection_is_refused() {
 }
 
 #[test]
-fn a_lost_syn_begins_with_one_segment() {
-    let mut end = End::connecting(plain());
-    end.until(1000);
+fn a_syn_lost_twice_begins_with_one_segment() {
+    for (until, first_flight) in [(0, 10_000), (1000, 10_000), (3000, 1000), (7000, 1000)] {
+        let mut end = End::connecting(plain());
+        end.until(until);
+        let mut syn_ack = seg(SYN | ACK, IRS, ISS + 1, 0);
+        syn_ack.options.mss = Some(MSS);
+        end.arrive(syn_ack);
+        end.send(10_000);
+        let sent: u32 = end.sent().iter().map(|s| s.2).sum();
+        assert_eq!(sent, first_flight, "{until} ms");
+    }
+}
+
+/// The text that goes out first, when the SYN was sent thrice, at 0, 1000 and 3000 ms, and the
+/// answer echoes the timestamp given.
+fn first_flight_after_echo(ecr: u32) -> u32 {
+    let mut end = End::connecting(with_timestamps());
+    // A timestamp of zero would be none.
+    end.now = Instant::from_us(5000);
+    end.sent();
+    end.until(3100);
     let mut syn_ack = seg(SYN | ACK, IRS, ISS + 1, 0);
-    syn_ack.options.mss = Some(MSS);
+    syn_ack.options = syn_options(&end.config);
+    syn_ack.options.timestamps = syn_ack.options.timestamps.map(|mut ts| {
+        ts.ecr = ecr;
+        ts
+    });
     end.arrive(syn_ack);
-    end.send(10_000);
-    assert_eq!(end.sent().iter().map(|s| s.2).sum::<u32>(), 1000);
+    end.send(20_000);
+    end.sent().iter().map(|s| s.2).sum()
+}
+
+#[test]
+fn a_syn_that_was_repeated_needlessly_costs_nothing() {
+    assert_eq!(first_flight_after_echo(5), 9880);
+    assert_eq!(first_flight_after_echo(1005), 988);
+    assert_eq!(first_flight_after_echo(3005), 988);
+}
+
+#[test]
+fn a_syn_ack_that_was_repeated_needlessly_costs_nothing() {
+    use oxtcp_core::tcp::congestion::CongestionControl;
+    let config = with_timestamps();
+    let mut syn = seg(SYN, IRS, 0, 0);
+    syn.options = syn_options(&config);
+    let at = |ms: u64| Instant::from_us(ms * 1000);
+    let mut half = SynReceived::new(&config, &syn, ids(), at(5));
+    // The timer is late.
+    assert_eq!(half.on_timer(&config, at(1010)), TimerVerdict::SynAck);
+    assert_eq!(half.on_timer(&config, at(3020)), TimerVerdict::SynAck);
+    for (ecr, window, srtt) in [(5, 9880, 3095), (1010, 988, 2090), (3020, 988, 80)] {
+        let mut ack = with_stamp(seg(ACK, IRS + 1, ISS + 1, 0), 101);
+        ack.options.timestamps = ack.options.timestamps.map(|mut ts| {
+            ts.ecr = ecr;
+            ts
+        });
+        let tcb = half.into_tcb(&config, &ack, at(3100));
+        assert_eq!(tcb.congestion().window(), window, "{ecr}");
+        assert_eq!(tcb.rtt().srtt(), Some(ms(srtt)), "{ecr}");
+    }
 }
 
 #[test]
@@ -290,10 +342,10 @@ fn a_half_open_entry_judges_segments() {
     let next = IRS + 1;
     assert_eq!(verdict(seg(SYN, IRS, 0, 0)), Verdict::SynAck);
     assert_eq!(verdict(seg(RST, next, 0, 0)), Verdict::Remove);
-    assert_eq!(verdict(seg(RST, next + 5, 0, 0)), Verdict::Ignore);
     assert_eq!(verdict(seg(RST, next - 5, 0, 0)), Verdict::Ignore);
     assert_eq!(verdict(seg(FIN, next, 0, 0)), Verdict::Ignore);
     let replies = |s, flags| matches!(verdict(s), Verdict::Reply(r) if r.flags == flags);
+    assert!(replies(seg(RST, next + 5, 0, 0), ACK));
     assert!(replies(seg(ACK, next, ISS, 0), RST));
     assert!(replies(seg(ACK, next, ISS + 2, 0), RST));
     assert!(replies(seg(ACK, next + 30_000, ISS + 1, 0), ACK));

@@ -408,6 +408,9 @@ fn a_retransmission_on_a_perfect_network_is_noticed() {
 #[test]
 fn an_application_that_waits_for_ever_is_noticed() {
     let mut plan = clean();
+    for side in &mut plan.flows[0].sides {
+        side.config.keepalive = false;
+    }
     plan.flows[0].sides[0].app.pace = Pace::Answer {
         request: u64::MAX,
         response: 1,

@@ -87,7 +87,7 @@ impl Draw<'_> {
             140..=159 => Flags::RST,
             160..=179 => Flags::SYN,
             180..=199 => Flags::SYN | Flags::ACK,
-            _ => Flags::from_bits(self.byte()),
+            _ => Flags::from_bits(self.byte().into()),
         };
         let edge = known.rcv_nxt + known.rcv_wnd;
         let mut seg = Segment {

@@ -104,7 +104,8 @@ pub trait CongestionControl {
     fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, now: Instant);
     /// The last reduction was a mistake, nothing was lost: as if it had not been (RFC 4015).
     fn on_undo(&mut self, now: Instant);
-    /// Nothing was sent for `idle`, longer than `rto`.
+    /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
+    /// control rules the rate.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32);
     /// For a whole retransmission timeout no more than `used` bytes of the window were used, since
     /// the user or the peer's window allowed no more.

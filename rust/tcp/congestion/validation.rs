@@ -19,6 +19,8 @@ pub struct Usage {
     used: u32,
     /// When the window was last seen to be needed.
     since: Instant,
+    /// Something was sent that was not yet looked at.
+    touched: bool,
 }
 
 impl Usage {
@@ -30,7 +32,24 @@ impl Usage {
             edge: iss,
             used: 0,
             since: now,
+            touched: false,
         }
+    }
+
+    /// New text is sent; more may follow at once, and only then it shows how full the window is.
+    pub fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    /// Whether anything was sent since this was last asked.
+    pub fn take_touched(&mut self) -> bool {
+        core::mem::take(&mut self.touched)
+    }
+
+    /// The window was made smaller since nothing was sent: its use is counted anew.
+    pub fn restart(&mut self, now: Instant) {
+        self.used = 0;
+        self.since = now;
     }
 
     /// Something was sent, or could not be since the window was `full`; `outstanding` bytes are sent

@@ -8,6 +8,7 @@ use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::options::{Options, SeqRange, Timestamps};
+use oxtcp_core::tcp::pacing::Runs;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
@@ -38,6 +39,11 @@ pub fn plain() -> Config {
         initial_window: 20_000,
         slow_start_after_idle: false,
         congestion: Algorithm::Reno,
+        // Runs as long as the limit says, whatever the rate.
+        runs: Runs {
+            min_segments: 255,
+            ..Runs::default()
+        },
         ..Config::default()
     }
 }

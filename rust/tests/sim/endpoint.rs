@@ -284,7 +284,7 @@ impl Endpoint {
             return false;
         }
         self.limits.mss = mss;
-        tcb.on_mtu_reduced(&mut self.rx);
+        tcb.on_mtu_reduced(&mut self.rx, mss);
         self.work(now);
         true
     }

@@ -47,6 +47,8 @@ pub struct Oracle {
     /// and again, bytes.
     silent_since: Instant,
     timers: u64,
+    /// Text sent by a control that rules its rate: each may have had a timer of its own.
+    paced: u64,
     new_text: u64,
     old_text: u64,
 }
@@ -104,6 +106,7 @@ impl Oracle {
         self.causes += 1;
         self.silent_since = now;
         self.timers = 0;
+        self.paced = 0;
         self.new_text = 0;
         self.old_text = 0;
         // Of an older connection between the same ports it says nothing.
@@ -145,7 +148,7 @@ impl Oracle {
         self.timers += 1;
         let silence = now.since(self.silent_since).us() / 1_000_000;
         assert!(
-            self.timers <= SPARE_TIMERS + silence,
+            self.timers <= SPARE_TIMERS + silence + self.paced,
             "{} timers in {silence} s of silence",
             self.timers
         );
@@ -209,6 +212,10 @@ impl Oracle {
         self.offers(out, scale);
         self.retransmissions += u64::from(out.retransmission);
         if out.len > 0 {
+            if tcb.congestion().pacing_rate().is_some() {
+                // It is its clock that let this go.
+                self.paced += 1;
+            }
             self.sent_text(tcb, out);
         }
     }
@@ -227,8 +234,17 @@ impl Oracle {
             end.0,
             granted.0
         );
-        assert_eq!(out.mss, tcb.mss());
-        let mss = u32::from(out.mss);
+        let blocks = match out.options.sack.as_slice().len() as u16 {
+            0 => 0,
+            n => 4 + 8 * n,
+        };
+        let text = out.mss + blocks;
+        match out.options.accecn {
+            // It may take the place of a block.
+            Some(_) => assert!(text <= tcb.mss()),
+            None => assert_eq!(text, tcb.mss()),
+        }
+        let mss = u32::from(tcb.mss());
         let cwnd = tcb.congestion().window().max(mss);
         if out.retransmission {
             self.old_text += u64::from(out.len);

@@ -60,6 +60,8 @@ const NONE: Options = Options {
     sack_permitted: false,
     timestamps: None,
     sack: SackBlocks::NONE,
+    accecn: None,
+    fast_open: None,
 };
 
 const STAMPS: Option<Timestamps> = Some(Timestamps {

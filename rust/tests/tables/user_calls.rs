@@ -9,13 +9,13 @@ use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::user::IcmpVerdict;
 
 /// The state after a CLOSE of the sending side, and the flags of what goes out.
-fn shutdown(from: State) -> (State, Vec<u8>) {
+fn shutdown(from: State) -> (State, Vec<u16>) {
     let mut end = End::in_state(plain(), from);
     end.tcb.shutdown_write();
     (end.tcb.state(), flags(&mut end))
 }
 
-fn flags(end: &mut End) -> Vec<u8> {
+fn flags(end: &mut End) -> Vec<u16> {
     end.out().iter().map(|out| out.flags.bits()).collect()
 }
 
@@ -190,13 +190,13 @@ cases! {
         end.send(2000);
         assert_eq!(end.sent().len(), 2);
         end.limits.mss = 500;
-        end.tcb.on_mtu_reduced(&mut end.rx);
+        end.tcb.on_mtu_reduced(&mut end.rx, 500);
         let sent = end.out();
         assert!(!sent.is_empty() && sent.iter().all(|out| out.retransmission && out.mss == 500))
     };
     a_smaller_mtu_with_nothing_in_flight_sends_nothing: {
         let mut end = End::established(plain());
-        end.tcb.on_mtu_reduced(&mut end.rx);
+        end.tcb.on_mtu_reduced(&mut end.rx, 500);
         assert_eq!(end.sent(), [])
     };
     what_is_asked_of_a_connection_is_told: {

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A SYN at a listener: whether there is room for it, and where.
+
+use super::apply::apply;
+use super::flush::{flush_offering, reply_to};
+use super::listen::{attach, queue};
+use super::listener::{Key, Listener};
+use super::namespace::Net;
+use super::receive_queue::Queues;
+use super::sock_state::{initial_window, Conn, SockState};
+use super::{cookies, fast_open, identity, now, Oxtcp};
+use crate::net::route::{advmss_back, ecn_back};
+use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
+use crate::tcp::config::{Config, Identity};
+use crate::tcp::ecn::Feedback;
+use crate::tcp::fast_open::Cookie;
+use crate::tcp::options::TIMESTAMPS_LEN;
+use crate::tcp::segment::Segment;
+use crate::tcp::seq::SeqNumber;
+use crate::tcp::state::State;
+use crate::tcp::syn_received::SynReceived;
+use crate::tcp::Tcb;
+use kernel::prelude::*;
+
+/// A SYN: a new entry in the SYN queue, and a SYN-ACK.
+pub(super) fn open(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    floor: Option<SeqNumber>,
+) {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let now = now();
+    let way = Way::of(locked.sock());
+    let port = locked.sock().local().port();
+    let place = match &mut locked.conn {
+        Conn::Listening(listener) => place(net, listener, port, floor.is_some()),
+        _ => return,
+    };
+    let want_cookie = match place {
+        Place::Entry => false,
+        Place::Cookie => true,
+        Place::None(reason) => {
+            net.count(Counter::ListenDrops);
+            return skb.discard(net, reason);
+        }
+    };
+    let Some(mut config) = config_for(locked, &skb, &way, seg.options.timestamps.is_some()) else {
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::NoSocket);
+    };
+    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && ecn_back(net, &skb) {
+        config.ecn = config.ecn.with_capable_path();
+    }
+    if want_cookie {
+        let out = cookies::syn_ack(locked, &config, &tuple, seg);
+        return reply_to(net, &tuple, way, &out);
+    }
+    let mut ids = identity::of(&tuple, now);
+    if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
+        ids.iss = floor;
+    }
+    let judgement = fast_open::on_syn(locked, &tuple, seg);
+    let skb = if judgement.accept {
+        match open_fast(locked, skb, seg, ids, config, judgement.offer) {
+            None => return,
+            Some(skb) => {
+                net.count(Counter::FastOpenPassiveFail);
+                skb
+            }
+        }
+    } else {
+        skb
+    };
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
+    };
+    let entry = SynReceived::new(&config, seg, ids, now);
+    if listener.insert(Key::new(&tuple), entry).is_err() {
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::NoMemory);
+    }
+    let deadline = listener.deadline();
+    trace::set_state(
+        net,
+        &tuple,
+        State::Listen.number(),
+        State::SynReceived.number(),
+    );
+    let mut out = entry.syn_ack(&config, now);
+    out.options.fast_open = judgement.offer;
+    reply_to(net, &tuple, way, &out);
+    locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// A SYN whose text is taken: the connection is there at once, at the end of the accept queue. Gives
+/// the segment back when there is no memory for it.
+fn open_fast(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    ids: Identity,
+    config: Config,
+    offer: Option<Cookie>,
+) -> Option<RxSkb> {
+    let net = locked.net();
+    let tuple = skb.tuple();
+    let Ok(child) = Sock::new_child(locked) else {
+        return Some(skb);
+    };
+    {
+        let mut new = child.lock_child();
+        let made =
+            attach(&mut new, &tuple, config).and_then(|()| fast_open::begin(locked, &mut new));
+        if made.is_err() {
+            super::apply::finish(&mut new);
+            new.orphan();
+            return Some(skb);
+        }
+        new.chosen = locked.chosen;
+        new.note_receive(&skb);
+        let (state, send, recv) = new.parts_with(skb);
+        let records = &mut state.records;
+        let mut queues = Queues { recv, records };
+        let (tcb, events) = Tcb::accept_fast(&config, seg, ids, &mut queues, now());
+        drop((send, queues));
+        new.conn = Conn::Open(tcb);
+        apply(&mut new, &events);
+        flush_offering(&mut new, offer);
+    }
+    net.count(Counter::FastOpenPassive);
+    queue(locked, child);
+    None
+}
+
+/// Where a SYN finds its place.
+enum Place {
+    /// In the SYN queue.
+    Entry,
+    /// On the wire alone.
+    Cookie,
+    /// Nowhere.
+    None(DropReason),
+}
+
+/// Whether there is room for one more connection, as `tcp_conn_request` has it. One that takes the
+/// place of a TIME-WAIT (`reopens`) always finds room in the SYN queue.
+fn place(net: &Net, listener: &mut Listener, port: u16, reopens: bool) -> Place {
+    let ipv4 = net.ipv4();
+    let full = listener.is_syn_queue_full();
+    let mut want_cookie = false;
+    if !reopens && (full || ipv4.syncookies == 2) {
+        want_cookie = ipv4.syncookies != 0;
+        if ipv4.syncookies != 2 && !listener.warned {
+            listener.warned = true;
+            pr_info!(
+                "possible SYN flooding on port {}, {}\n",
+                port,
+                if want_cookie {
+                    "sending cookies"
+                } else {
+                    "dropping requests"
+                }
+            );
+        }
+        if !want_cookie {
+            net.count(Counter::SynQueueFull);
+            return Place::None(DropReason::SynQueueFull);
+        }
+        net.count(Counter::ReqQFullDoCookies);
+    }
+    if listener.accept_queue.is_full() {
+        net.count(Counter::ListenOverflows);
+        return Place::None(DropReason::AcceptQueueFull);
+    }
+    if want_cookie {
+        return Place::Cookie;
+    }
+    if !reopens && ipv4.syncookies == 0 && listener.is_reserve_left(ipv4.max_syn_backlog) {
+        return Place::None(DropReason::SynQueueFull);
+    }
+    Place::Entry
+}
+
+/// The settings of a connection to the sender of `skb`; `None` when no route leads there.
+pub(super) fn config_for(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: &RxSkb,
+    way: &Way,
+    timestamps: bool,
+) -> Option<Config> {
+    let advmss = advmss_back(locked.net(), skb, way).ok()?;
+    let capacity = locked.recv_buffer().capacity();
+    let state: &mut SockState = locked;
+    let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
+    state.config.initial_window = capacity;
+    let timestamps = state.config.timestamps && timestamps;
+    Some(path_config(&state.config, mss, timestamps))
+}
+
+/// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its
+/// segments, of which the window is to be a multiple.
+pub(super) fn path_config(config: &Config, mss: u16, timestamps: bool) -> Config {
+    let text = if timestamps {
+        mss.saturating_sub(TIMESTAMPS_LEN)
+    } else {
+        mss
+    };
+    Config {
+        mss,
+        initial_window: initial_window(text, config.initial_window),
+        ..*config
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Whether the connection uses its congestion window, and what becomes of one that it does not use
+//! (RFC 7661, RFC 2861; RFC 5681 4.1).
+
+use super::config::Config;
+use super::congestion::CongestionControl;
+use super::tcb::{Recovery, Tcb};
+use super::time::Instant;
+
+impl Tcb {
+    /// All is sent that may be sent now: takes note of how full the window is, and gives back what
+    /// was not used for a whole retransmission timeout.
+    pub(super) fn validate_window(&mut self, config: &Config, now: Instant) {
+        let full = self.pipe().saturating_add(self.mss32()) > self.cwnd();
+        if !self.usage.take_touched() && !full {
+            return;
+        }
+        let range = (self.snd_una, self.snd_nxt);
+        self.usage.sent(full, self.flight(), range, now);
+        if !config.slow_start_after_idle || self.rules_itself() || self.recovery != Recovery::Open {
+            return;
+        }
+        let window = (self.congestion.window(), self.congestion.ssthresh());
+        if let Some(used) = self.usage.disused(window, self.rto(config), now) {
+            self.congestion.on_disuse(used, self.mss32());
+        }
+    }
+
+    /// Text is to be sent with none outstanding. A control that rules its rate hears of it if that
+    /// is the user's doing; one that rules a window if the acknowledgments that clock it are long
+    /// gone.
+    pub(super) fn restart_from_idle(&mut self, config: &Config, now: Instant) {
+        let (idle, rto) = (now.since(self.last_sent), self.rto(config));
+        let heard = if self.rules_itself() {
+            self.rate.is_app_limited()
+        } else {
+            config.slow_start_after_idle && idle > rto
+        };
+        if heard {
+            self.congestion.on_idle(idle, rto, self.mss32());
+            self.usage.restart(now);
+        }
+    }
+}
