@@ -75,8 +75,13 @@ impl Pacer {
         self.due = self.due.max(from).saturating_add(takes);
     }
 
+    /// Time has passed: what waited may go, and says so if it has to wait again.
+    pub(super) fn on_timer(&mut self, now: Instant) {
+        self.waiting = self.waiting && !self.is_due(now);
+    }
+
     /// When to look again, if something waits.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         self.waiting
             .then(|| Instant::from_us(self.due.div_ceil(NS_IN_US)))
     }
@@ -108,9 +113,19 @@ impl Tcb {
     /// Whether text, new or not, has to wait for its time.
     pub(super) fn is_paced_out(&mut self, config: &Config, now: Instant) -> bool {
         let early = self.paces(config) && !self.pacer.is_due(now);
-        let fin = self.fin_seq().is_some_and(|f| f.at_or_after(self.snd_nxt));
-        self.pacer.waiting = early && (fin || self.unsent() > 0 || self.scoreboard.waiting() > 0);
+        self.pacer.waiting = early && self.has_more_to_send();
         early
+    }
+
+    fn has_more_to_send(&self) -> bool {
+        let fin = self.fin_seq().is_some_and(|f| f.at_or_after(self.snd_nxt));
+        fin || self.unsent() > 0 || self.scoreboard.waiting() > 0
+    }
+
+    /// When something that waits may go. It may be gone by now: acknowledged, as it was not lost.
+    pub(super) fn pacing_deadline(&self) -> Option<Instant> {
+        let waits = self.state.may_transmit() && self.has_more_to_send();
+        self.pacer.deadline().filter(|_| waits)
     }
 
     /// `len` bytes are sent.

@@ -31,7 +31,7 @@ impl Tcb {
         };
         let timer = self.timer().map(|(_, at)| at);
         let idle = self.idle_deadline();
-        let pace = self.pacer.deadline();
+        let pace = self.pacing_deadline();
         [ack, timer, idle, pace].into_iter().flatten().min()
     }
 
@@ -64,6 +64,7 @@ impl Tcb {
         if matches!(self.state, State::Closed | State::Listen | State::TimeWait) {
             return events;
         }
+        self.pacer.on_timer(now);
         if matches!(self.ack_due, AckDue::By(at) if at <= now) {
             // The user had no answer for it to ride on.
             self.interactive = false;

@@ -12,6 +12,7 @@ use harness::*;
 use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::pacing::Runs;
+use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::time::Duration;
 
 const UNA: u32 = ISS + 1;
@@ -114,6 +115,22 @@ fn what_is_lost_is_sent_again_at_the_rate() {
     let sent = end.until(200);
     assert_eq!(times(&sent), [160, 170]);
     assert_eq!(end.tcb.totals().resent, 2);
+}
+
+#[test]
+fn nothing_is_timed_when_all_has_arrived_after_all() {
+    let mut end = begun(limited());
+    end.send(5000);
+    end.tcb.shutdown_write();
+    assert_eq!(end.until(121).len(), 5);
+    end.until(160);
+    let last = seg(ACK, end.tcb.rcv_nxt().0, UNA + 10_000, 0);
+    end.arrive(with_blocks(last, &[(UNA + 12_000, UNA + 15_001)]));
+    assert_eq!(times(&end.sent()), [160], "the second waits");
+    end.acked(UNA + 15_001);
+    end.until(200);
+    assert_eq!(end.tcb.state(), State::FinWait2);
+    assert_eq!(end.tcb.deadline(), None);
 }
 
 #[test]

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An application: writes its stream in pieces, reads the other's and compares it, and ends as its
-//! parameters say.
+//! An application: writes its stream in pieces, reads the other's, and ends as its parameters say.
 
-use super::params::{App as Params, Ending};
+use super::params::{App as Params, Ending, Pace};
 use crate::support::rng::Rng;
-
-/// Byte `at` of the stream of host `of`.
-pub fn stream_byte(seed: u64, of: usize, at: u64) -> u8 {
-    let mixed = (at + 1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(seed.wrapping_mul(2 * of as u64 + 1));
-    (mixed >> 29) as u8
-}
 
 /// What the application does to its socket next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +53,16 @@ impl App {
         }
     }
 
+    /// How much it may have written by now.
+    fn allowed(&self) -> u64 {
+        let by_pace = match self.params.pace {
+            Pace::Free => u64::MAX,
+            Pace::Ask { request, response } => (self.read / response + 1) * request,
+            Pace::Answer { request, response } => self.read / request * response,
+        };
+        by_pace.min(self.params.bytes)
+    }
+
     /// The next call on the writing side, with `room` bytes in the send buffer.
     pub fn next_call(&mut self, room: usize, now: u64) -> Call {
         if self.closed {
@@ -72,9 +73,9 @@ impl App {
                 return Call::Abort;
             }
         }
-        let left = self.params.bytes - self.written;
-        if left > 0 && !self.shut {
-            if room == 0 || self.write_at > now {
+        if self.written < self.params.bytes && !self.shut {
+            let left = self.allowed() - self.written;
+            if room == 0 || left == 0 || self.write_at > now {
                 return Call::Wait;
             }
             let size = self.rng.range(1, self.params.write_size);

@@ -1,415 +1,299 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A host: one connection of the real core, its buffers and its application.
+//! A host: the ends of its connections by their addresses and ports, and its listener.
 
-use super::app::{stream_byte, App, Call};
-use super::oracle::Oracle;
-use super::params::Host as Params;
-use crate::support::bytes;
+use super::endpoint::{self, Endpoint, Place};
+use super::listener::{Listener, Outcome};
+use super::packet::{self, Arrival, Ends, Packet, HEADERS};
+use super::params::{Plan, Side, Start};
+use super::pcap::Pcap;
+use super::trace::{show, Trace};
 use crate::support::rng::Rng;
-use crate::support::rx::Rx;
-use oxtcp_core::tcp::config::{Config, Identity};
-use oxtcp_core::tcp::events::{Error, Events};
+use oxtcp_core::tcp::config::Identity;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
-use oxtcp_core::tcp::state::State;
-use oxtcp_core::tcp::syn_received::{self, on_listen, ListenVerdict, SynReceived, TimerVerdict};
-use oxtcp_core::tcp::tcb::TxLimits;
-use oxtcp_core::tcp::time::{Duration, Instant};
-use oxtcp_core::tcp::time_wait::{self, TimeWait};
-use oxtcp_core::tcp::{ReceiveQueue, Tcb};
-use std::collections::VecDeque;
+use oxtcp_core::tcp::time::Instant;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
-/// More segments than this at one moment are an endless loop.
-const MOST_AT_ONCE: usize = 100_000;
+/// Where servers listen.
+pub const SERVER_PORT: u16 = 80;
+/// The first port of clients.
+const FIRST_PORT: u16 = 20_000;
 
-/// What the ends of the connection know of it.
-pub enum Conn {
-    Listen,
-    Half(SynReceived),
-    Open(Box<Tcb>),
-    TimeWait(TimeWait),
-    Closed,
+/// How much later the ISS of a connection is than all of the one before.
+const ISS_STEP: u32 = 1_000_000;
+
+/// The address of a node.
+pub fn address_of(node: usize) -> Ipv4Addr {
+    let [high, low] = (node as u16 + 1).to_be_bytes();
+    Ipv4Addr::new(10, 0, high, low)
+}
+
+/// The node that has an address.
+pub fn node_of(address: Ipv4Addr) -> usize {
+    let [_, _, high, low] = address.octets();
+    usize::from(u16::from_be_bytes([high, low])) - 1
 }
 
 /// A host. What it sends waits in `outbox`.
 pub struct Host {
     pub id: usize,
-    pub params: Params,
-    pub conn: Conn,
-    pub limits: TxLimits,
-    pub app: App,
-    pub rx: Rx,
-    pub oracle: Oracle,
-    pub outbox: Vec<(Transmit, Vec<u8>)>,
-    pub error: Option<Error>,
-    /// It had a connection, and has none any more.
-    pub over: bool,
-    seed: u64,
-    accept_full: u32,
-    send: VecDeque<u8>,
-    rng: Rng,
-    /// The peer's FIN is here.
-    eof: bool,
+    pub ends: Vec<Endpoint>,
+    pub listener: Listener,
+    pub outbox: Vec<Packet>,
+    /// Ends whose ports another connection has taken.
+    pub replaced: Vec<usize>,
+    /// What its interface sees, if that is wanted.
+    pub capture: Option<Pcap>,
+    /// The wake-up of the listener that is on its way, µs.
+    pub scheduled: Option<u64>,
+    table: BTreeMap<Ends, usize>,
+    /// The last sequence number that was sent between these ends: the ISS of another connection
+    /// comes after it, lest old segments fit (RFC 6528).
+    highest: BTreeMap<Ends, SeqNumber>,
+    /// What is added to the clock in timestamps between these ends: always the same, so that those
+    /// of the next connection are later (RFC 7323 5.4).
+    offsets: BTreeMap<Ends, u32>,
+    /// Path MTUs less fixed headers that routers have told of.
+    paths: BTreeMap<Ipv4Addr, u16>,
+    mss: u16,
+    runs: bool,
+    id_of_next: u16,
 }
 
 impl Host {
-    pub fn new(id: usize, p: &super::params::Params, mut rng: Rng) -> Self {
-        let params = p.hosts[id];
-        let mut rx = Rx::new(params.receive_buffer, params.overhead);
-        rx.most_records = params.most_records;
-        let app = App::new(params.app, p.hosts[1 - id].app.bytes, rng.fork());
+    pub fn new(id: usize, plan: &Plan, runs: bool, rng: Rng) -> Self {
         Self {
             id,
-            params,
-            conn: Conn::Closed,
-            limits: TxLimits {
-                mss: p.mss_at_first,
-                max_run: params.max_run,
-            },
-            app,
-            rx,
-            oracle: Oracle::new(params.most_records < 1024),
+            ends: Vec::new(),
+            listener: Listener::new(plan.listener, rng),
             outbox: Vec::new(),
-            error: None,
-            over: false,
-            seed: p.seed,
-            accept_full: p.accept_full,
-            send: VecDeque::new(),
-            rng,
-            eof: false,
+            replaced: Vec::new(),
+            capture: None,
+            scheduled: None,
+            table: BTreeMap::new(),
+            highest: BTreeMap::new(),
+            offsets: BTreeMap::new(),
+            paths: BTreeMap::new(),
+            mss: plan.mss,
+            runs,
+            id_of_next: 0,
         }
     }
 
-    fn config(&self) -> Config {
-        self.params.config
+    fn place(&self, ends: Ends) -> Place {
+        let path = self.paths.get(&ends.peer.0).copied();
+        Place {
+            ends,
+            runs: self.runs,
+            mss: path.unwrap_or(u16::MAX).min(self.mss),
+        }
     }
 
-    fn identity(&self) -> Identity {
+    /// The ends of connection `flow` as its client has them: the ports of the connection before,
+    /// where those are free again, else ports of its own.
+    fn choose_ends(&mut self, plan: &Plan, flow: usize, now: Instant) -> Ends {
+        let f = &plan.flows[flow];
+        let server = (address_of(f.hosts[1]), SERVER_PORT);
+        if let Start::After { flow: before, .. } = f.start {
+            let is_old = |e: &Endpoint| e.flow == before && e.side == 0;
+            if let Some(id) = self.ends.iter().position(is_old) {
+                let old = &mut self.ends[id];
+                if old.place.ends.peer == server && old.may_reuse(now) {
+                    old.replace(now);
+                    self.replaced.push(id);
+                    return old.place.ends;
+                }
+            }
+        }
+        let port = FIRST_PORT + flow as u16;
+        Ends {
+            local: (address_of(self.id), port),
+            peer: server,
+        }
+    }
+
+    /// What a connection between `ends` begins with: what its side wants the first time.
+    fn identity(&mut self, ends: &Ends, side: &Side) -> Identity {
+        let last = self.highest.get(ends);
+        let offset = self.offsets.entry(*ends).or_insert(side.ts_offset);
         Identity {
-            iss: SeqNumber(self.params.iss),
-            ts_offset: self.params.ts_offset,
+            iss: last.map_or(SeqNumber(side.iss), |last| *last + ISS_STEP),
+            ts_offset: *offset,
         }
     }
 
-    pub fn listen(&mut self) {
-        self.conn = Conn::Listen;
+    /// Notes that `seq` was sent.
+    fn sent(&mut self, ends: &Ends, seq: SeqNumber) {
+        let highest = self.highest.entry(*ends).or_insert(seq);
+        *highest = highest.max(seq);
     }
 
-    pub fn connect(&mut self, now: Instant) {
-        let tcb = Tcb::connect(&self.config(), self.identity(), now);
-        self.conn = Conn::Open(Box::new(tcb));
-        self.flush(now);
+    /// The client of connection `flow` opens it; returns the end and the ends' names.
+    pub fn connect(&mut self, plan: &Plan, flow: usize, now: Instant) -> (usize, Ends) {
+        let ends = self.choose_ends(plan, flow, now);
+        let id = self.open(plan, flow, 0, ends, now);
+        (id, ends)
     }
 
-    /// The state, as a table of sockets would show it.
-    pub fn state(&self) -> State {
-        match &self.conn {
-            Conn::Listen => State::Listen,
-            Conn::Half(_) => State::SynReceived,
-            Conn::Open(tcb) => tcb.state(),
-            Conn::TimeWait(_) => State::TimeWait,
-            Conn::Closed => State::Closed,
+    /// The other end of a simultaneous open.
+    pub fn connect_back(&mut self, plan: &Plan, flow: usize, ends: Ends, now: Instant) -> usize {
+        self.open(plan, flow, 1, ends, now)
+    }
+
+    fn open(&mut self, plan: &Plan, flow: usize, side: usize, ends: Ends, now: Instant) -> usize {
+        let place = self.place(ends);
+        let ids = self.identity(&ends, &plan.flows[flow].sides[side]);
+        let f = (flow, &plan.flows[flow]);
+        let end = Endpoint::connect(plan.seed, f, side, place, ids, now);
+        self.add(end)
+    }
+
+    fn add(&mut self, end: Endpoint) -> usize {
+        let id = self.ends.len();
+        self.table.insert(end.place.ends, id);
+        self.ends.push(end);
+        id
+    }
+
+    /// A packet arrived; returns the end that it changed, if it changed one.
+    pub fn on_packet(
+        &mut self,
+        plan: &Plan,
+        packet: &Packet,
+        now: Instant,
+        trace: &mut Trace,
+    ) -> Option<usize> {
+        if let Some(capture) = &mut self.capture {
+            capture.record(now.us(), &packet.bytes);
         }
-    }
-
-    /// All that the core knows, for a report.
-    pub fn dump(&self) -> String {
-        let tcb = match &self.conn {
-            Conn::Open(tcb) => format!("{tcb:?}"),
-            _ => format!("{:?}", self.state()),
-        };
-        let (readable, early) = (self.rx.readable(), self.rx.early());
-        format!(
-            "readable {readable} early {early} room {} {tcb}",
-            self.rx.space()
-        )
-    }
-
-    pub fn deadline(&self) -> Option<Instant> {
-        match &self.conn {
-            Conn::Half(half) => Some(half.deadline()),
-            Conn::Open(tcb) => tcb.deadline(),
-            Conn::TimeWait(tw) => Some(tw.deadline()),
-            Conn::Listen | Conn::Closed => None,
-        }
-    }
-
-    pub fn on_segment(&mut self, seg: &Segment, text: Vec<u8>, now: Instant) {
-        self.rx.segment = text;
-        self.rx.fail = self.rng.chance(self.params.no_room);
-        if self.rng.chance(self.params.renege) {
-            self.rx.renege();
-        }
-        let config = self.config();
-        match &mut self.conn {
-            Conn::Listen => match on_listen(seg) {
-                ListenVerdict::Ignore => {}
-                ListenVerdict::Reset(out) => self.reply(out),
-                ListenVerdict::Open => {
-                    let half = SynReceived::new(&config, seg, self.identity(), now);
-                    let out = half.syn_ack(&config, now);
-                    self.conn = Conn::Half(half);
-                    self.reply(out);
-                }
-            },
-            Conn::Half(half) => {
-                let half = *half;
-                self.on_half(half, seg, now);
+        let id = self.id;
+        match packet::read(packet) {
+            None => {
+                trace.line(now.us(), || format!("  -> {id} corrupted"));
+                None
             }
-            Conn::Open(_) => self.on_open(seg, now),
-            Conn::TimeWait(tw) => match tw.on_segment(seg, config.time_wait, config.rfc1337, now) {
-                time_wait::Verdict::Ignore => {}
-                time_wait::Verdict::Ack(out) => self.reply(out),
-                time_wait::Verdict::End => self.finish(),
-                time_wait::Verdict::Reopen(_) => panic!("an old SYN reopened the connection"),
-            },
-            Conn::Closed => {
-                if let Some(out) = Transmit::reset_for(seg) {
-                    self.reply(out);
+            Some(Arrival::TooBig { ends, seq, mtu }) => {
+                trace.line(now.us(), || format!("  -> {id} too big: {seq}, MTU {mtu}"));
+                let mss = mtu.saturating_sub(HEADERS);
+                let end = *self.table.get(&ends)?;
+                let believed = self.ends[end].on_too_big(SeqNumber(seq), mss, now);
+                if believed {
+                    self.paths.insert(ends.peer.0, mss);
                 }
+                Some(end)
+            }
+            Some(Arrival::Segment { ends, seg, text }) => {
+                trace.line(now.us(), || {
+                    format!("  -> {id}:{} {}", ends.peer.1, show(&seg))
+                });
+                self.on_segment(plan, ends, &seg, text, now)
             }
         }
-        self.work(now);
     }
 
-    /// A RST or SYN of an attacker who knows the window, but not RCV.NXT: it must do no harm
-    /// (RFC 5961).
-    pub fn forged(&mut self) -> Option<Segment> {
-        let Conn::Open(tcb) = &self.conn else {
+    fn on_segment(
+        &mut self,
+        plan: &Plan,
+        ends: Ends,
+        seg: &Segment,
+        text: &[u8],
+        now: Instant,
+    ) -> Option<usize> {
+        let mut floor = None;
+        if let Some(id) = self.table.get(&ends).copied() {
+            let end = &mut self.ends[id];
+            match end.on_segment(seg, text, now) {
+                endpoint::Outcome::Reopen(_) if self.listener.expected(&ends) == Some(end.flow) => {
+                    panic!("an old SYN reopened the connection");
+                }
+                endpoint::Outcome::Reopen(after) => {
+                    end.replace(now);
+                    self.replaced.push(id);
+                    floor = Some(after);
+                }
+                endpoint::Outcome::Taken => return Some(id),
+            }
+        }
+        let flow = self.listener.expected(&ends);
+        let Some(flow) = flow.filter(|_| ends.local.1 == SERVER_PORT) else {
+            if let Some(out) = Transmit::reset_for(seg) {
+                self.reply(&ends, &out);
+            }
             return None;
         };
-        let wnd = u64::from(tcb.rcv_wnd());
-        if !tcb.state().is_synchronized() || !self.rng.chance(self.params.attack) {
-            return None;
-        }
-        let flags = self
-            .rng
-            .pick(&[Flags::RST, Flags::SYN, Flags::SYN | Flags::ACK]);
-        let ahead = self.rng.range(1, wnd + 1) as u32;
-        Some(Segment {
-            seq: tcb.rcv_nxt() + ahead,
-            ack: tcb.snd_una(),
-            flags,
-            ..Segment::default()
-        })
-    }
-
-    fn on_half(&mut self, mut half: SynReceived, seg: &Segment, now: Instant) {
-        let config = self.config();
-        match half.on_segment(&config, seg, now) {
-            syn_received::Verdict::Ignore => {}
-            syn_received::Verdict::SynAck => {
-                half.on_syn_again(seg);
-                self.conn = Conn::Half(half);
-                let out = half.syn_ack(&config, now);
-                self.reply(out);
+        let mut ids = self.identity(&ends, &plan.flows[flow].sides[1]);
+        ids.iss = floor.map_or(ids.iss, |floor: SeqNumber| ids.iss.max(floor));
+        match self.listener.on_segment(plan, &ends, seg, ids, now) {
+            Outcome::Nothing => None,
+            Outcome::Reply(out) => {
+                self.reply(&ends, &out);
+                None
             }
-            syn_received::Verdict::Reply(out) => self.reply(out),
-            syn_received::Verdict::Remove => self.finish(),
-            syn_received::Verdict::Complete => {
-                if self.rng.chance(self.accept_full) {
-                    return;
-                }
-                self.conn = Conn::Open(Box::new(half.into_tcb(&config, seg, now)));
-                self.on_open(seg, now);
+            Outcome::Complete { flow, half } => {
+                let place = self.place(ends);
+                let f = (flow, &plan.flows[flow]);
+                let end = Endpoint::accept(plan.seed, f, place, half, seg, text, now);
+                let id = self.add(end);
+                self.listener.accept_queue.push_back(id);
+                Some(id)
             }
         }
     }
 
-    fn on_open(&mut self, seg: &Segment, now: Instant) {
-        let config = self.config();
-        let Conn::Open(tcb) = &mut self.conn else {
-            return;
-        };
-        self.oracle.before(tcb);
-        let events = tcb.on_segment(&config, seg, &mut self.rx, now);
-        self.oracle.arrived(tcb, seg, &events);
-        self.apply(events);
-    }
-
-    pub fn on_timer(&mut self, now: Instant) {
-        let config = self.config();
-        match &mut self.conn {
-            Conn::Half(half) => match half.on_timer(&config, now) {
-                TimerVerdict::NotYet => {}
-                TimerVerdict::SynAck => {
-                    let out = half.syn_ack(&config, now);
-                    self.reply(out);
-                }
-                TimerVerdict::GiveUp => self.finish(),
-            },
-            Conn::Open(tcb) => {
-                self.oracle.before(tcb);
-                let events = tcb.on_timer(&config, &mut self.rx, now);
-                self.apply(events);
-            }
-            Conn::TimeWait(tw) if tw.deadline() <= now => self.finish(),
-            _ => {}
-        }
-        self.work(now);
-    }
-
-    /// Lets the application do what it can, and sends what that brings about.
-    pub fn work(&mut self, now: Instant) {
-        self.flush(now);
-        while self.app_step(now) {
-            self.flush(now);
+    /// A segment of an attacker may follow one that end `id` has taken.
+    pub fn attack(&mut self, id: usize, now: Instant, trace: &mut Trace) {
+        let end = &mut self.ends[id];
+        if let Some(forged) = end.forged() {
+            trace.line(now.us(), || format!("forged -> {}", show(&forged)));
+            end.on_segment(&forged, &[], now);
+            end.check_blind_icmp();
         }
     }
 
-    fn app_step(&mut self, now: Instant) -> bool {
-        let config = self.config();
-        let us = now.us();
-        self.app.asked_at = us;
-        if self.rx.readable() > 0 || self.eof || self.error.is_some() {
-            let wanted = self.app.wants_to_read(us);
-            if wanted > 0 && self.rx.readable() > 0 {
-                self.read(wanted, us);
-                if let Conn::Open(tcb) = &mut self.conn {
-                    let emptied = self.rx.readable() == 0;
-                    tcb.on_receive(&config, &self.rx, emptied);
-                }
-                return true;
-            }
-            self.app.at_end |= self.rx.readable() == 0 && self.eof;
-        }
-        if self.error.is_some() && self.rx.readable() == 0 {
-            self.app.closed = true;
-        }
-        let Conn::Open(tcb) = &mut self.conn else {
-            // TIME-WAIT, or no connection: closing is all that is left.
-            self.app.closed |= self.rx.readable() == 0 && self.over;
-            if matches!(self.conn, Conn::TimeWait(_)) {
-                self.app.closed |= self.app.next_call(0, us) == Call::Close;
-            }
-            return false;
-        };
-        if !tcb.state().is_synchronized() {
-            return false;
-        }
-        let room = self.params.send_buffer.saturating_sub(self.send.len());
-        let events = match self.app.next_call(room, us) {
-            Call::Wait => return false,
-            Call::Send(n) => {
-                let at = self.app.written;
-                let bytes = (at..at + n as u64).map(|i| stream_byte(self.seed, self.id, i));
-                self.send.extend(bytes);
-                self.app.wrote(n, us);
-                tcb.on_send(n as u32, self.rng.chance(100));
-                return true;
-            }
-            Call::ShutdownWrite => {
-                self.app.shut = true;
-                tcb.shutdown_write()
-            }
-            Call::Close => {
-                self.app.closed = true;
-                tcb.close(&config, self.rx.readable() > 0, now)
-            }
-            Call::Abort => {
-                self.app.closed = true;
-                tcb.abort(now)
-            }
-        };
-        self.apply(events);
-        true
-    }
-
-    fn read(&mut self, wanted: usize, us: u64) {
-        let from = self.app.read;
-        let got = self.rx.read(wanted);
-        for (i, byte) in got.iter().enumerate() {
-            let at = from + i as u64;
-            let expected = stream_byte(self.seed, 1 - self.id, at);
-            assert!(
-                *byte == expected,
-                "host {} read a wrong byte at {at}",
-                self.id
-            );
-        }
-        assert!(
-            from + got.len() as u64 <= self.app.expected,
-            "more text than was ever written"
-        );
-        self.app.took(got.len(), us);
-    }
-
-    fn apply(&mut self, events: Events) {
-        assert!(
-            events.acked as usize <= self.send.len(),
-            "acked what was not queued"
-        );
-        self.send.drain(..events.acked as usize);
-        self.eof |= events.peer_closed;
-        if let Some(out) = events.reply {
-            self.reply(out);
-        }
-        self.error = self.error.or(events.error);
-        if let Some(tw) = events.time_wait {
-            assert!(self.send.is_empty(), "TIME-WAIT with text unacknowledged");
-            self.conn = Conn::TimeWait(tw);
-        }
-        if events.closed {
-            self.finish();
+    /// The listener's timers and its accept().
+    pub fn wake_listener(&mut self, plan: &Plan, now: Instant) {
+        for (ends, out) in self.listener.on_timer(plan, now) {
+            self.reply(&ends, &out);
         }
     }
 
-    fn finish(&mut self) {
-        self.conn = Conn::Closed;
-        self.over = true;
+    /// accept(): the end that an application has now.
+    pub fn accept(&mut self, now: Instant) -> Option<usize> {
+        let id = self.listener.accept(now)?;
+        self.ends[id].accepted = true;
+        self.ends[id].work(now);
+        Some(id)
     }
 
-    fn reply(&mut self, out: Transmit) {
-        self.oracle.replied(&out);
-        self.outbox.push((out, Vec::new()));
-    }
-
-    fn flush(&mut self, now: Instant) {
-        let config = self.config();
-        let Conn::Open(tcb) = &mut self.conn else {
-            return;
-        };
-        let mut count = 0;
-        while let Some(out) = tcb.poll_transmit(&config, &mut self.rx, &self.limits, now) {
-            count += 1;
-            assert!(
-                count < MOST_AT_ONCE,
-                "poll_transmit goes on for ever: {out:?}"
-            );
-            let text = if out.len > 0 {
-                let from = out.seq.since(tcb.snd_una()) as usize;
-                self.send
-                    .range(from..from + out.len as usize)
-                    .copied()
-                    .collect()
-            } else {
-                Vec::new()
-            };
-            self.oracle.transmitted(tcb, &self.rx, &out);
-            self.outbox.push((out, text));
+    fn reply(&mut self, ends: &Ends, out: &Transmit) {
+        let none = [&[][..]; 2];
+        let id = &mut self.id_of_next;
+        packet::emit(ends, out, none, self.runs, id, &mut self.outbox);
+        if out.flags.has(Flags::SYN) {
+            self.sent(ends, out.seq + 1);
         }
-        let slack = Duration::from_us(self.params.slack);
-        self.oracle.settled(tcb, slack, now);
     }
 
-    /// Segments of the outbox, as bytes; a run in one piece if the path takes it so.
-    pub fn take_outbox(&mut self, runs: bool) -> Vec<Vec<u8>> {
-        let ports = if self.id == 0 {
-            (40_000, 80)
-        } else {
-            (80, 40_000)
-        };
-        let mut all = Vec::new();
-        for (out, text) in self.outbox.drain(..) {
-            if runs {
-                all.push(bytes::emit(&out, ports, &text));
-                continue;
-            }
-            for (out, text) in bytes::split(&out, &text) {
-                all.push(bytes::emit(&out, ports, &text));
-            }
+    /// What end `id` has put out goes to the interface; whether it is over, its ports are free.
+    pub fn collect(&mut self, id: usize) {
+        let end = &mut self.ends[id];
+        self.outbox.append(&mut end.outbox);
+        let (ends, last) = (end.place.ends, end.last_sent);
+        if end.over && self.table.get(&end.place.ends) == Some(&id) {
+            self.table.remove(&ends);
         }
-        all
+        if let Some(last) = last {
+            self.sent(&ends, last);
+        }
+    }
+
+    /// The MTU of the interface has changed.
+    pub fn set_mss(&mut self, mss: u16) {
+        self.mss = mss;
+        for end in &mut self.ends {
+            end.set_mss(mss);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 //! What must hold at one end at every moment, whatever the network does.
 
+use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
@@ -10,6 +11,11 @@ use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::{RecordStore, Tcb};
 
+/// Bare acknowledgments beyond one for each segment received, read and timer.
+const SPARE_ACKS: u64 = 4;
+/// Timers that may fire in silence beyond one for each second.
+const SPARE_TIMERS: u64 = 40;
+
 /// What one end has shown so far.
 #[derive(Default)]
 pub struct Oracle {
@@ -17,6 +23,10 @@ pub struct Oracle {
     offered: Option<SeqNumber>,
     /// Right edge of the window that the peer offered, as far as it has arrived.
     granted: Option<SeqNumber>,
+    /// The widest congestion window so far.
+    peak: u32,
+    /// What the end knew before the event that it processes.
+    after_timeout: bool,
     snd_una: Option<SeqNumber>,
     rcv_nxt: Option<SeqNumber>,
     /// Bare ACKs that we sent right upon a segment that took no sequence number.
@@ -26,13 +36,25 @@ pub struct Oracle {
     pub segments: u64,
     pub retransmissions: u64,
     pub fast_retransmits: u64,
-    /// There is so little room for records that what has arrived may be forgotten again.
-    forgetful: bool,
     /// Loss probes, which need no loss to be sent.
     pub probes: u64,
+    /// There is so little room for records that what has arrived may be forgotten again.
+    forgetful: bool,
+    /// Bare ACKs sent, and what may bring one about: segments received, reads, timers.
+    bare_acks: u64,
+    causes: u64,
+    /// Since when nothing has arrived, and what was done since: timers, text sent for the first time
+    /// and again, bytes.
+    silent_since: Instant,
+    timers: u64,
+    /// Text sent by a control that rules its rate: each may have had a timer of its own.
+    paced: u64,
+    new_text: u64,
+    old_text: u64,
 }
 
 impl Oracle {
+    /// `forgetful`: there may be fewer records than it takes.
     pub fn new(forgetful: bool) -> Self {
         Self {
             forgetful,
@@ -45,13 +67,52 @@ impl Oracle {
             self.snd_una = Some(tcb.snd_una());
             self.rcv_nxt = Some(tcb.rcv_nxt());
         }
+        self.peak = self.peak.max(tcb.congestion().window());
+        self.after_timeout = tcb.recovery_number() == 4;
         self.idle = false;
     }
 
+    /// Loss never opens the window (RFC 5681 3.1, 3.2) wider than it was before, though the same
+    /// acknowledgment may tell that an earlier reduction was a mistake (RFC 4015). A control that
+    /// rules its rate has other rules.
+    fn check_reduction(&self, tcb: &Tcb) {
+        let control = tcb.congestion();
+        if control.pacing_rate().is_some() {
+            return;
+        }
+        let most = self.peak.max(2 * u32::from(tcb.mss()));
+        let (cwnd, ssthresh) = (control.window(), control.ssthresh());
+        assert!(
+            cwnd <= most,
+            "loss has opened the window to {cwnd}, it never was above {most}"
+        );
+        assert!(
+            ssthresh <= most,
+            "loss has set the threshold to {ssthresh}, the window never was above {most}"
+        );
+    }
+
+    /// After a deadline was processed.
+    pub fn expired(&self, tcb: &Tcb, events: &Events) {
+        // A second timeout leaves the threshold of the first as it is.
+        if events.timed_out && !self.after_timeout && tcb.state().is_synchronized() {
+            self.check_reduction(tcb);
+        }
+    }
+
     /// After a segment was processed.
-    pub fn arrived(&mut self, tcb: &Tcb, seg: &Segment, events: &Events) {
+    pub fn arrived(&mut self, tcb: &Tcb, seg: &Segment, events: &Events, now: Instant) {
         self.fast_retransmits += u64::from(events.fast_retransmit);
-        if seg.has_ack() && !seg.has_rst() {
+        self.causes += 1;
+        self.silent_since = now;
+        self.timers = 0;
+        self.paced = 0;
+        self.new_text = 0;
+        self.old_text = 0;
+        // Of an older connection between the same ports it says nothing.
+        let una = self.snd_una.unwrap_or(tcb.snd_una());
+        let ours = seg.ack.at_or_after(una) && seg.ack.at_or_before(tcb.snd_nxt());
+        if seg.has_ack() && !seg.has_rst() && ours {
             let scale = if seg.has_syn() { 0 } else { tcb.scales().0 };
             let edge = seg.ack + (u32::from(seg.wnd) << scale);
             self.granted = Some(self.granted.map_or(edge, |g| g.max(edge)));
@@ -59,6 +120,9 @@ impl Oracle {
         self.idle = seg.seq_len() == 0;
         if tcb.state() == State::Closed {
             return;
+        }
+        if events.fast_retransmit {
+            self.check_reduction(tcb);
         }
         if let Some(una) = self.snd_una {
             assert!(tcb.snd_una().at_or_after(una), "SND.UNA went back");
@@ -68,21 +132,51 @@ impl Oracle {
         }
     }
 
+    /// A segment came in TIME-WAIT.
+    pub fn arrived_late(&mut self) {
+        self.causes += 1;
+    }
+
+    /// The application has read.
+    pub fn read(&mut self) {
+        self.causes += 1;
+    }
+
+    /// A deadline has passed.
+    pub fn timer(&mut self, now: Instant) {
+        self.causes += 1;
+        self.timers += 1;
+        let silence = now.since(self.silent_since).us() / 1_000_000;
+        assert!(
+            self.timers <= SPARE_TIMERS + silence + self.paced,
+            "{} timers in {silence} s of silence",
+            self.timers
+        );
+    }
+
+    /// A reply outside of the stream. A RST is not counted: it answers a segment of another
+    /// connection, of which there may be many.
     pub fn replied(&mut self, out: &Transmit) {
-        self.segments += 1;
+        self.segments += u64::from(!out.flags.has(Flags::RST));
         self.answered(out);
-        self.offers(out, None);
     }
 
     fn answered(&mut self, out: &Transmit) {
-        if self.idle && out.len == 0 && out.flags == Flags::ACK {
-            self.idle_answers += 1;
+        if out.len > 0 || out.flags != Flags::ACK {
+            return;
         }
+        self.idle_answers += u64::from(self.idle);
+        self.bare_acks += 1;
+        assert!(
+            self.bare_acks <= self.causes + SPARE_ACKS,
+            "{} acknowledgments for {} reasons",
+            self.bare_acks,
+            self.causes
+        );
     }
 
     /// The window must not shrink (RFC 9293 3.8.6, SHLD-14).
-    fn offers(&mut self, out: &Transmit, scale: Option<u8>) {
-        let Some(scale) = scale else { return };
+    fn offers(&mut self, out: &Transmit, scale: u8) {
         if !out.flags.has(Flags::ACK) || out.flags.has(Flags::RST) {
             return;
         }
@@ -107,6 +201,7 @@ impl Oracle {
                 "the counts do not agree with the records"
             );
         }
+        self.probes = tcb.totals().probes.into();
         self.segments += u64::from(out.len.div_ceil(u32::from(out.mss.max(1))).max(1));
         self.answered(out);
         let scale = if out.flags.has(Flags::SYN) {
@@ -114,15 +209,19 @@ impl Oracle {
         } else {
             tcb.scales().1
         };
-        self.offers(out, Some(scale));
+        self.offers(out, scale);
+        self.retransmissions += u64::from(out.retransmission);
+        if out.len > 0 {
+            if tcb.congestion().pacing_rate().is_some() {
+                // It is its clock that let this go.
+                self.paced += 1;
+            }
+            self.sent_text(tcb, out);
+        }
+    }
+
+    fn sent_text(&mut self, tcb: &Tcb, out: &Transmit) {
         let end = out.seq + out.len;
-        if out.retransmission {
-            self.retransmissions += 1;
-        }
-        self.probes = tcb.totals().probes.into();
-        if out.len == 0 {
-            return;
-        }
         assert!(
             out.seq.at_or_after(tcb.snd_una()),
             "sent what is acknowledged"
@@ -145,26 +244,43 @@ impl Oracle {
             Some(_) => assert!(text <= tcb.mss()),
             None => assert_eq!(text, tcb.mss()),
         }
-        if !out.retransmission && tcb.flight() > 0 {
+        let mss = u32::from(tcb.mss());
+        let cwnd = tcb.congestion().window().max(mss);
+        if out.retransmission {
+            self.old_text += u64::from(out.len);
+        } else {
+            self.new_text += u64::from(out.len);
             let used = tcb.flight().saturating_sub(tcb.sacked());
-            let most = tcb
-                .congestion()
-                .window()
-                .saturating_add(3 * u32::from(out.mss));
+            let (_, sack, _) = tcb.features();
+            // Without SACK duplicates say what has left the network (RFC 3042).
+            let beyond = if sack { mss } else { 3 * mss };
             assert!(
-                used <= most || self.retransmissions > 0 || self.forgetful,
-                "{used} in flight with a congestion window of {most}"
+                used <= cwnd.saturating_add(beyond) || tcb.recovery_number() != 0 || self.forgetful,
+                "{used} in flight with a congestion window of {cwnd}"
             );
         }
+        // In silence only a timer can be a reason to send anything again.
+        let most = u64::from(cwnd.max(tcb.flight())) * (2 + self.timers);
+        assert!(
+            self.old_text <= most,
+            "{} bytes again in silence",
+            self.old_text
+        );
     }
 
     /// When there is nothing more to send at this moment.
-    pub fn settled(&mut self, tcb: &Tcb, slack: Duration, now: Instant) {
+    pub fn settled(&mut self, tcb: &Tcb, config: &Config, slack: Duration, now: Instant) {
         self.idle = false;
         if tcb.state() == State::Closed || tcb.state() == State::TimeWait {
             return;
         }
         assert!(tcb.snd_una().at_or_before(tcb.snd_nxt()));
+        let rto = tcb.rto(config);
+        assert!(
+            rto >= config.rto_min && rto <= config.rto_max,
+            "a timeout of {} µs",
+            rto.us()
+        );
         let most = now + Duration::from_secs(7200);
         if let Some(at) = tcb.deadline() {
             assert!(

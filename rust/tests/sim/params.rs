@@ -1,33 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a run is like, all of it drawn from its seed.
+//! What a run is like: hosts, lines, and connections with an application at each end.
 
-use crate::support::rng::Rng;
+use super::link;
 use oxtcp_core::tcp::config::Config;
-use oxtcp_core::tcp::time::Duration;
-
-/// One direction of the path.
-#[derive(Clone, Copy, Debug)]
-pub struct Link {
-    /// Least time on the way, µs.
-    pub delay: u64,
-    /// Bytes for each millisecond; 0 for as many as you like.
-    pub rate: u64,
-    /// Bytes that may wait for the rate; what comes more is dropped.
-    pub queue: u64,
-    /// Segments lost, duplicated, corrupted, delayed, each of 1000.
-    pub loss: u32,
-    pub duplicate: u32,
-    pub corrupt: u32,
-    pub reorder: u32,
-    /// Most that a reordered one is late, µs.
-    pub jitter: u64,
-    /// Segments of 1000 that begin a burst of losses, and its longest length, segments.
-    pub burst: u32,
-    pub burst_len: u64,
-    /// A run travels as one segment, as over veth.
-    pub runs: bool,
-}
 
 /// How an application ends its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +18,17 @@ pub enum Ending {
     Abort(u64),
 }
 
+/// What an application waits for before it writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// Nothing.
+    Free,
+    /// It asks in `request` bytes, and asks again once it has the `response`.
+    Ask { request: u64, response: u64 },
+    /// It answers each `request` by a `response`.
+    Answer { request: u64, response: u64 },
+}
+
 /// One application.
 #[derive(Clone, Copy, Debug)]
 pub struct App {
@@ -52,12 +39,13 @@ pub struct App {
     /// Longest pause between writes and between reads, µs.
     pub write_pause: u64,
     pub read_pause: u64,
+    pub pace: Pace,
     pub ending: Ending,
 }
 
-/// One host.
+/// One end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Host {
+pub struct Side {
     pub config: Config,
     /// Bytes of send buffer.
     pub send_buffer: usize,
@@ -80,195 +68,137 @@ pub struct Host {
     pub app: App,
 }
 
-/// The whole.
-#[derive(Clone, Copy, Debug)]
-pub struct Params {
-    pub seed: u64,
-    /// Client, server.
-    pub hosts: [Host; 2],
-    /// From the client, from the server.
-    pub links: [Link; 2],
-    pub simultaneous_open: bool,
-    /// ACKs of 1000 that a full accept queue ignores.
-    pub accept_full: u32,
-    /// Least path MTU less fixed headers, and what it is at the start.
-    pub mss: u16,
-    pub mss_at_first: u16,
-    pub mss_changes_at: u64,
-    /// The clock at the start, µs.
-    pub start: u64,
+/// When a connection begins, µs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// So long after the run's start.
+    At(u64),
+    /// So long after another connection has ended at the client, from the same port if that may be.
+    After { flow: usize, pause: u64 },
 }
 
-impl Params {
+/// One connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// The hosts of client and server.
+    pub hosts: [usize; 2],
+    pub sides: [Side; 2],
+    pub start: Start,
+    /// Both ends open it actively.
+    pub simultaneous: bool,
+}
+
+impl Flow {
     /// Whether both applications read to the end: then every byte must arrive, without an error.
     pub fn is_clean(&self) -> bool {
-        let reads = |h: &Host| matches!(h.app.ending, Ending::HalfClose | Ending::ReadThenClose);
-        self.hosts.iter().all(reads)
+        let reads = |s: &Side| matches!(s.app.ending, Ending::HalfClose | Ending::ReadThenClose);
+        self.sides.iter().all(reads)
     }
 
-    /// Whether the network and the hosts' memory give no reason to send anything twice.
-    pub fn is_perfect(&self) -> bool {
-        let good = |l: &Link| {
-            let faults = [l.loss, l.duplicate, l.corrupt, l.reorder, l.burst];
-            faults == [0; 5] && l.rate == 0 && l.delay < 300_000
+    /// Writes and reads at both ends: each may make a segment.
+    pub fn pieces(&self) -> u64 {
+        let [a, b] = self.sides.map(|s| s.app);
+        let of = |own: &App, expected: u64| {
+            let step = match own.pace {
+                Pace::Ask { request: n, .. } | Pace::Answer { response: n, .. } => n,
+                Pace::Free => own.write_size,
+            };
+            let step = step.min(own.write_size);
+            own.bytes / (step / 2).max(1) + expected / (own.read_size / 2).max(1)
         };
-        let roomy = |h: &Host| h.no_room == 0 && h.renege == 0 && h.attack == 0;
-        self.is_clean()
-            && self.accept_full == 0
-            && !self.simultaneous_open
-            && self.links.iter().all(good)
-            && self.hosts.iter().all(roomy)
+        of(&a, b.bytes) + of(&b, a.bytes)
     }
+}
 
-    pub fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let rng = &mut rng;
-        let clean = rng.chance(750);
-        let mss = rng.pick(&[1460, 1460, 1400, 1448, 536, 88, 8960, 65483]);
-        let link = if rng.chance(300) {
-            let delay = rng.magnitude(1, 200_000);
-            Link {
-                delay,
-                ..perfect(rng)
-            }
-        } else {
-            poor(rng)
-        };
-        let links = if rng.chance(700) {
-            [link; 2]
-        } else {
-            [link, poor(rng)]
-        };
-        let slow = links.iter().any(|l| l.loss > 100 || l.burst > 0);
-        let most = if slow || mss < 500 { 20_000 } else { 200_000 };
-        let mut hosts = [0, 1].map(|_| host(rng, clean, mss, most));
-        let bytes = hosts.map(|h| h.app.bytes);
-        for (host, expected) in hosts.iter_mut().zip([bytes[1], bytes[0]]) {
-            // So that a run has an end: who pauses does not read byte by byte.
-            host.app.read_size = host.app.read_size.max(expected / 200);
-        }
-        let drops = rng.chance(100);
+/// The listener of a host.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    /// Connections that may wait to be accepted, and SYNs to be answered.
+    pub backlog: usize,
+    pub syn_queue: usize,
+    /// Longest pause between two calls of accept(), µs.
+    pub accept_pause: u64,
+    /// ACKs of 1000 that are ignored, as if the backlog were full.
+    pub accept_full: u32,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
         Self {
-            seed,
-            hosts,
-            links,
-            simultaneous_open: rng.chance(80),
-            accept_full: rng.pick(&[0, 0, 0, 300]),
-            mss,
-            mss_at_first: if drops { mss.saturating_mul(2) } else { mss },
-            mss_changes_at: rng.range(0, 1_000_000),
-            start: rng.pick(&[0, 1 << 40, 4_294_967_000 * 1000]),
+            backlog: 4096,
+            syn_queue: 4096,
+            accept_pause: 0,
+            accept_full: 0,
         }
     }
 }
 
-fn perfect(rng: &mut Rng) -> Link {
-    Link {
-        delay: 0,
-        rate: rng.pick(&[0, 0, 100, 1250]),
-        queue: 100_000,
-        loss: 0,
-        duplicate: 0,
-        corrupt: 0,
-        reorder: 0,
-        jitter: 0,
-        burst: 0,
-        burst_len: 1,
-        runs: rng.chance(300),
-    }
+/// A line from one node to another. The hosts are the first nodes, then come the routers.
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    pub from: usize,
+    pub to: usize,
+    pub link: link::Params,
 }
 
-fn poor(rng: &mut Rng) -> Link {
-    Link {
-        delay: rng.magnitude(1, 300_000),
-        rate: rng.pick(&[0, 0, 100, 1250]),
-        queue: rng.pick(&[8_000, 50_000, 1_000_000]),
-        loss: rng.pick(&[0, 0, 10, 20, 50, 150, 300]),
-        duplicate: rng.pick(&[0, 0, 10, 100, 500]),
-        corrupt: rng.pick(&[0, 0, 10, 50]),
-        reorder: rng.pick(&[0, 0, 10, 100, 500]),
-        jitter: rng.magnitude(1, 300_000),
-        burst: rng.pick(&[0, 0, 0, 10]),
-        burst_len: rng.range(1, 20),
-        runs: rng.chance(200),
-    }
+/// The whole.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// The clock at the start, µs.
+    pub start: u64,
+    pub hosts: usize,
+    pub routers: usize,
+    pub lines: Vec<Line>,
+    pub flows: Vec<Flow>,
+    pub listener: Listener,
+    /// MTU of the hosts' interfaces less the fixed headers.
+    pub mss: u16,
+    /// What it becomes, and when, µs.
+    pub mss_change: Option<(u64, u16)>,
+    /// Nothing in it is a reason to send anything twice.
+    pub perfect: bool,
 }
 
-fn host(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Host {
-    let receive_buffer = rng
-        .pick(&[500, 3000, 16_000, 65_535, 1_000_000])
-        .max(2 * u32::from(mss.min(9000)));
-    let scaling = rng.chance(800);
-    let config = Config {
-        // Nobody gives up: that has its own tests.
-        syn_retries: 100,
-        synack_retries: 100,
-        retries: 200,
-        orphan_retries: 200,
-        keepalive: !clean,
-        keepalive_time: Duration::from_secs(30),
-        keepalive_interval: Duration::from_secs(5),
-        keepalive_probes: 200,
-        nodelay: rng.chance(300),
-        cork: rng.chance(50),
-        window_scaling: scaling,
-        timestamps: rng.chance(700),
-        sack: rng.chance(600),
-        window_scale: rng.pick(&[0, 1, 2, 7, 14]),
-        mss: rng.pick(&[mss, mss, mss.min(536)]),
-        initial_window: receive_buffer.min(65_535),
-        slow_start_after_idle: rng.chance(700),
-        ..Config::default()
-    };
-    Host {
-        config,
-        send_buffer: rng.pick(&[2_000, 16_000, 87_380, 1_000_000]),
-        receive_buffer,
-        overhead: rng.pick(&[0, 0, 100, 700]),
-        no_room: rng.pick(&[0, 0, 0, 20]),
-        renege: rng.pick(&[0, 0, 0, 20]),
-        attack: rng.pick(&[0, 0, 0, 100]),
-        iss: rng.pick(&[
-            0,
-            0x7fff_ff00,
-            u32::MAX,
-            u32::MAX - 2_000,
-            u32::MAX - 60_000,
-            12_345,
-        ]),
-        ts_offset: rng.pick(&[0, u32::MAX - 100, 0x7fff_ffff, 77]),
-        max_run: rng.pick(&[1, 4_000, 16_000, 65_483]),
-        most_records: rng.pick(&[1, 2, 3, 5, 20, 1024, 1024, 1024]),
-        slack: rng.pick(&[0, 0, 1_000, 4_000]),
-        app: app(rng, clean, most),
+impl Plan {
+    /// Two nodes get a line each way.
+    pub fn connect(&mut self, a: usize, b: usize, there: link::Params, back: link::Params) {
+        self.lines.push(Line {
+            from: a,
+            to: b,
+            link: there,
+        });
+        self.lines.push(Line {
+            from: b,
+            to: a,
+            link: back,
+        });
     }
-}
 
-fn app(rng: &mut Rng, clean: bool, most: u64) -> App {
-    let bytes = if rng.chance(100) {
-        0
-    } else {
-        rng.magnitude(1, most)
-    };
-    let pause = if rng.chance(500) {
-        0
-    } else {
-        rng.magnitude(1, 2_000_000)
-    };
-    let least = (bytes / 200).max(1);
-    let ending = match rng.range(0, 3) {
-        _ if clean => rng.pick(&[Ending::HalfClose, Ending::ReadThenClose]),
-        0 => Ending::HalfClose,
-        1 => Ending::CloseEarly,
-        2 => Ending::ReadThenClose,
-        _ => Ending::Abort(rng.range(0, bytes)),
-    };
-    App {
-        bytes,
-        write_size: rng.magnitude(least, 100_000),
-        read_size: rng.magnitude(least, 100_000),
-        write_pause: pause,
-        read_pause: if rng.chance(700) { 0 } else { pause },
-        ending,
+    /// For each node and each host, the line that leads there by the fewest hops.
+    pub fn routes(&self) -> Vec<Vec<Option<usize>>> {
+        let nodes = self.hosts + self.routers;
+        let to = (0..self.hosts).map(|host| self.lines_to(host));
+        let columns: Vec<_> = to.collect();
+        let row = |node| columns.iter().map(|c| c[node]).collect();
+        (0..nodes).map(row).collect()
+    }
+
+    /// For each node the line that leads to `host`.
+    fn lines_to(&self, host: usize) -> Vec<Option<usize>> {
+        let mut lines = vec![None; self.hosts + self.routers];
+        let mut near = vec![host];
+        while !near.is_empty() {
+            let mut next = Vec::new();
+            for (i, line) in self.lines.iter().enumerate() {
+                let known = line.from == host || lines[line.from].is_some();
+                if near.contains(&line.to) && !known {
+                    lines[line.from] = Some(i);
+                    next.push(line.from);
+                }
+            }
+            near = next;
+        }
+        lines
     }
 }

@@ -27,6 +27,10 @@ impl Trace {
         }
     }
 
+    pub fn is_on(&self) -> bool {
+        self.on
+    }
+
     pub fn line(&mut self, now: u64, line: impl FnOnce() -> String) {
         if !self.on {
             return;
