@@ -58,13 +58,13 @@ TEST_F(report, inq_counts_what_is_left)
 	EXPECT_EQ(0, inq_after(server, 7));
 }
 
-TEST_F(report, inq_is_1_before_the_end_of_file)
+TEST_F(report, inq_counts_the_end_of_file)
 {
 	set_option(server, SOL_TCP, TCP_INQ, 1);
 	send_all(client, "ab", 2);
 	shutdown(client, SHUT_WR);
 	ASSERT_EQ(POLLRDHUP, wait_events(server, POLLRDHUP, 5000));
-	EXPECT_EQ(1, inq_after(server, 1));
+	EXPECT_EQ(2, inq_after(server, 1));
 	EXPECT_EQ(1, inq_after(server, 1));
 }
 

@@ -31,12 +31,12 @@ pub fn recvmsg(
     Ok(done)
 }
 
-/// Bytes that another read would find. After the peer's FIN never 0, so that whoever reads until
+/// Bytes that another read would find. The peer's FIN counts as one, so that whoever reads until
 /// there is nothing more reads the end of the stream too (`tcp_inq_hint`).
 fn unread(locked: &mut Locked<'_, Oxtcp>) -> u32 {
     let readable = locked.recv_buffer().readable();
     if locked.done {
-        readable.max(1)
+        readable.saturating_add(1)
     } else {
         readable
     }
