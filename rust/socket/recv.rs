@@ -49,23 +49,13 @@ trait Sink {
 
     /// Takes up to `max` readable bytes, from `offset` behind the first unread one on, and says how
     /// many.
-    fn take(
-        &mut self,
-        text: &mut RecvBuffer<'_, Oxtcp>,
-        offset: u32,
-        max: usize,
-    ) -> Result<usize>;
+    fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize>;
 }
 
 impl Sink for Msg<'_> {
     const PASSES_URGENT: bool = true;
 
-    fn take(
-        &mut self,
-        text: &mut RecvBuffer<'_, Oxtcp>,
-        offset: u32,
-        max: usize,
-    ) -> Result<usize> {
+    fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize> {
         text.copy_to(self, offset, max)
     }
 }
@@ -73,12 +63,7 @@ impl Sink for Msg<'_> {
 impl Sink for Pipe<'_> {
     const PASSES_URGENT: bool = false;
 
-    fn take(
-        &mut self,
-        text: &mut RecvBuffer<'_, Oxtcp>,
-        offset: u32,
-        max: usize,
-    ) -> Result<usize> {
+    fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize> {
         text.splice_to(self, offset, max)
     }
 }
