@@ -111,12 +111,19 @@ pub struct Options {
     pub fast_open: Option<Cookie>,
 }
 
+/// The end of an option that takes the place of padding before the next.
+#[derive(Clone, Copy)]
+enum Rest {
+    None,
+    One(u8),
+    Two(u8, u8),
+}
+
 /// A writer over the option space of a header: what does not fit is left out.
 struct Writer<'a> {
     buf: &'a mut [u8],
     at: usize,
-    /// The end of an option that takes the place of the two NOPs before the next.
-    rest: [u8; 2],
+    rest: Rest,
 }
 
 impl Writer<'_> {
@@ -152,19 +159,22 @@ impl Writer<'_> {
 
     /// Two bytes of padding, or what is left of an option.
     fn pad(&mut self) {
-        let rest = core::mem::replace(&mut self.rest, [NOP; 2]);
-        self.put(&rest);
+        match core::mem::replace(&mut self.rest, Rest::None) {
+            Rest::None => self.put(&[NOP, NOP]),
+            Rest::One(last) => self.put(&[last, NOP]),
+            Rest::Two(kind, len) => self.put(&[kind, len]),
+        }
     }
 
     /// One byte of padding, or what is left of an option if that is one byte: an option's kind and
     /// length are not parted.
     fn pad_one(&mut self) {
-        let [first, second] = self.rest;
-        if second == NOP {
-            self.rest = [NOP; 2];
-            self.put(&[first]);
-        } else {
-            self.put(&[NOP]);
+        match self.rest {
+            Rest::One(last) => {
+                self.rest = Rest::None;
+                self.put(&[last]);
+            }
+            Rest::None | Rest::Two(..) => self.put(&[NOP]),
         }
     }
 
@@ -182,10 +192,10 @@ impl Writer<'_> {
         };
         let ([a, b, c], [d, e, f], [g, h, i]) = (field(0), field(1), field(2));
         match option.len() {
-            0 => self.rest = [kind, 2],
+            0 => self.rest = Rest::Two(kind, 2),
             1 => {
                 self.put(&[kind, 5, a, b]);
-                self.rest = [c, NOP];
+                self.rest = Rest::One(c);
             }
             2 => self.put(&[kind, 8, a, b, c, d, e, f]),
             _ => self.put(&[kind, 11, a, b, c, d, e, f, g, h, i, NOP]),
@@ -257,7 +267,7 @@ impl Options {
         let mut w = Writer {
             buf,
             at: 0,
-            rest: [NOP; 2],
+            rest: Rest::None,
         };
         if let Some(mss) = self.mss {
             let [a, b] = mss.to_be_bytes();
@@ -294,7 +304,7 @@ impl Options {
                 w.put(&block.start.0.to_be_bytes());
                 w.put(&block.end.0.to_be_bytes());
             }
-        } else if w.rest != [NOP; 2] {
+        } else if !matches!(w.rest, Rest::None) {
             w.pad();
             w.pad();
         }
@@ -308,6 +318,7 @@ impl Options {
 #[cfg_attr(MODULE, kernel::prelude::kunit_tests(oxtcp_options))]
 #[cfg_attr(not(MODULE), cfg(test))]
 mod tests {
+    use super::super::accecn_option::EcnBytes;
     use super::*;
 
     fn round_trip(options: Options) {
@@ -348,6 +359,21 @@ mod tests {
             sack,
             ..Options::default()
         });
+    }
+
+    /// A counter may end in the byte that is also NOP.
+    #[test]
+    fn a_counter_that_ends_like_padding_is_written_whole() {
+        let bytes = EcnBytes::default();
+        for fields in 0..=3 {
+            for window_scale in [None, Some(7)] {
+                round_trip(Options {
+                    accecn: Some(AccEcnOption::new(&bytes).truncated(fields)),
+                    window_scale,
+                    ..Options::default()
+                });
+            }
+        }
     }
 
     #[test]
