@@ -7,6 +7,7 @@ mod demo;
 mod diag;
 mod ends;
 mod family;
+mod netns;
 mod run;
 mod ss;
 mod state;
