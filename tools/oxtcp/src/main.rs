@@ -5,13 +5,16 @@
 
 mod demo;
 mod diag;
+mod diagram;
 mod ends;
 mod family;
 mod netns;
+mod observe;
 mod run;
 mod ss;
 mod stat;
 mod state;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -31,6 +34,8 @@ enum Command {
     Ss(ss::Args),
     /// Show counters, in the way of nstat(8)
     Stat(stat::Args),
+    /// Show what happens to connections, while it happens (as root)
+    Trace(trace::Args),
     /// Accept a connection and join it to standard input and output
     Listen(ends::ListenArgs),
     /// Connect, and join the connection to standard input and output
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ss(args) => ss::main(&args),
         Command::Stat(args) => stat::main(&args),
+        Command::Trace(args) => trace::main(&args),
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),
