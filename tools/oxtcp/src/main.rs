@@ -8,6 +8,7 @@ mod diag;
 mod diagram;
 mod ends;
 mod family;
+mod monitor;
 mod netns;
 mod observe;
 mod run;
@@ -36,6 +37,8 @@ enum Command {
     Stat(stat::Args),
     /// Show what happens to connections, while it happens (as root)
     Trace(trace::Args),
+    /// Watch connections on a full screen: rates, round-trip times, windows
+    Monitor(monitor::Args),
     /// Accept a connection and join it to standard input and output
     Listen(ends::ListenArgs),
     /// Connect, and join the connection to standard input and output
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ss(args) => ss::main(&args),
         Command::Stat(args) => stat::main(&args),
         Command::Trace(args) => trace::main(&args),
+        Command::Monitor(args) => monitor::main(&args),
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),
