@@ -45,6 +45,8 @@ enum Command {
     Connect(ends::ConnectArgs),
     /// Run a program with its TCP sockets moved to oxtcp
     Run(run::Args),
+    #[command(hide = true)]
+    Supervise(run::supervisor::Args),
     /// Show connections from socket() to CLOSED, segment by segment (as root)
     Demo(demo::Args),
 }
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),
+        Command::Supervise(args) => run::supervisor::main(&args),
         Command::Demo(args) => demo::main(&args),
     };
     match outcome {
