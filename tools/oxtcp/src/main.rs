@@ -8,6 +8,7 @@ mod diag;
 mod diagram;
 mod ends;
 mod family;
+mod generate;
 mod monitor;
 mod netns;
 mod observe;
@@ -46,6 +47,8 @@ enum Command {
     /// Run a program with its TCP sockets moved to oxtcp
     Run(run::Args),
     #[command(hide = true)]
+    Generate(generate::Args),
+    #[command(hide = true)]
     Supervise(run::supervisor::Args),
     /// Show connections from socket() to CLOSED, segment by segment (as root)
     Demo(demo::Args),
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),
+        Command::Generate(args) => generate::main(&args),
         Command::Supervise(args) => run::supervisor::main(&args),
         Command::Demo(args) => demo::main(&args),
     };

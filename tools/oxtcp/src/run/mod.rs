@@ -17,9 +17,6 @@ use program::Obstacle;
 const LIBRARY: &str = "liboxtcp_preload.so";
 
 /// Options of `oxtcp run`.
-///
-/// Only socket(AF_INET, SOCK_STREAM, 0 or IPPROTO_TCP) is changed. Programs that CMD runs are moved
-/// too, unless they clear their environment.
 #[derive(clap::Args)]
 #[command(after_help = HELP)]
 pub struct Args {
@@ -44,6 +41,8 @@ pub struct Args {
 }
 
 const HELP: &str = "\
+Only socket(AF_INET, SOCK_STREAM, 0 or IPPROTO_TCP) is changed. What CMD runs is moved too, unless
+its environment is cleared.
 Examples:
   oxtcp run curl http://10.0.0.2/
   oxtcp run -4 java Server.java

@@ -24,9 +24,6 @@ use output::Output;
 use watch::Watch;
 
 /// Options of `oxtcp trace`.
-///
-/// Changes of state, retransmissions, and segments dropped with the reason for it; with -S also the
-/// segments. Until Ctrl-C, or until CMD has ended. Needs root.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -64,6 +61,8 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "\
+Shows changes of state, retransmissions, and segments dropped with the reason for it, until
+Ctrl-C or until CMD has ended.
 Examples:
   oxtcp trace -d sport = :7000 or dport = :7000
   oxtcp trace --json dst 10.0.0.0/8 | jq 'select(.event == \"drop\")'
