@@ -31,7 +31,8 @@ fn serve(mut listener: TcpListener) -> io::Result<()> {
                     connection = Some(stream);
                 }
                 (CONNECTION, Some(stream)) => {
-                    if event.is_readable() && !echo(stream)? {
+                    let ended = event.is_readable() && !echo(stream)?;
+                    if ended {
                         return Ok(());
                     }
                 }
