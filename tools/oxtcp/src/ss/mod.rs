@@ -137,6 +137,8 @@ pub fn main(args: &Args) -> Result<()> {
     } else {
         let table = Table {
             header: !args.no_header,
+            // Where there can be but one, ss does not repeat it.
+            hide_state: filter.states.is_some_and(|states| states.count_ones() == 1),
             syn_queue: args.syn_queue,
             timers: args.options,
             extended: args.extended.then(Cgroups::scan),
