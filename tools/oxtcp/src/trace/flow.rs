@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Connections, from events in the order of time.
 
+use std::collections::HashMap;
 use std::net::SocketAddrV4;
 
 use super::watch::Event;
@@ -24,6 +25,8 @@ pub struct Flow {
 #[derive(Default)]
 pub struct Flows {
     flows: Vec<Flow>,
+    /// The place of the last connection between two ends, the lesser address first.
+    last: HashMap<(SocketAddrV4, SocketAddrV4), usize>,
 }
 
 impl Flows {
@@ -34,10 +37,9 @@ impl Flows {
         if a.port() == 0 || b.port() == 0 {
             return None;
         }
+        let ends = (a.min(b), a.max(b));
         // The same ends may have another connection, when the last one is over.
-        let known = self.flows.iter().rposition(|flow| {
-            (flow.client, flow.server) == (a, b) || (flow.client, flow.server) == (b, a)
-        });
+        let known = self.last.get(&ends).copied();
         let place = match known.filter(|&place| !self.flows[place].ends_before(event)) {
             Some(place) => place,
             None => {
@@ -45,6 +47,7 @@ impl Flows {
                 self.flows.len() - 1
             }
         };
+        self.last.insert(ends, place);
         let flow = &mut self.flows[place];
         let rows = flow.apply(event);
         let new = rows.len();
