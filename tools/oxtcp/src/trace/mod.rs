@@ -96,9 +96,8 @@ pub fn main(args: &Args) -> Result<()> {
     let child = match args.command.split_first() {
         None => None,
         Some((program, rest)) => Some(
-            Command::new(program)
-                .args(rest)
-                .spawn()
+            interrupted
+                .unblocked(|| Command::new(program).args(rest).spawn())?
                 .with_context(|| format!("cannot run {}", program.to_string_lossy()))?,
         ),
     };
@@ -125,7 +124,10 @@ pub fn main(args: &Args) -> Result<()> {
 }
 
 /// SIGINT and SIGTERM, which end the trace but must not leave the trace buffer behind.
-struct Interrupted(SignalFd);
+struct Interrupted {
+    signals: SigSet,
+    pending: SignalFd,
+}
 
 impl Interrupted {
     /// To be called before threads are made: they inherit that the signals are blocked.
@@ -136,13 +138,24 @@ impl Interrupted {
         signals.add(Signal::SIGHUP);
         signals.thread_block().context("cannot block signals")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        Ok(Interrupted(
-            SignalFd::with_flags(&signals, flags).context("cannot wait for signals")?,
-        ))
+        let pending = SignalFd::with_flags(&signals, flags).context("cannot wait for signals")?;
+        Ok(Interrupted { signals, pending })
     }
 
     fn happened(&self) -> bool {
-        matches!(self.0.read_signal(), Ok(Some(_)))
+        matches!(self.pending.read_signal(), Ok(Some(_)))
+    }
+
+    /// Does something as if the signals were not blocked: a program that is started inherits it.
+    fn unblocked<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.signals
+            .thread_unblock()
+            .context("cannot unblock signals")?;
+        let done = work();
+        self.signals
+            .thread_block()
+            .context("cannot block signals")?;
+        Ok(done)
     }
 }
 
