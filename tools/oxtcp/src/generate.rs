@@ -29,7 +29,7 @@ pub fn main(args: &Args) -> Result<()> {
     for folder in [&man, &completions] {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let mut command = Cli::command();
+    let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     write_page(&man, &command, "oxtcp")?;
     for sub in command.get_subcommands().filter(|sub| is_shown(sub)) {
@@ -46,7 +46,7 @@ pub fn main(args: &Args) -> Result<()> {
 }
 
 fn is_shown(command: &Command) -> bool {
-    !command.is_hide_set() && command.get_name() != "help"
+    !command.is_hide_set()
 }
 
 /// The commands that are offered to a person.
@@ -131,6 +131,7 @@ mod tests {
             pages[0].matches(".fi").count()
         );
         assert!(top.contains("monitor") && !top.contains("supervise"));
+        assert!(!top.contains("help(1)"));
         assert!(bash.contains("monitor") && !bash.contains("supervise"));
         assert!(!hidden);
     }
