@@ -178,6 +178,15 @@ pub(super) fn forget(net: &Net, tuple: &FourTuple) {
     }
 }
 
+/// Ends the entry of `tuple` because an administrator wants it; whether there was one.
+pub(super) fn end(net: &Net, tuple: &FourTuple) -> bool {
+    let entry = net.time_wait.lock().remove(&Key::new(tuple));
+    if let Some(entry) = &entry {
+        ended(net, tuple, entry);
+    }
+    entry.is_some()
+}
+
 fn ended(net: &Net, tuple: &FourTuple, entry: &Entry) {
     give_back(net, tuple.local.port(), &entry.owner);
     trace::set_state(net, tuple, State::TimeWait.number(), State::Closed.number());
