@@ -17,6 +17,8 @@ FUZZ ?=
 SCRIPTS ?=
 # More words for test-programs, such as --only redis
 PROGRAMS ?=
+# More words for test-kernel-selftests, such as --only reuseport
+SELFTESTS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -69,6 +71,8 @@ test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on ox
 # Each fetches, into the cache, what it needs and the machine lacks.
 test-programs: module tools ## Debian's programs as they are, nginx to Java (PROGRAMS='--only redis')
 	@$(vm)/test $(test-args) programs $(PROGRAMS)
+test-kernel-selftests: module tools ## the kernel tree's socket tests, on AF_INET and on oxtcp
+	@selftests/kernel/run $(SELFTESTS)
 
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
@@ -109,5 +113,5 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill test-programs bench bench-netem bench-profile \
+	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem bench-profile \
 	bench-tools coverage fuzz requirements miri check clean help FORCE
