@@ -13,6 +13,9 @@ BENCH ?=
 ROW ?= lo/request-response
 # More words for tools/fuzz
 FUZZ ?=
+# Where `make install` puts things
+PREFIX ?= /usr/local
+DESTDIR ?=
 # More words for test-packetdrill, such as --only zerocopy
 SCRIPTS ?=
 # More words for test-programs, such as --only redis
@@ -95,6 +98,16 @@ miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
 check: ## format and lints
 	@$(vm)/check
 
+# The module is built for each kernel from the source that this puts in place:
+# dkms(8) does it, or `make module KDIR=...` and `make install-module`.
+# What root installs, root need not build.
+install: $(if $(wildcard tools/target/release/oxtcp),,tools) ## tools, man pages, completions, header, source for DKMS (PREFIX, DESTDIR)
+	@tools/install '$(DESTDIR)' '$(PREFIX)'
+uninstall: ## what `make install` has put there
+	@tools/install --remove '$(DESTDIR)' '$(PREFIX)'
+install-module: ## oxtcp.ko as it was built last, where modprobe finds it (DESTDIR)
+	@tools/install --module '$(DESTDIR)' '$(PREFIX)'
+
 rust-project.json compile_commands.json: FORCE ## for editors (rust-analyzer, clangd)
 	@$(vm)/module $(if $(KDIR),--kdir '$(KDIR)') $(if $(filter rust%,$@),rust-analyzer,$@)
 	@cp build/$(if $(KDIR),own,plain)/$@ $@
@@ -113,5 +126,6 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem bench-profile \
-	bench-tools coverage fuzz requirements miri check clean help FORCE
+	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem \
+	bench-profile bench-tools coverage fuzz requirements miri check install uninstall \
+	install-module clean help FORCE
