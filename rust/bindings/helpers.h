@@ -262,15 +262,15 @@ u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
-bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end);
-void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
+int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t);
-bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
+bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
+		       u32 end, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);
 
