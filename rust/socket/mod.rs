@@ -85,8 +85,12 @@ impl Family for Oxtcp {
         time_wait::expire(net, false);
     }
 
-    fn new_sock(net: &NetNs<Self>) -> Self::Sock {
-        sock_state::SockState::new(net)
+    fn new_sock() -> impl Init<Self::Sock> {
+        sock_state::SockState::new()
+    }
+
+    fn new_child(listener: &Locked<'_, Self>) -> impl Init<Self::Sock> {
+        sock_state::SockState::child_of(listener)
     }
 
     fn new_shared(_net: &NetNs<Self>) -> Self::Shared {
