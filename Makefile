@@ -20,6 +20,8 @@ DESTDIR ?=
 SCRIPTS ?=
 # More words for test-programs, such as --only redis
 PROGRAMS ?=
+# More words for test-kernel-selftests, such as --only reuseport
+SELFTESTS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -72,6 +74,8 @@ test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on ox
 # Each fetches, into the cache, what it needs and the machine lacks.
 test-programs: module tools ## Debian's programs as they are, nginx to Java (PROGRAMS='--only redis')
 	@$(vm)/test $(test-args) programs $(PROGRAMS)
+test-kernel-selftests: module tools ## the kernel tree's socket tests, on AF_INET and on oxtcp
+	@selftests/kernel/run $(SELFTESTS)
 
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
@@ -122,6 +126,6 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill test-programs bench bench-netem bench-profile \
-	bench-tools coverage fuzz requirements miri check install uninstall install-module \
-	clean help FORCE
+	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem \
+	bench-profile bench-tools coverage fuzz requirements miri check install uninstall \
+	install-module clean help FORCE
