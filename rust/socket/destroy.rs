@@ -12,7 +12,7 @@ use crate::tcp::state::State;
 
 /// Ends the entry of `tuple`; whether there was one. Process context.
 pub fn end_entry(net: &Net, tuple: &FourTuple) -> bool {
-    time_wait::end(net, tuple) || end_half_open(net, tuple)
+    time_wait::destroy(net, tuple) || end_half_open(net, tuple)
 }
 
 fn end_half_open(net: &Net, tuple: &FourTuple) -> bool {

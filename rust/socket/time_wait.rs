@@ -107,12 +107,12 @@ pub(super) fn forget(net: &Net, tuple: &FourTuple) {
 }
 
 /// Ends the entry of `tuple` because an administrator wants it; whether there was one.
-pub(super) fn end(net: &Net, tuple: &FourTuple) -> bool {
-    let entry = net.time_wait.lock().remove(&Key::new(tuple));
-    if let Some(entry) = &entry {
-        ended(net, tuple, entry);
-    }
-    entry.is_some()
+pub(super) fn destroy(net: &Net, tuple: &FourTuple) -> bool {
+    let Some(entry) = remove(net, tuple) else {
+        return false;
+    };
+    ended(net, tuple, &entry);
+    true
 }
 
 fn ended(net: &Net, tuple: &FourTuple, entry: &Entry) {
