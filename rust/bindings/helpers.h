@@ -299,6 +299,7 @@ void ox_unreserve(struct ox_port_reservation *r);
 int ox_netlink_dump_start(struct sk_buff *skb, const struct nlmsghdr *nlh,
 			  int (*dump)(struct sk_buff *, struct netlink_callback *));
 struct net *ox_skb_net(const struct sk_buff *skb);
+bool ox_skb_net_admin(const struct sk_buff *skb);
 void *ox_nlmsg_data(const struct nlmsghdr *nlh);
 int ox_nlmsg_len(const struct nlmsghdr *nlh);
 void ox_nlmsg_end(struct sk_buff *skb, struct nlmsghdr *nlh);

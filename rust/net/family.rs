@@ -122,6 +122,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn destroy(sock: &Sock<Self>, error: Error);
     /// The listener for segments to the local end of `tuple`, if no connection has it.
     fn listener(net: &NetNs<Self>, tuple: &FourTuple) -> Option<ARef<Sock<Self>>>;
+    /// `SOCK_DESTROY` for what is no socket (SYN queue, TIME-WAIT): ends it; whether there was one.
+    /// Process context.
+    fn end_entry(net: &NetNs<Self>, tuple: &FourTuple) -> bool;
 
     /// Shows the sockets of a namespace from position `from` on (zero is the first): calls
     /// `emit(entry, position)` for each, with the position at which a later call resumes AFTER this
