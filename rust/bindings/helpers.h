@@ -29,6 +29,12 @@ struct ox_text_cb {
 	bool stamp_ack;	/* the acknowledgment of the last byte is reported */
 };
 
+static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct ox_text_cb) > sizeof(skb->cb));
+	return (struct ox_text_cb *)skb->cb;
+}
+
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
 	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
@@ -105,13 +111,13 @@ u32 ox_sk_mark(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
-int ox_sk_err(const struct sock *sk);
 int ox_sock_error(struct sock *sk);
 int ox_sk_shutdown(const struct sock *sk);
 void ox_sk_set_shutdown(struct sock *sk, int bits);
 bool ox_sk_has_error_queue(const struct sock *sk);
 bool ox_sk_stream_is_writeable(const struct sock *sk);
 void ox_sk_set_nospace(struct sock *sk);
+bool ox_sk_wants_room(const struct sock *sk);
 void ox_sk_stream_write_space(struct sock *sk);
 void ox_sk_wake_async(struct sock *sk, int how, int band);
 void ox_sk_set_socket_state(struct sock *sk, int state);
@@ -167,11 +173,6 @@ bool ox_skb_is_routed(const struct sk_buff *skb);
 bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
-struct ox_text_cb *ox_text_cb(struct sk_buff *skb);
-struct sk_buff *ox_skb_peek(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
-				 const struct sk_buff_head *list);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
 void ox_skb_unlink(struct sk_buff *skb, struct sk_buff_head *list);
 struct sk_buff *ox_rb_to_skb(struct rb_node *node);
@@ -182,8 +183,6 @@ void ox_rb_link(struct rb_node *node, struct rb_node *parent,
 void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root);
 
 /* receive memory */
-int ox_sk_rmem_alloc(const struct sock *sk);
-u32 ox_sk_backlog_len(const struct sock *sk);
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size);
 void ox_skb_set_owner_r(struct sk_buff *skb, struct sock *sk);
 void ox_sk_rmem_charge(struct sock *sk, int delta);
