@@ -63,9 +63,13 @@ struct ox_path {
 	__be16 sport, dport;
 	int oif;
 	u32 mark;
+	u32 uid;	/* by which rules choose; OX_NO_UID: the namespace's root */
 	u8 tos;
 	u8 ttl;		/* 0: the route's */
+	bool on_link;	/* SO_DONTROUTE */
 };
+
+#define OX_NO_UID ((u32)-1)
 
 /* The ends of a connection as the wire has them; sport is ours. */
 struct ox_tuple {
@@ -108,6 +112,7 @@ u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
 u32 ox_sk_mark(const struct sock *sk);
+u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_sk_set_reuseport(struct sock *sk, bool on);

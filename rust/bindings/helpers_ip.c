@@ -65,12 +65,15 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 /* The route of segments without a socket, with a reference; an error pointer. */
 struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 {
+	u8 scope = path->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	struct flowi4 fl4;
+	kuid_t uid;
 
+	uid = path->uid == OX_NO_UID ? sock_net_uid(net, NULL) :
+				       KUIDT_INIT(path->uid);
 	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
-			   RT_SCOPE_UNIVERSE, IPPROTO_TCP, FLOWI_FLAG_ANYSRC,
-			   path->daddr, path->saddr, path->dport, path->sport,
-			   sock_net_uid(net, NULL));
+			   scope, IPPROTO_TCP, FLOWI_FLAG_ANYSRC, path->daddr,
+			   path->saddr, path->dport, path->sport, uid);
 	return (struct dst_entry *)ip_route_output_flow(net, &fl4, NULL);
 }
 
@@ -357,14 +360,14 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	ox_read_congestion(net, out->congestion);
 }
 
-/* The name of the namespace's congestion control, with its NUL. */
+/* The name of the namespace's congestion control, filled up with NUL. */
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 {
 	const struct tcp_congestion_ops *ca;
 
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy(name, ca->name, TCP_CA_NAME_MAX);
+	strscpy_pad(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 

@@ -90,6 +90,7 @@ impl<F: Family> NetNs<F> {
     }
 
     /// The namespace's TCP settings, `net.ipv4.tcp_*` and others, read now.
+    #[inline]
     pub fn ipv4(&self) -> Ipv4Sysctls {
         Ipv4Sysctls::read(self.net)
     }
