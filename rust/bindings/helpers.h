@@ -67,6 +67,15 @@ struct ox_tuple {
 	__be16 sport, dport;
 };
 
+/* What ox_skb_admit() says. */
+enum ox_admission {
+	OX_ADMITTED,
+	OX_NO_MEMORY,
+	OX_POLICY,
+	OX_NETFILTER,
+	OX_BAD_CHECKSUM,
+};
+
 struct ox_port_reservation;
 
 /* spin locks */
@@ -153,7 +162,6 @@ u32 ox_skb_headlen(const struct sk_buff *skb);
 bool ox_pskb_may_pull(struct sk_buff *skb, unsigned int len);
 const struct iphdr *ox_ip_hdr(const struct sk_buff *skb);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
-void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
 int ox_skb_iif(const struct sk_buff *skb);
@@ -161,10 +169,7 @@ bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);
 bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
 void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
-int ox_skb_orphan_frags_rx(struct sk_buff *skb);
-bool ox_skb_tcp_csum_bad(struct sk_buff *skb);
-bool ox_skb_policy_ok(struct sk_buff *skb);
-int ox_skb_ct_confirm(struct sk_buff *skb);
+enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
@@ -258,6 +263,7 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
+u32 ox_tuple_hash(const struct ox_tuple *t);
 u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
@@ -268,8 +274,8 @@ void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
-struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
-			     u32 end, const struct ox_tuple *t);
+struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *heads,
+			     u32 size, u32 end, const struct ox_tuple *t);
 bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);

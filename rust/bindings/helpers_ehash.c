@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The established table: nulls lists under RCU, objects typesafe by RCU. */
 #include <net/sock.h>
+#include <linux/jhash.h>
 #include <linux/once.h>
 #include <linux/rculist_nulls.h>
 #include <linux/siphash.h>
@@ -17,6 +18,17 @@ u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
 	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
 			    (__force u32)t->sport << 16 | (__force u32)t->dport,
 			    salt, &ox_hash_key);
+}
+
+static u32 ox_bucket_secret;
+
+/* For the table of connections, as inet_ehashfn() has it for AF_INET's. */
+u32 ox_tuple_hash(const struct ox_tuple *t)
+{
+	net_get_random_once(&ox_bucket_secret, sizeof(ox_bucket_secret));
+	return jhash_3words((__force u32)t->saddr, (__force u32)t->daddr,
+			    (__force u32)t->sport << 16 | (__force u32)t->dport,
+			    ox_bucket_secret);
 }
 
 static siphash_aligned_key_t ox_cookie_keys[2];
@@ -106,11 +118,12 @@ u32 ox_sk_hash(const struct sock *sk)
 }
 
 /*
- * Under RCU. The object may be another one by the time it is counted, and in
- * the table of another namespace.
+ * The socket of a tuple, with a reference. The object may be another one by the
+ * time it is counted, and in the table of another namespace.
  */
-struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
-			     u32 end, const struct ox_tuple *t)
+static struct sock *ox_bucket_lookup(const struct net *net,
+				     struct hlist_nulls_head *head, u32 end,
+				     const struct ox_tuple *t)
 {
 	struct hlist_nulls_node *node;
 	struct sock *sk;
@@ -130,6 +143,19 @@ begin:
 	if (get_nulls_value(node) != end)
 		goto begin;
 	return NULL;
+}
+
+/* The heads of a table, which are size, and what ends the first one's list. */
+struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *heads,
+			     u32 size, u32 end, const struct ox_tuple *t)
+{
+	u32 slot = ox_tuple_hash(t) % size;
+	struct sock *sk;
+
+	rcu_read_lock();
+	sk = ox_bucket_lookup(net, heads + slot, end + slot, t);
+	rcu_read_unlock();
+	return sk;
 }
 
 /* Under the bucket's lock. */

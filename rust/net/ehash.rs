@@ -11,7 +11,6 @@ use kernel::alloc::KVVec;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 use kernel::sync::atomic::{Atomic, Relaxed};
-use kernel::sync::rcu;
 
 const BUCKETS: u32 = 4096;
 const LOCKS: u32 = 64;
@@ -95,7 +94,7 @@ impl<F> Ehash<F> {
 
     fn hash(tuple: &b::ox_tuple) -> u32 {
         // SAFETY: The tuple is valid.
-        unsafe { b::ox_tuple_siphash(tuple, 0) as u32 }
+        unsafe { b::ox_tuple_hash(tuple) }
     }
 
     /// # Safety
@@ -141,11 +140,9 @@ impl<F> Ehash<F> {
 
     /// The socket of a 4-tuple, or null; the reference found is the caller's.
     fn find(&self, tuple: &b::ox_tuple) -> *mut b::sock {
-        let hash = Self::hash(tuple);
-        let _rcu = rcu::read_lock();
-        let end = self.first_end + hash % BUCKETS;
-        // SAFETY: We are under RCU; the namespace is only compared.
-        unsafe { b::ox_ehash_lookup(self.net, self.head(hash), end, tuple) }
+        let heads = self.heads.as_ptr().cast_mut().cast();
+        // SAFETY: The heads are as many as we say; the namespace is only compared.
+        unsafe { b::ox_ehash_lookup(self.net, heads, BUCKETS, self.first_end, tuple) }
     }
 
     /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
