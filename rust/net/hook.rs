@@ -29,7 +29,7 @@ pub(super) struct Hooks<F: Family> {
     net: *mut b::net,
     // The hooks have a pointer to it.
     _netns: Arc<NetNs<F>>,
-    _family: PhantomData<F>,
+    _family: PhantomData<fn() -> F>,
 }
 
 impl<F: Family> Hooks<F> {
