@@ -6,6 +6,7 @@
 #ifndef OXTCP_HELPERS_H
 #define OXTCP_HELPERS_H
 
+#include <linux/llist.h>
 #include <linux/skbuff.h>
 #include <linux/netfilter.h>
 #include <linux/seq_file.h>
@@ -19,6 +20,16 @@
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+
+/*
+ * What a socket of the family begins with: inet_sock, as the kernel's code for
+ * socket options and sock_diag expects it, but for its last member, cork, which
+ * is for datagrams and for ip_queue_xmit().
+ */
+struct ox_sock {
+	unsigned long inet[offsetof(struct inet_sock, cork) / sizeof(long)];
+	struct llist_node tsq_node;	/* waits for ox_tsq_work() */
+};
 
 /* The note on an skb that holds text, in skb->cb. */
 struct ox_text_cb {
@@ -219,17 +230,32 @@ void ox_sk_set_stamp_base(struct sock *sk, u32 base);
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
 u32 ox_skb_nr_frags(const struct sk_buff *skb);
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
+bool ox_text_is_open(struct sk_buff *skb);
+struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp);
 struct sk_buff *ox_alloc_segment(gfp_t gfp);
 bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
 			 u32 len);
-void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
+			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
+int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
+
+/* small queues */
+void ox_tsq_init(void (*serve)(struct sock *sk));
+void ox_tsq_exit(void);
+void ox_segment_own(struct sock *sk, struct sk_buff *seg);
+u32 ox_sk_queued(const struct sock *sk);
+u32 ox_sk_queue_limit(const struct sock *sk);
+bool ox_sk_autocorks(const struct sock *sk);
+bool ox_sk_throttle(struct sock *sk);
+void ox_tsq_defer(struct sock *sk);
+bool ox_tsq_deferred(struct sock *sk);
 
 /* routes */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,

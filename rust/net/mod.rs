@@ -44,6 +44,7 @@ pub mod reserve;
 pub mod route;
 pub mod rx_skb;
 pub mod send_buffer;
+mod small_queue;
 pub mod sock;
 pub mod sockopt;
 pub mod splice;

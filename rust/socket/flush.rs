@@ -10,6 +10,7 @@ use crate::net::{
 };
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
+use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
 use kernel::prelude::*;
 
@@ -31,6 +32,7 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
     TxLimits {
         mss: path_mss(locked),
         max_run: locked.max_gso_bytes(mss),
+        queue: DeviceQueue::default(),
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
     let now = now();
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let limits = tx_limits(locked);
+    let mut limits = tx_limits(locked);
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
     state.set_pacing(pacing);
@@ -56,7 +58,15 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
         return;
     };
     let mut queues = Queues { recv, records };
-    while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+    limits.queue.most = send.queue_limit();
+    loop {
+        limits.queue.held = send.queued();
+        let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) else {
+            if tcb.waits_for_device(&state.config, &limits) && send.throttle() {
+                continue;
+            }
+            break;
+        };
         if out.flags.has(Flags::SYN) {
             out.options.fast_open = offer;
         }

@@ -44,6 +44,7 @@ pub mod rtt;
 pub mod scoreboard;
 pub mod segment;
 pub mod seq;
+pub mod small_queue;
 pub mod state;
 pub mod statistics;
 pub mod syn_cookie;

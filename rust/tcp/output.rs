@@ -88,7 +88,7 @@ impl Tcb {
                 return part;
             }
         }
-        if self.is_paced_out(config, now) {
+        if self.is_paced_out(config, now) || self.is_throttled(config, limits, true) {
             return None;
         }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
@@ -100,6 +100,9 @@ impl Tcb {
         }
         if let Some(part) = self.retransmission(config, store, limits, now) {
             return Some(part);
+        }
+        if self.is_throttled(config, limits, false) {
+            return None;
         }
         match self.next_probe(config, store, now) {
             Next::Text => self.new_text(config, limits, false, now),

@@ -117,7 +117,7 @@ impl Tcb {
         early
     }
 
-    fn has_more_to_send(&self) -> bool {
+    pub(super) fn has_more_to_send(&self) -> bool {
         let fin = self.fin_seq().is_some_and(|f| f.at_or_after(self.snd_nxt));
         fin || self.unsent() > 0 || self.scoreboard.waiting() > 0
     }
