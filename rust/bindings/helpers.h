@@ -48,6 +48,7 @@ struct ox_ipv4_sysctls {
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
 	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
+	int tso_win_divisor;
 	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;

@@ -204,6 +204,7 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
 	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
 	READ_IPV4(tso_rtt_log, tcp_tso_rtt_log);
+	READ_IPV4(tso_win_divisor, tcp_tso_win_divisor);
 	READ_IPV4(mtu_probing, tcp_mtu_probing);
 	READ_IPV4(mtu_probe_floor, tcp_mtu_probe_floor);
 	READ_IPV4(probe_threshold, tcp_probe_threshold);

@@ -41,6 +41,7 @@ pub mod receive;
 mod records;
 mod recovery;
 pub mod rtt;
+mod run_defer;
 pub mod scoreboard;
 pub mod segment;
 pub mod seq;

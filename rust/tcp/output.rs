@@ -105,6 +105,7 @@ impl Tcb {
             return None;
         }
         match self.next_probe(config, store, now) {
+            Next::Text if self.defers_run(config, store, limits, now) => None,
             Next::Text => self.new_text(config, limits, false, now),
             Next::Wait => None,
             Next::Probe(len) => Some(Part {
