@@ -15,6 +15,8 @@ ROW ?= lo/request-response
 FUZZ ?=
 # More words for test-packetdrill, such as --only zerocopy
 SCRIPTS ?=
+# More words for test-programs, such as --only redis
+PROGRAMS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -64,6 +66,10 @@ test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on ox
 	@$(MAKE) --no-print-directory kernel module tools
 	@selftests/packetdrill/run $(SCRIPTS)
 
+# Each fetches, into the cache, what it needs and the machine lacks.
+test-programs: module tools ## Debian's programs as they are, nginx to Java (PROGRAMS='--only redis')
+	@$(vm)/test $(test-args) programs $(PROGRAMS)
+
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
 bench-netem: module bench-tools ## goodput of both over roads that lose packets
@@ -97,11 +103,11 @@ clean: ## all that was built here; the cache stays
 	@$(MAKE) --no-print-directory -C tools/bench clean
 
 help: ## this
-	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
 	@echo
 	@echo '  The cache is $$OXTCP_CACHE, by default ~/.cache/oxtcp.'
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill bench bench-netem bench-profile bench-tools coverage fuzz requirements \
-	miri check clean help FORCE
+	test-bench test-packetdrill test-programs bench bench-netem bench-profile \
+	bench-tools coverage fuzz requirements miri check clean help FORCE

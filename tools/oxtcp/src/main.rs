@@ -7,8 +7,10 @@ mod demo;
 mod diag;
 mod ends;
 mod family;
+mod netns;
 mod run;
 mod ss;
+mod stat;
 mod state;
 
 use std::process::ExitCode;
@@ -27,6 +29,8 @@ struct Cli {
 enum Command {
     /// List sockets, in the columns of ss(8)
     Ss(ss::Args),
+    /// Show counters, in the way of nstat(8)
+    Stat(stat::Args),
     /// Accept a connection and join it to standard input and output
     Listen(ends::ListenArgs),
     /// Connect, and join the connection to standard input and output
@@ -40,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ss(args) => ss::main(&args),
+        Command::Stat(args) => stat::main(&args),
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),

@@ -109,7 +109,7 @@ fn ss_shows_a_listener_with_its_queues_and_holder() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let _waiting = TcpStream::connect(&address).unwrap();
-    let shown = output(&["ss", "--family", "inet", "-lnp"]);
+    let shown = output(&["ss", "--family", "inet", "-lnp", "--syn-queue"]);
     assert!(shown.status.success());
     let text = String::from_utf8(shown.stdout).unwrap();
     let row = text.lines().find(|line| line.contains(&address)).unwrap();

@@ -10,6 +10,7 @@ use anyhow::{bail, Context, Result};
 use nix::sched::{setns, CloneFlags};
 
 use super::event::Side;
+use crate::netns::NAMESPACES;
 
 /// One way's delay of the link: enough that a state between two segments is seen, little enough
 /// that no retransmission timer (200 ms at least) fires.
@@ -18,8 +19,6 @@ const DELAY_MS: u32 = 40;
 /// the delay lets many go at once.
 const BACKLOG: &str = "100000";
 const BACKLOG_LIMIT: &str = "/proc/sys/net/core/netdev_max_backlog";
-/// Where `ip netns` keeps namespaces.
-const NAMESPACES: &str = "/run/netns";
 
 /// The namespaces `client` and `server`. They go when this is dropped.
 pub struct Network {

@@ -163,6 +163,7 @@ impl<'a> Stage<'a> {
         let table = ss::Table {
             header: true,
             syn_queue: true,
+            timers: true,
             ..ss::Table::default()
         };
         let inet = if family == Family::INET {
