@@ -528,6 +528,30 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_under_way_shares_its_skb_with_nothing_new() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        fill(&mut buffer, 100)?;
+        let first = buffer.whole(0, 100).ok_or(EINVAL)?;
+        assert!(buffer.whole(0, 100).is_none());
+        fill(&mut buffer, 50)?;
+        assert!(buffer.whole(0, 150).is_none());
+        let second = buffer.whole(100, 50).ok_or(EINVAL)?;
+        // SAFETY: The segments are ours, and not sent.
+        unsafe {
+            assert_eq!((*first).len, 100);
+            b::consume_skb(first);
+            b::consume_skb(second);
+        }
+        fill(&mut buffer, 7)?;
+        let third = buffer.whole(100, 57).ok_or(EINVAL)?;
+        // SAFETY: As above.
+        unsafe { b::consume_skb(third) };
+        buffer.purge();
+        Ok(())
+    }
+
+    #[test]
     fn room_is_the_limit() -> Result {
         let (socket, mut state) = (KernelSocket::new()?, State::default());
         let mut buffer = buffer(&socket, &mut state);
