@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The established table: nulls lists under RCU, objects typesafe by RCU. */
 #include <net/sock.h>
-#include <linux/jhash.h>
 #include <linux/once.h>
 #include <linux/rculist_nulls.h>
 #include <linux/siphash.h>
@@ -18,17 +17,6 @@ u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
 	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
 			    (__force u32)t->sport << 16 | (__force u32)t->dport,
 			    salt, &ox_hash_key);
-}
-
-static u32 ox_bucket_secret;
-
-/* For the table of connections, as inet_ehashfn() has it for AF_INET's. */
-u32 ox_tuple_hash(const struct ox_tuple *t)
-{
-	net_get_random_once(&ox_bucket_secret, sizeof(ox_bucket_secret));
-	return jhash_3words((__force u32)t->saddr, (__force u32)t->daddr,
-			    (__force u32)t->sport << 16 | (__force u32)t->dport,
-			    ox_bucket_secret);
 }
 
 static siphash_aligned_key_t ox_cookie_keys[2];
@@ -72,6 +60,30 @@ int ox_fastopen_keys(struct net *net, u64 *keys)
 	return 1;
 }
 
+/* The ends as struct sock has them: two words to compare. */
+struct ox_ends {
+	__addrpair addrs;
+	__portpair ports;
+};
+
+static struct ox_ends ox_ends(const struct ox_tuple *t)
+{
+	struct sock_common c = {
+		.skc_daddr = t->daddr,
+		.skc_rcv_saddr = t->saddr,
+		.skc_dport = t->dport,
+		.skc_num = ntohs(t->sport),
+	};
+
+	return (struct ox_ends){ c.skc_addrpair, c.skc_portpair };
+}
+
+static bool ox_sk_has_ends(const struct sock *sk, struct ox_ends ends)
+{
+	return READ_ONCE(sk->sk_addrpair) == ends.addrs &&
+	       READ_ONCE(sk->sk_portpair) == ends.ports;
+}
+
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 {
 	t->saddr = sk->sk_rcv_saddr;
@@ -80,25 +92,30 @@ void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 	t->dport = sk->sk_dport;
 }
 
-bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t)
-{
-	return READ_ONCE(sk->sk_daddr) == t->daddr &&
-	       READ_ONCE(sk->sk_rcv_saddr) == t->saddr &&
-	       READ_ONCE(sk->sk_dport) == t->dport &&
-	       READ_ONCE(sk->sk_num) == ntohs(t->sport);
-}
-
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end)
 {
 	INIT_HLIST_NULLS_HEAD(head, (unsigned long)end);
 }
 
-/* Under the bucket's lock. */
-void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash)
+/*
+ * Under the bucket's lock. One that is in has meaningful ends and none that it
+ * shares with another.
+ */
+int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash)
 {
+	struct ox_ends ends = { sk->sk_addrpair, sk->sk_portpair };
+	struct hlist_nulls_node *node;
+	struct sock *other;
+
+	if (sk_hashed(sk))
+		return -EALREADY;
+	sk_nulls_for_each(other, node, head)
+		if (ox_sk_has_ends(other, ends))
+			return -EADDRNOTAVAIL;
 	sk->sk_hash = hash;
 	sock_hold(sk);
 	__sk_nulls_add_node_rcu(sk, head);
+	return 0;
 }
 
 /* Under the bucket's lock; the reference of the table is the caller's then. */
@@ -118,23 +135,23 @@ u32 ox_sk_hash(const struct sock *sk)
 }
 
 /*
- * The socket of a tuple, with a reference. The object may be another one by the
- * time it is counted, and in the table of another namespace.
+ * Under RCU. The object may be another one by the time it is counted, and in
+ * the table of another namespace.
  */
-static struct sock *ox_bucket_lookup(const struct net *net,
-				     struct hlist_nulls_head *head, u32 end,
-				     const struct ox_tuple *t)
+struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
+			     u32 end, const struct ox_tuple *t)
 {
+	struct ox_ends ends = ox_ends(t);
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 begin:
 	sk_nulls_for_each_rcu(sk, node, head) {
-		if (!ox_sk_tuple_is(sk, t) || !net_eq(sock_net(sk), net))
+		if (!ox_sk_has_ends(sk, ends) || !net_eq(sock_net(sk), net))
 			continue;
 		if (unlikely(!refcount_inc_not_zero(&sk->sk_refcnt)))
 			return NULL;
-		if (likely(ox_sk_tuple_is(sk, t) && net_eq(sock_net(sk), net)))
+		if (likely(ox_sk_has_ends(sk, ends) && net_eq(sock_net(sk), net)))
 			return sk;
 		sock_put(sk);
 		goto begin;
@@ -145,28 +162,20 @@ begin:
 	return NULL;
 }
 
-/* The heads of a table, which are size, and what ends the first one's list. */
-struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *heads,
-			     u32 size, u32 end, const struct ox_tuple *t)
+/* Under RCU; the answer is that of a moment. */
+bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
+		       u32 end, const struct ox_tuple *t)
 {
-	u32 slot = ox_tuple_hash(t) % size;
-	struct sock *sk;
-
-	rcu_read_lock();
-	sk = ox_bucket_lookup(net, heads + slot, end + slot, t);
-	rcu_read_unlock();
-	return sk;
-}
-
-/* Under the bucket's lock. */
-bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t)
-{
+	struct ox_ends ends = ox_ends(t);
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
-	sk_nulls_for_each(sk, node, head)
-		if (ox_sk_tuple_is(sk, t))
+begin:
+	sk_nulls_for_each_rcu(sk, node, head)
+		if (ox_sk_has_ends(sk, ends) && net_eq(sock_net(sk), net))
 			return true;
+	if (get_nulls_value(node) != end)
+		goto begin;
 	return false;
 }
 

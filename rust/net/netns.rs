@@ -20,7 +20,6 @@ pub struct NetNs<F: Family> {
     net: *mut b::net,
     inode: u32,
     ehash: Ehash<F>,
-    #[pin]
     ports: Ports,
     stats: stats::Stats,
     tunables: sysctl::Values,
@@ -40,13 +39,14 @@ impl<F: Family> NetNs<F> {
         // SAFETY: The namespace is alive.
         let inode = unsafe { b::ox_net_ino(net) };
         let ehash = Ehash::new(net)?;
+        let ports = Ports::new()?;
         let tunables = sysctl::Values::new(F::TUNABLES)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 net,
                 inode,
                 ehash,
-                ports <- Ports::new(),
+                ports,
                 stats: stats::Stats::new(),
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),

@@ -5,6 +5,7 @@
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{now, statistics, Oxtcp};
+use crate::net::route::BackRoute;
 use crate::net::{
     trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
 };
@@ -159,11 +160,17 @@ pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
 /// in Linux.
 pub(super) fn reply_by(net: &NetNs<Oxtcp>, skb: &RxSkb, way: Way, out: &Transmit) {
     let tos = skb.tos();
-    reply_to(net, &skb.tuple(), Way { tos, ..way }, out);
+    reply_to(net, &skb.tuple(), Way { tos, ..way }, None, out);
 }
 
-/// Sends a segment for which there is no socket.
-pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Transmit) {
+/// Sends a segment for which there is no socket, by `route` if that is known.
+pub(super) fn reply_to(
+    net: &NetNs<Oxtcp>,
+    tuple: &FourTuple,
+    way: Way,
+    route: Option<&BackRoute>,
+    out: &Transmit,
+) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -176,6 +183,7 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Tr
             tos: way.tos & !0x3 | out.ecn.bits(),
             ..way
         },
+        route,
     }
     .send(net);
 }
