@@ -6,6 +6,7 @@
 #ifndef OXTCP_HELPERS_H
 #define OXTCP_HELPERS_H
 
+#include <linux/llist.h>
 #include <linux/skbuff.h>
 #include <linux/netfilter.h>
 #include <linux/seq_file.h>
@@ -19,6 +20,16 @@
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp.h>
+
+/*
+ * What a socket of the family begins with: inet_sock, as the kernel's code for
+ * socket options and sock_diag expects it, but for its last member, cork, which
+ * is for datagrams and for ip_queue_xmit().
+ */
+struct ox_sock {
+	unsigned long inet[offsetof(struct inet_sock, cork) / sizeof(long)];
+	struct llist_node tsq_node;	/* waits for ox_tsq_work() */
+};
 
 /* The note on an skb that holds text, in skb->cb. */
 struct ox_text_cb {
@@ -43,6 +54,7 @@ struct ox_ipv4_sysctls {
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
 	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
+	int tso_win_divisor;
 	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
@@ -75,6 +87,15 @@ struct ox_path {
 struct ox_tuple {
 	__be32 saddr, daddr;
 	__be16 sport, dport;
+};
+
+/* What ox_skb_admit() says. */
+enum ox_admission {
+	OX_ADMITTED,
+	OX_NO_MEMORY,
+	OX_POLICY,
+	OX_NETFILTER,
+	OX_BAD_CHECKSUM,
 };
 
 struct ox_port_reservation;
@@ -158,7 +179,6 @@ u32 ox_skb_headlen(const struct sk_buff *skb);
 bool ox_pskb_may_pull(struct sk_buff *skb, unsigned int len);
 const struct iphdr *ox_ip_hdr(const struct sk_buff *skb);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
-void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
 int ox_skb_iif(const struct sk_buff *skb);
@@ -166,10 +186,7 @@ bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);
 bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
 void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
-int ox_skb_orphan_frags_rx(struct sk_buff *skb);
-bool ox_skb_tcp_csum_bad(struct sk_buff *skb);
-bool ox_skb_policy_ok(struct sk_buff *skb);
-int ox_skb_ct_confirm(struct sk_buff *skb);
+enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
@@ -212,17 +229,32 @@ void ox_sk_set_stamp_base(struct sock *sk, u32 base);
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
 u32 ox_skb_nr_frags(const struct sk_buff *skb);
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
+bool ox_text_is_open(struct sk_buff *skb);
+struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp);
 struct sk_buff *ox_alloc_segment(gfp_t gfp);
 bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
 			 u32 len);
-void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
+			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
+int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
+
+/* small queues */
+void ox_tsq_init(void (*serve)(struct sock *sk));
+void ox_tsq_exit(void);
+void ox_segment_own(struct sock *sk, struct sk_buff *seg);
+u32 ox_sk_queued(const struct sock *sk);
+u32 ox_sk_queue_limit(const struct sock *sk);
+bool ox_sk_autocorks(const struct sock *sk);
+bool ox_sk_throttle(struct sock *sk);
+void ox_tsq_defer(struct sock *sk);
+bool ox_tsq_deferred(struct sock *sk);
 
 /* routes */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,

@@ -96,6 +96,7 @@ impl Reply<'_> {
                 segment,
                 self.header.as_ptr().cast(),
                 self.header.len() as u32,
+                0,
             );
             to_result(b::ox_segment_reply(net.raw(), segment, &path, dst))
         }

@@ -68,6 +68,8 @@ pub struct Ipv4Sysctls {
     pub min_tso_segs: u8,
     /// `tcp_tso_rtt_log`.
     pub tso_rtt_log: u8,
+    /// `tcp_tso_win_divisor`.
+    pub tso_win_divisor: u8,
     /// `tcp_mtu_probing` (0, 1, 2).
     pub mtu_probing: u8,
     /// `tcp_mtu_probe_floor`.
@@ -185,6 +187,7 @@ impl Ipv4Sysctls {
             pacing_ca_ratio: port(raw.pacing_ca_ratio),
             min_tso_segs: small(raw.min_tso_segs),
             tso_rtt_log: small(raw.tso_rtt_log),
+            tso_win_divisor: small(raw.tso_win_divisor),
             mtu_probing: small(raw.mtu_probing),
             mtu_probe_floor: port(raw.mtu_probe_floor),
             probe_threshold: port(raw.probe_threshold),

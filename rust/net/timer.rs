@@ -82,7 +82,7 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     // SAFETY: By the function's contract.
     let sk = unsafe { b::ox_sk_of_timer(timer) };
     // SAFETY: The timer's reference keeps it alive until the end of this function, or until
-    // `release_cb`.
+    // `release`.
     let sock = unsafe { Sock::<F>::from_sk(sk) };
     // SAFETY: The socket is alive; the guard below, or the unlock, ends this.
     unsafe { b::ox_bh_lock_sock(sk) };
@@ -103,20 +103,11 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     unsafe { b::ox_sock_put(sk) };
 }
 
-/// A process releases the socket: what the timer deferred is done now.
-///
-/// # Safety
-///
-/// `sk` is a socket of `F`, locked by the caller, who has a reference.
-pub(super) unsafe extern "C" fn release_cb<F: Family>(sk: *mut b::sock) {
-    // SAFETY: By the function's contract.
-    let sock = unsafe { Sock::<F>::from_sk(sk) };
-    // SAFETY: The caller holds the lock for the length of this call.
-    let mut locked = unsafe { Locked::borrow_held(sock) };
+/// A process lets go of the socket: what the timer deferred is done now.
+pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
     if core::mem::replace(&mut locked.timer_state().deferred, false) {
-        run(&mut locked);
-        drop(locked);
-        // SAFETY: The reference that `fire` kept; the caller has another.
-        unsafe { b::ox_sock_put(sk) };
+        run(locked);
+        // SAFETY: The reference that `fire` kept; who holds the lock has another.
+        unsafe { b::ox_sock_put(locked.sock().sk()) };
     }
 }

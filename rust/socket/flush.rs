@@ -11,6 +11,7 @@ use crate::net::{
 };
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
+use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
 use crate::tcp::time::Instant;
 use kernel::prelude::*;
@@ -33,6 +34,7 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
     TxLimits {
         mss: path_mss(locked),
         max_run: locked.max_gso_bytes(mss),
+        queue: DeviceQueue::default(),
     }
 }
 
@@ -82,7 +84,7 @@ fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>)
     }
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let limits = tx_limits(locked);
+    let mut limits = tx_limits(locked);
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
     state.set_pacing(pacing);
@@ -91,8 +93,13 @@ fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>)
         return;
     };
     let mut queues = Queues { recv, records };
+    limits.queue.most = send.queue_limit();
     while tcb.has_output() {
+        limits.queue.held = send.queued();
         let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) else {
+            if tcb.waits_for_device(&state.config, &limits) && send.throttle() {
+                continue;
+            }
             break;
         };
         if out.flags.has(Flags::SYN) {

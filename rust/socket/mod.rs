@@ -175,6 +175,10 @@ impl Family for Oxtcp {
         input::backlog(sock, skb);
     }
 
+    fn drained(sock: &mut Locked<'_, Self>) {
+        flush::flush(sock);
+    }
+
     fn timer(sock: &mut Locked<'_, Self>) {
         input::timer(sock);
     }

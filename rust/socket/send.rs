@@ -2,10 +2,10 @@
 
 //! sendmsg(2) and the other writes.
 
-use super::flush::flush;
+use super::flush::{flush, tx_limits};
 use super::sock_state::Conn;
 use super::{fast_connect, Oxtcp};
-use crate::net::{Locked, Msg, Sock, Timeout};
+use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
 
@@ -75,6 +75,30 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
     }
 }
 
+/// Whether what was written waits for more as the device is busy: it is sent, with what was written
+/// meanwhile, when the device has sent some of what it has.
+fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    let send = locked.send_buffer();
+    if send.queued() == 0 || !send.autocorks() {
+        return false;
+    }
+    drop(send);
+    if !gathers(locked) {
+        return false;
+    }
+    if locked.send_buffer().throttle() {
+        locked.net().count(Counter::AutoCorking);
+    }
+    // It may have been sent before we said that we wait for that.
+    gathers(locked)
+}
+
+fn gathers(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    let mut limits = tx_limits(locked);
+    limits.queue.held = locked.send_buffer().queued();
+    matches!(&locked.conn, Conn::Open(tcb) if tcb.gathers(&limits))
+}
+
 fn take(
     locked: &mut Locked<'_, Oxtcp>,
     msg: &mut Msg<'_>,
@@ -100,7 +124,9 @@ fn take(
                         tcb.on_send_urgent();
                     }
                 }
-                flush(locked);
+                if !autocork(locked) {
+                    flush(locked);
+                }
             }
             Err(e) if e == EAGAIN => locked.wait_writable(timeout)?,
             Err(e) => return Err(e),

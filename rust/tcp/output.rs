@@ -104,7 +104,7 @@ impl Tcb {
                 return part;
             }
         }
-        if self.is_paced_out(config, now) {
+        if self.is_paced_out(config, now) || self.is_throttled(config, limits, true) {
             return None;
         }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
@@ -119,7 +119,11 @@ impl Tcb {
                 return Some(part);
             }
         }
+        if self.is_throttled(config, limits, false) {
+            return None;
+        }
         match self.next_probe(config, store, now) {
+            Next::Text if self.defers_run(config, store, limits, now) => None,
             Next::Text => self.new_text(config, limits, false, now),
             Next::Wait => None,
             Next::Probe(len) => Some(Part {

@@ -18,6 +18,7 @@ use super::rtt::RttEstimator;
 use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
+use super::small_queue::DeviceQueue;
 use super::state::State;
 use super::statistics::{Statistic, Statistics};
 use super::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub struct TxLimits {
     pub mss: u16,
     /// Most bytes of text in one [`Transmit`].
     pub max_run: u32,
+    /// What the connection has in the queues below.
+    pub queue: DeviceQueue,
 }
 
 /// Whether a segment with an acknowledgment is owed.
