@@ -49,6 +49,13 @@ static struct dst_entry *ox_sk_dst(struct sock *sk)
 }
 
 /* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
+/* TCP_TX_DELAY; a qdisc other than fq takes no notice. */
+void ox_segment_delay(struct sk_buff *seg, u32 usecs)
+{
+	skb_set_delivery_time(seg, ktime_get_ns() + (u64)usecs * NSEC_PER_USEC,
+			      SKB_CLOCK_MONOTONIC);
+}
+
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 {
 	struct inet_sock *inet = inet_sk(sk);
@@ -287,6 +294,8 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
+	READ_IPV4(syn_linear_timeouts, tcp_syn_linear_timeouts);
+	READ_IPV4(thin_linear_timeouts, tcp_thin_linear_timeouts);
 	READ_IPV4(synack_retries, tcp_synack_retries);
 	READ_IPV4(retries1, tcp_retries1);
 	READ_IPV4(retries2, tcp_retries2);
@@ -362,6 +371,11 @@ void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
 	strscpy(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
+}
+
+u32 ox_read_notsent_lowat(struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_tcp_notsent_lowat);
 }
 
 struct net *ox_seq_net(const struct seq_file *m)

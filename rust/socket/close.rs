@@ -3,6 +3,7 @@
 //! shutdown(2), close(2), and the ends that others bring about.
 
 use super::apply::{apply, dissolve, finish, mirror_state, BOTH};
+use super::bind::release_port;
 use super::flush::flush;
 use super::listen;
 use super::listener::Listener;
@@ -34,6 +35,9 @@ pub fn shutdown(sock: &Sock<Oxtcp>, how: Shutdown) -> Result {
         }
         _ => {
             locked.add_shutdown(how);
+            if let (true, Conn::Open(tcb)) = (how.read, &mut locked.conn) {
+                tcb.shutdown_read();
+            }
             if how.write {
                 shutdown_write(&mut locked);
             }
@@ -58,8 +62,10 @@ fn shutdown_write(locked: &mut Locked<'_, Oxtcp>) {
 pub(super) fn disconnect(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     let listener = listen::stop(locked);
     if listener.is_some() {
-        // The port stays with the socket, as with `SOCK_BINDPORT_LOCK`.
         locked.set_state(State::Closed.number());
+        if !locked.bound.port {
+            release_port(locked);
+        }
     } else if matches!(locked.conn, Conn::Open(_)) {
         abort(locked);
         locked.set_error(ECONNRESET);

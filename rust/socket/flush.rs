@@ -3,6 +3,7 @@
 //! From the core's wish to send to segments on their way.
 
 use super::receive_queue::Queues;
+use super::send::publish_unsent;
 use super::sock_state::Conn;
 use super::{now, statistics, Oxtcp};
 use crate::net::{
@@ -70,13 +71,14 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
         statistics::count(net, tcb.take_statistics());
         let offset = tcb.text_offset(out.seq);
         // What cannot be sent for want of memory or a route is as good as lost on the way.
-        let _ = transmit(&mut send, &tuple, out, offset);
+        let _ = transmit(&mut send, &tuple, out, offset, state.chosen.tx_delay);
     }
     let deadline = tcb.deadline();
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
     locked.set_pacing_rate(rate);
     locked.set_deadline(deadline.map(|at| at.us()));
+    publish_unsent(locked);
 }
 
 /// Sends the SYN of a Fast Open, and sets the timer.
@@ -84,7 +86,8 @@ pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
     let net = locked.net();
     let tuple = locked.sock().tuple();
     net.count(Counter::OutSegs);
-    let _ = transmit(&mut locked.send_buffer(), &tuple, syn, 0);
+    let delay = locked.chosen.tx_delay;
+    let _ = transmit(&mut locked.send_buffer(), &tuple, syn, 0, delay);
     let deadline = match &locked.conn {
         Conn::Open(tcb) => tcb.deadline(),
         _ => None,
@@ -92,12 +95,13 @@ pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 
-/// Hands a run of segments to IP, in as many skbs as its text needs.
+/// Hands a run of segments to IP, in as many skbs as its text needs, `delay` µs late.
 fn transmit(
     send: &mut SendBuffer<'_, Oxtcp>,
     tuple: &FourTuple,
     mut out: Transmit,
     mut offset: u32,
+    delay: u32,
 ) -> Result {
     loop {
         let mut buf = [0; MAX_HEADER_LEN];
@@ -110,6 +114,7 @@ fn transmit(
             mss: out.mss,
             ecn: out.ecn.bits(),
             accurate_ecn: out.accurate_ecn,
+            delay,
         })?;
         if sent >= out.len {
             return Ok(());
@@ -132,12 +137,9 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
     let net = locked.net();
     count_bare(net, out);
     let tuple = locked.sock().tuple();
-    let _ = transmit(
-        &mut locked.send_buffer(),
-        &tuple,
-        Transmit { len: 0, ..*out },
-        0,
-    );
+    let delay = locked.chosen.tx_delay;
+    let out = Transmit { len: 0, ..*out };
+    let _ = transmit(&mut locked.send_buffer(), &tuple, out, 0, delay);
 }
 
 /// Sends a segment for which there is no socket, back to where `skb` came from.

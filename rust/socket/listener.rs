@@ -3,6 +3,7 @@
 //! What a listening socket has: its SYN queue and its accept queue.
 
 use super::accept_queue::AcceptQueue;
+use super::saved_syn::Headers;
 use super::Oxtcp;
 use crate::net::{FourTuple, Sock};
 use crate::tcp::syn_cookie;
@@ -75,6 +76,8 @@ impl Key {
 pub struct Listener {
     /// Half-open connections.
     syn_queue: RBTree<Key, SynReceived>,
+    /// Headers of their SYNs, of those that came while `TCP_SAVE_SYN` was set.
+    saved_syns: RBTree<Key, Headers>,
     syn_queue_len: u32,
     /// Those of them whose SYN-ACK was sent once.
     young: u32,
@@ -103,6 +106,7 @@ impl Listener {
     pub(super) fn new(backlog: u32) -> Result<Self> {
         Ok(Self {
             syn_queue: RBTree::new(),
+            saved_syns: RBTree::new(),
             syn_queue_len: 0,
             young: 0,
             deadline: None,
@@ -187,8 +191,21 @@ impl Listener {
     /// Takes a half-open connection out.
     pub(super) fn remove(&mut self, key: &Key) -> Option<SynReceived> {
         let entry = self.syn_queue.remove(key)?;
+        self.saved_syns.remove(key);
         self.forget(&entry);
         Some(entry)
+    }
+
+    /// Keeps the headers of a SYN with its half-open connection, if there is memory.
+    pub(super) fn save_syn(&mut self, key: Key, headers: Headers) {
+        if let Ok(node) = RBTreeNode::new(key, headers, GFP_ATOMIC) {
+            self.saved_syns.insert(node);
+        }
+    }
+
+    /// Takes out the headers of the SYN of a half-open connection.
+    pub(super) fn take_saved_syn(&mut self, key: &Key) -> Option<Headers> {
+        self.saved_syns.remove(key)
     }
 
     fn forget(&mut self, entry: &SynReceived) {
@@ -244,7 +261,7 @@ impl Listener {
         let deadline = entry.deadline();
         if gone {
             let (_, node) = cursor.remove_current();
-            drop(node);
+            self.saved_syns.remove(&node.to_key_value().0);
             self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
         } else {
             self.earliest = earlier(self.earliest, deadline);

@@ -36,6 +36,7 @@ pub mod poll;
 pub mod ports;
 pub mod receive_queue;
 pub mod recv;
+mod saved_syn;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
@@ -43,6 +44,7 @@ mod statistics;
 pub mod syn;
 pub mod time_wait;
 pub mod urgent;
+mod window;
 
 use crate::net::family::Ioctl;
 use crate::net::{
@@ -68,6 +70,7 @@ impl Family for Oxtcp {
     type Net = namespace::Namespace;
 
     const NAME: &'static CStr = c"OXTCP";
+    const OPTIONS: i32 = options::SOL_TCP;
     const TUNABLES: &'static [Tunable] = namespace::TUNABLES;
 
     fn new_net() -> impl PinInit<Self::Net, Error> {
@@ -126,12 +129,12 @@ impl Family for Oxtcp {
         close::shutdown(sock, how)
     }
 
-    fn setsockopt(sock: &Sock<Self>, level: i32, name: i32, value: OptValue) -> Result {
-        options::set(sock, level, name, value)
+    fn setsockopt(sock: &Sock<Self>, name: i32, value: OptValue) -> Result {
+        options::set(sock, name, value)
     }
 
-    fn getsockopt(sock: &Sock<Self>, level: i32, name: i32, out: OptWriter<'_>) -> Result {
-        options::get(sock, level, name, out)
+    fn getsockopt(sock: &Sock<Self>, name: i32, out: OptWriter<'_>) -> Result {
+        options::get(sock, name, out)
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize> {
@@ -149,6 +152,10 @@ impl Family for Oxtcp {
         nonblock: bool,
     ) -> Result<usize> {
         recv::splice_read(sock, pipe, len, nonblock)
+    }
+
+    fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32) {
+        buffers::set_rcvlowat(sock, bytes);
     }
 
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {

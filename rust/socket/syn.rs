@@ -4,12 +4,12 @@
 
 use super::apply::apply;
 use super::flush::{flush_offering, reply_to};
-use super::listen::{attach, queue};
+use super::listen::{attach, inherit, queue};
 use super::listener::{Key, Listener};
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, SockState};
-use super::{cookies, fast_open, identity, now, Oxtcp};
+use super::{cookies, fast_open, identity, now, saved_syn, Oxtcp};
 use crate::net::route::{advmss_back, ecn_back};
 use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity};
@@ -74,6 +74,7 @@ pub(super) fn open(
     } else {
         skb
     };
+    let headers = saved_syn::of(locked, &skb);
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
     };
@@ -81,6 +82,9 @@ pub(super) fn open(
     if listener.insert(Key::new(&tuple), entry).is_err() {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
+    }
+    if let Some(headers) = headers {
+        listener.save_syn(Key::new(&tuple), headers);
     }
     let deadline = listener.deadline();
     trace::set_state(
@@ -119,7 +123,8 @@ fn open_fast(
             new.orphan();
             return Some(skb);
         }
-        new.chosen = locked.chosen;
+        inherit(locked, &mut new);
+        new.saved_syn = saved_syn::of(locked, &skb);
         new.note_receive(&skb);
         let (state, send, recv) = new.parts_with(skb);
         let records = &mut state.records;
