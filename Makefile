@@ -13,8 +13,15 @@ BENCH ?=
 ROW ?= lo/request-response
 # More words for tools/fuzz
 FUZZ ?=
+# Where `make install` puts things
+PREFIX ?= /usr/local
+DESTDIR ?=
 # More words for test-packetdrill, such as --only zerocopy
 SCRIPTS ?=
+# More words for test-programs, such as --only redis
+PROGRAMS ?=
+# More words for test-kernel-selftests, such as --only reuseport
+SELFTESTS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -64,6 +71,12 @@ test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on ox
 	@$(MAKE) --no-print-directory kernel module tools
 	@selftests/packetdrill/run $(SCRIPTS)
 
+# Each fetches, into the cache, what it needs and the machine lacks.
+test-programs: module tools ## Debian's programs as they are, nginx to Java (PROGRAMS='--only redis')
+	@$(vm)/test $(test-args) programs $(PROGRAMS)
+test-kernel-selftests: module tools ## the kernel tree's socket tests, on AF_INET and on oxtcp
+	@selftests/kernel/run $(SELFTESTS)
+
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
 bench-netem: module bench-tools ## goodput of both over roads that lose packets
@@ -85,6 +98,16 @@ miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
 check: ## format and lints
 	@$(vm)/check
 
+# The module is built for each kernel from the source that this puts in place:
+# dkms(8) does it, or `make module KDIR=...` and `make install-module`.
+# What root installs, root need not build.
+install: $(if $(wildcard tools/target/release/oxtcp),,tools) ## tools, man pages, completions, header, source for DKMS (PREFIX, DESTDIR)
+	@tools/install '$(DESTDIR)' '$(PREFIX)'
+uninstall: ## what `make install` has put there
+	@tools/install --remove '$(DESTDIR)' '$(PREFIX)'
+install-module: ## oxtcp.ko as it was built last, where modprobe finds it (DESTDIR)
+	@tools/install --module '$(DESTDIR)' '$(PREFIX)'
+
 rust-project.json compile_commands.json: FORCE ## for editors (rust-analyzer, clangd)
 	@$(vm)/module $(if $(KDIR),--kdir '$(KDIR)') $(if $(filter rust%,$@),rust-analyzer,$@)
 	@cp build/$(if $(KDIR),own,plain)/$@ $@
@@ -97,11 +120,12 @@ clean: ## all that was built here; the cache stays
 	@$(MAKE) --no-print-directory -C tools/bench clean
 
 help: ## this
-	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+	@sed -nE 's/^([a-z][a-z_. -]*):.* ## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 30
 	@echo
 	@echo '  The cache is $$OXTCP_CACHE, by default ~/.cache/oxtcp.'
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill bench bench-netem bench-profile bench-tools coverage fuzz requirements \
-	miri check clean help FORCE
+	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem \
+	bench-profile bench-tools coverage fuzz requirements miri check install uninstall \
+	install-module clean help FORCE

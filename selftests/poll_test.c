@@ -179,6 +179,30 @@ TEST_F(poll, epoll_edge_reports_new_room_to_write)
 	EXPECT_EQ(0, report(ep, 50));
 }
 
+/*
+ * The write itself asks to be told of room, not the poll after it: a server that
+ * waits by edges has been told once that the socket is writable, and then writes
+ * until less is taken than it gave.
+ */
+TEST_F(poll, epoll_edge_reports_room_after_a_short_write)
+{
+	int ep = watch(client, EPOLLOUT | EPOLLET);
+	size_t len = 64 << 20;
+	char *block = calloc(1, len);
+
+	ASSERT_NE(NULL, block);
+	EXPECT_EQ(EPOLLOUT, report(ep, 5000));
+	ASSERT_GT(len, send(client, block, len, MSG_DONTWAIT));
+	set_nonblocking(server, true);
+	do {
+		while (recv(server, block, len, 0) > 0)
+			;
+	} while (wait_events(server, POLLIN, 50));
+	EXPECT_EQ(EPOLLOUT, report(ep, 5000));
+	EXPECT_LT(0, send(client, block, len, MSG_DONTWAIT));
+	free(block);
+}
+
 TEST_F(poll, epoll_oneshot_reports_once_until_it_is_rearmed)
 {
 	int ep = watch(server, EPOLLIN | EPOLLONESHOT);

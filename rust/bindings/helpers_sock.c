@@ -322,6 +322,17 @@ void ox_sk_set_socket_state(struct sock *sk, int state)
 }
 
 /*
+ * A writer that does not wait is to be told of room all the same: epoll's edges
+ * come of that alone. With nothing on its way nobody would tell.
+ */
+static void want_room(struct sock *sk)
+{
+	ox_sk_set_nospace(sk);
+	if (skb_queue_empty(&sk->sk_write_queue))
+		ox_sk_stream_write_space(sk);
+}
+
+/*
  * One sleep with the lock released. An event between the look at the condition,
  * under the lock, and the sleep marks the entry woken, so it is not lost. A
  * writer for whom there is room lacks memory, of which nobody tells: it looks
@@ -332,8 +343,11 @@ int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write)
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long sleep = *timeo, left;
 
-	if (!*timeo)
+	if (!*timeo) {
+		if (write)
+			want_room(sk);
 		return -EAGAIN;
+	}
 	if (signal_pending(current) || current->flags & PF_EXITING)
 		return sock_intr_errno(*timeo);
 

@@ -28,6 +28,9 @@ pub enum State {
     Closing = 11,
 }
 
+/// The bits of all states.
+pub const ALL_BITS: u32 = 0b1111_1111_1110;
+
 impl State {
     /// All of them, in Linux's order.
     pub const ALL: [State; 11] = [
@@ -117,6 +120,8 @@ mod tests {
         assert_eq!(State::from_number(12), Some(State::SynReceived));
         assert_eq!(State::from_number(0), None);
         assert_eq!(State::from_number(13), None);
+        let bits = State::ALL.iter().fold(0, |bits, state| bits | state.bit());
+        assert_eq!(bits, ALL_BITS);
     }
 
     #[test]

@@ -13,13 +13,11 @@ use oxtcp::Family;
 use socket2::{Domain, Socket, Type};
 
 use super::data::{exchange, Delivery};
-use super::event::Side;
-use super::network::Network;
-use super::row::{human_bytes, Ink, Pen};
+use super::network::{Network, Place};
 use super::stage::{Stage, PATIENCE};
 use super::tally::{Data, Tally};
 use super::verdict;
-use super::world::Queues;
+use crate::diagram::{human_bytes, Ink, Pen, Queues, Side};
 use crate::state::State;
 
 /// Length of the listener's accept queue, in connections.
@@ -149,7 +147,7 @@ impl Act {
                         })
             },
         )?;
-        stage.show_sockets(Side::Server, "-ln", State::Listen.bit())?;
+        stage.show_sockets(Side::Server, "-lno --syn-queue", State::Listen.bit())?;
         stage.pause()?;
         Ok(OwnedFd::from(socket).into())
     }
@@ -198,8 +196,8 @@ impl Act {
             world.queues().is_some_and(|q| (q.syn, q.accept) == (0, 0))
         })?;
         let all = u32::MAX;
-        stage.show_sockets(Side::Client, "-an", all)?;
-        stage.show_sockets(Side::Server, "-an", all)?;
+        stage.show_sockets(Side::Client, "-ano --syn-queue", all)?;
+        stage.show_sockets(Side::Server, "-ano --syn-queue", all)?;
         stage.pause()?;
         Ok((client, server))
     }
@@ -234,7 +232,7 @@ impl Act {
                 .queues()
                 .is_some_and(|q| (q.syn, q.accept) == (0, GUESTS))
         })?;
-        stage.show_sockets(Side::Server, "-ln", State::Listen.bit())?;
+        stage.show_sockets(Side::Server, "-lno --syn-queue", State::Listen.bit())?;
 
         let mut taken = Vec::new();
         for left in (0..GUESTS).rev() {
@@ -379,11 +377,11 @@ impl Act {
         drop(first);
         stage.linger(Duration::from_millis(50))?;
         if !time_wait_ends {
-            stage.show_sockets(active, "-an", State::TimeWait.bit())?;
+            stage.show_sockets(active, "-ano --syn-queue", State::TimeWait.bit())?;
             stage.line("   TIME-WAIT lasts a minute here; this is not waited for.");
             return Ok(());
         }
-        stage.show_sockets(active, "-an", State::TimeWait.bit())?;
+        stage.show_sockets(active, "-ano --syn-queue", State::TimeWait.bit())?;
         stage.until(
             "TIME-WAIT ends in CLOSED",
             PATIENCE + self.time_wait,
@@ -422,6 +420,6 @@ mod tests {
             retransmitted: 99,
             acks: 0,
         };
-        assert!(tally_text(Side::Client, tally, 999_999).len() <= super::super::row::WIDTH);
+        assert!(tally_text(Side::Client, tally, 999_999).len() <= crate::diagram::WIDTH);
     }
 }

@@ -21,8 +21,16 @@ const SOCK_DESTROY: u16 = 21;
 const INET_DIAG_INFO: u16 = 2;
 /// `INET_DIAG_CONG`: name of the congestion control
 const INET_DIAG_CONG: u16 = 4;
+/// `INET_DIAG_TOS`: u8
+const INET_DIAG_TOS: u16 = 5;
 /// `INET_DIAG_SKMEMINFO`: nine u32
 const INET_DIAG_SKMEMINFO: u16 = 7;
+/// `INET_DIAG_SHUTDOWN`: u8, 1 receiving, 2 sending
+const INET_DIAG_SHUTDOWN: u16 = 8;
+/// `INET_DIAG_MARK`: u32
+const INET_DIAG_MARK: u16 = 15;
+/// `INET_DIAG_CGROUP_ID`: u64
+const INET_DIAG_CGROUP_ID: u16 = 21;
 /// oxtcp's own: length of a listener's SYN queue, in connections (u32)
 const OXTCP_DIAG_SYN_QUEUE: u16 = 200;
 
@@ -58,10 +66,21 @@ pub enum Message {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SocketId([u8; SOCKET_ID_LEN]);
 
-#[cfg(test)]
 impl SocketId {
     /// Names no socket.
+    #[cfg(test)]
     pub const NONE: SocketId = SocketId([0; SOCKET_ID_LEN]);
+
+    /// Index of the interface that the socket is bound to; 0: none.
+    pub fn interface(&self) -> u32 {
+        u32_of(&self.0[36..]).unwrap_or(0)
+    }
+
+    /// The socket's cookie (`SO_COOKIE`); `None` for what is no socket.
+    pub fn cookie(&self) -> Option<u64> {
+        let word = |at: usize| u64::from(u32_of(&self.0[at..]).unwrap_or(0));
+        Some(word(44) << 32 | word(40)).filter(|&cookie| cookie != u64::MAX)
+    }
 }
 
 /// One socket, SYN queue entry or TIME-WAIT entry.
@@ -93,6 +112,14 @@ pub struct Socket {
     pub congestion: Option<String>,
     /// Memory in use (`SK_MEMINFO_*`).
     pub memory: Option<[u32; 9]>,
+    /// What was shut down: 1 receiving, 2 sending (`RCV_SHUTDOWN`, `SEND_SHUTDOWN`).
+    pub shutdown: Option<u8>,
+    /// `SO_MARK`; told to administrators only.
+    pub mark: u32,
+    /// `IP_TOS`
+    pub tos: Option<u8>,
+    /// Inode of its cgroup.
+    pub cgroup: Option<u64>,
 }
 
 /// A running timer.
@@ -148,9 +175,15 @@ impl NetlinkSerializable for Message {
 
     fn serialize(&self, buffer: &mut [u8]) {
         const IPPROTO_TCP: u8 = 6;
-        let extensions = [INET_DIAG_INFO, INET_DIAG_CONG, INET_DIAG_SKMEMINFO]
-            .iter()
-            .fold(0, |bits, extension| bits | 1u8 << (extension - 1));
+        let extensions = [
+            INET_DIAG_INFO,
+            INET_DIAG_CONG,
+            INET_DIAG_TOS,
+            INET_DIAG_SKMEMINFO,
+            INET_DIAG_SHUTDOWN,
+        ]
+        .iter()
+        .fold(0, |bits, extension| bits | 1u8 << (extension - 1));
         let (family, extensions, states, id) = match self {
             Message::Dump { family, states } => (*family, extensions, *states, None),
             Message::Destroy { family, id } => (*family, 0, u32::MAX, Some(id)),
@@ -229,6 +262,10 @@ impl Socket {
             info: None,
             congestion: None,
             memory: None,
+            shutdown: None,
+            mark: 0,
+            tos: None,
+            cgroup: None,
         };
         for attribute in NlasIterator::new(attributes) {
             let attribute = attribute?;
@@ -245,6 +282,13 @@ impl Socket {
                         *word = u32_of(bytes).unwrap_or(0);
                     }
                     socket.memory = Some(memory);
+                }
+                INET_DIAG_TOS => socket.tos = value.first().copied(),
+                INET_DIAG_SHUTDOWN => socket.shutdown = value.first().copied(),
+                INET_DIAG_MARK => socket.mark = u32_of(value).unwrap_or(0),
+                INET_DIAG_CGROUP_ID => {
+                    let bytes = value.get(..8).and_then(|bytes| bytes.try_into().ok());
+                    socket.cgroup = bytes.map(u64::from_ne_bytes);
                 }
                 OXTCP_DIAG_SYN_QUEUE => socket.syn_queue = u32_of(value),
                 _ => {}
@@ -294,6 +338,9 @@ mod tests {
         let mut bytes = reply(5, 1);
         bytes.extend(attribute(INET_DIAG_CONG, b"cubic\0"));
         bytes.extend(attribute(INET_DIAG_INFO, &[5; 240]));
+        bytes.extend(attribute(INET_DIAG_SHUTDOWN, &[2]));
+        bytes.extend(attribute(INET_DIAG_MARK, &7u32.to_ne_bytes()));
+        bytes.extend(attribute(INET_DIAG_CGROUP_ID, &99u64.to_ne_bytes()));
         bytes.extend(attribute(999, b"unknown"));
         let socket = Socket::parse(&bytes).unwrap();
         assert_eq!(socket.state, State::FinWait2);
@@ -312,6 +359,19 @@ mod tests {
         assert_eq!(socket.congestion.as_deref(), Some("cubic"));
         assert_eq!(socket.info.unwrap().backoff, 5);
         assert_eq!(socket.syn_queue, None);
+        assert_eq!(
+            (socket.shutdown, socket.mark, socket.cgroup),
+            (Some(2), 7, Some(99))
+        );
+        assert_eq!(socket.id.interface(), 0);
+        assert_eq!(socket.id.cookie(), Some(0x0807_0605_0403_0201));
+    }
+
+    #[test]
+    fn what_is_no_socket_has_no_cookie() {
+        let mut bytes = reply(6, 3);
+        bytes[44..52].fill(0xff);
+        assert_eq!(Socket::parse(&bytes).unwrap().id.cookie(), None);
     }
 
     #[test]
@@ -344,7 +404,7 @@ mod tests {
         };
         let mut bytes = vec![0xff; request.buffer_len()];
         request.serialize(&mut bytes);
-        assert_eq!(&bytes[..4], [25, 6, 0b100_1010, 0]);
+        assert_eq!(&bytes[..4], [25, 6, 0b1101_1010, 0]);
         assert_eq!(&bytes[4..8], (1u32 << 10).to_ne_bytes());
         assert!(bytes[8..].iter().all(|&b| b == 0));
     }

@@ -3,6 +3,7 @@
 
 pub mod message;
 pub mod tcp_info;
+pub mod units;
 
 use anyhow::{bail, Context, Result};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
@@ -50,12 +51,12 @@ impl SockDiag {
         })
     }
 
-    /// Aborts a connection or listener, as an administrator. One that is gone by now is no error.
-    pub fn destroy(&self, family: Family, id: SocketId) -> Result<()> {
+    /// Aborts a connection or listener, as an administrator. `false` when it is gone by now.
+    pub fn destroy(&self, family: Family, id: SocketId) -> Result<bool> {
         let family = family.number();
         match self.request(Message::Destroy { family, id }, NLM_F_ACK) {
-            Err(e) if e.downcast_ref() == Some(&Errno::ENOENT) => Ok(()),
-            outcome => outcome.map(drop).context("cannot end the socket"),
+            Err(e) if e.downcast_ref() == Some(&Errno::ENOENT) => Ok(false),
+            outcome => outcome.map(|_| true).context("cannot end the socket"),
         }
     }
 

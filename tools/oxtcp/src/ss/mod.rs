@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `oxtcp ss`: the table of sockets.
 
+mod cgroups;
+pub mod filter;
 mod processes;
 mod services;
 pub mod table;
@@ -8,21 +10,22 @@ pub mod table;
 use std::fmt;
 use std::io::{self, Write};
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use oxtcp::Family;
 
 use crate::diag::{SockDiag, Socket};
 use crate::family::FamilyArg;
-use crate::state::State;
+use crate::netns::NetnsArg;
+use crate::state::{State, ALL_BITS};
+use cgroups::Cgroups;
+use filter::{Filter, Subject};
 use processes::Processes;
 use services::Services;
 pub use table::Table;
 
 /// Options of `oxtcp ss`.
-///
-/// As in ss(8), a listener's Recv-Q is the length of its accept queue and Send-Q that queue's
-/// limit; Syn-Q is the length of its SYN queue.
 #[derive(clap::Args)]
+#[command(after_help = FILTER_HELP)]
 pub struct Args {
     /// Only listening sockets
     #[arg(short, long)]
@@ -36,67 +39,150 @@ pub struct Args {
     /// The processes that hold the sockets
     #[arg(short, long)]
     processes: bool,
+    /// Owner, inode, cookie, mark, cgroup, what was shut down
+    #[arg(short, long)]
+    extended: bool,
+    /// The timer that runs
+    #[arg(short, long)]
+    options: bool,
     /// What TCP knows of the connection
     #[arg(short, long)]
     info: bool,
     /// Memory in use
     #[arg(short, long)]
     memory: bool,
+    /// Type of service
+    #[arg(long)]
+    tos: bool,
+    /// A column with the length of a listener's SYN queue
+    #[arg(long)]
+    syn_queue: bool,
+    /// Each socket on a single line
+    #[arg(short = 'O', long = "oneline")]
+    one_line: bool,
     /// No line of headings
     #[arg(short = 'H', long)]
     no_header: bool,
-    /// End (abort) the sockets listed, and list them
+    /// End (abort) the sockets that match, and list those that were ended
     #[arg(short = 'K', long)]
     kill: bool,
-    /// Accepted for ss's sake: the timer is always shown
-    #[arg(short, long, hide = true)]
-    options: bool,
+    /// Only how many there are
+    #[arg(short, long, conflicts_with_all = ["kill", "info", "processes"])]
+    summary: bool,
     /// Accepted for ss's sake: there is nothing but TCP
     #[arg(short, long, hide = true)]
     tcp: bool,
     /// Accepted for ss's sake: there is nothing but IPv4
     #[arg(short = '4', long, hide = true)]
     ipv4: bool,
+    /// Which sockets: see below
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+    #[command(flatten)]
+    netns: NetnsArg,
     #[command(flatten)]
     family: FamilyArg,
 }
 
+const FILTER_HELP: &str = "\
+A listener's Recv-Q is the length of its accept queue, Send-Q that queue's limit.
+FILTER: [state STATE | exclude STATE]... [EXPRESSION], as in ss(8)
+  STATE: established syn-sent syn-recv fin-wait-1 fin-wait-2 time-wait closed close-wait
+         last-ack listening closing all connected synchronized bucket big
+  EXPRESSION, of conditions with and, or, not, ( ):
+         src ADDRESS[/BITS][:PORT]   dst ADDRESS[/BITS][:PORT]
+         sport OP :PORT   dport OP :PORT      OP: = != < <= > >= (eq ne lt le gt ge)
+         dev = INTERFACE  fwmark = MARK[/MASK]  cgroup = PATH  autobound
+  oxtcp ss -tn state established '( dport = :443 or sport = :8080 )' dst 10.0.0.0/8";
+
 impl Args {
     /// The states to list, as `ss` chooses them.
-    fn states(&self) -> u32 {
-        let all = State::ALL.iter().fold(0, |mask, state| mask | state.bit());
+    fn states(&self, filter: &Filter) -> u32 {
         let not_connections = State::Listen.bit() | State::Closed.bit();
         let small = State::TimeWait.bit() | State::SynReceived.bit();
-        match (self.all, self.listening) {
-            (true, _) => all,
-            (false, true) => State::Listen.bit(),
-            (false, false) => all & !not_connections & !small,
+        match (filter.states, self.all || self.summary, self.listening) {
+            (Some(states), ..) => states,
+            (None, true, _) => ALL_BITS,
+            (None, false, true) => State::Listen.bit(),
+            (None, false, false) => ALL_BITS & !not_connections & !small,
         }
     }
 }
 
 /// Lists the sockets as `args` ask.
 pub fn main(args: &Args) -> Result<()> {
+    let filter = Filter::parse(&args.filter)?;
     let family = args.family.get();
+    args.netns.enter()?;
     let diag = SockDiag::open()?;
-    let sockets = list(&diag, family, args.states())?;
-    let table = Table {
-        header: !args.no_header,
-        syn_queue: args.all || args.listening,
-        info: args.info,
-        memory: args.memory,
-        services: (!args.numeric).then(Services::load),
-        processes: args.processes.then(Processes::scan),
-    };
-    io::stdout()
-        .write_all(table.render(&sockets).as_bytes())
-        .map_err(OutputError)?;
+    let states = args.states(&filter);
+    let mut sockets = list(&diag, family, states)?;
+    sockets.retain(|socket| filter.admits(&subject(socket)));
+    // Before they are gone.
+    let processes = args.processes.then(Processes::scan);
     if args.kill {
-        for socket in &sockets {
-            diag.destroy(family, socket.id)?;
+        if sockets.is_empty() {
+            bail!("no socket matches");
+        }
+        let mut ended = Vec::new();
+        for socket in sockets {
+            if diag.destroy(family, socket.id)? {
+                ended.push(socket);
+            }
+        }
+        sockets = ended;
+    }
+    let text = if args.summary {
+        summary(&sockets)
+    } else {
+        let table = Table {
+            header: !args.no_header,
+            // Where there can be but one, ss does not repeat it.
+            hide_state: filter.states.is_some_and(|states| states.count_ones() == 1),
+            syn_queue: args.syn_queue,
+            timers: args.options,
+            extended: args.extended.then(Cgroups::scan),
+            info: args.info,
+            memory: args.memory,
+            tos: args.tos,
+            one_line: args.one_line,
+            numeric: args.numeric,
+            services: (!args.numeric).then(Services::load),
+            processes,
+        };
+        table.render(&sockets)
+    };
+    write_out(&text)
+}
+
+/// Writes to standard output.
+pub fn write_out(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(written.map_err(OutputError)?)
+}
+
+/// What a filter asks of a socket.
+pub fn subject(socket: &Socket) -> Subject {
+    Subject {
+        local: socket.local,
+        peer: socket.peer,
+        interface: socket.id.interface(),
+        mark: socket.mark,
+        cgroup: socket.cgroup,
+    }
+}
+
+/// How many sockets there are in each state.
+fn summary(sockets: &[Socket]) -> String {
+    let mut text = format!("Total: {}\n", sockets.len());
+    for state in State::ALL {
+        let count = sockets.iter().filter(|s| s.state == state).count();
+        if count > 0 {
+            text += &format!("{:<12} {count}\n", state.rfc_name());
         }
     }
-    Ok(())
+    text
 }
 
 /// The sockets in `states`, the length of the SYN queue filled in for each listener.
@@ -165,9 +251,8 @@ mod tests {
     }
 
     fn states(options: &[&str]) -> u32 {
-        Wrapper::parse_from([&["ss"], options].concat())
-            .args
-            .states()
+        let args = Wrapper::parse_from([&["ss"], options].concat()).args;
+        args.states(&Filter::parse(&args.filter).unwrap())
     }
 
     #[test]
@@ -187,6 +272,14 @@ mod tests {
             assert_eq!(states(&["-n"]) & hidden.bit(), 0);
             assert_eq!(states(&["-a"]) & hidden.bit(), hidden.bit());
         }
+        assert_eq!(states(&["-l", "state", "time-wait"]), State::TimeWait.bit());
+        assert_eq!(states(&["-tanpieomOH"]), ALL_BITS);
+    }
+
+    #[test]
+    fn a_summary_counts_states() {
+        let text = summary(&[listener(), connection(), connection()]);
+        assert_eq!(text, "Total: 3\nESTABLISHED  2\nLISTEN       1\n");
     }
 
     #[test]

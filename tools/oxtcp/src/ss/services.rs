@@ -5,7 +5,10 @@ use std::collections::HashMap;
 
 /// TCP's part of `/etc/services`.
 #[derive(Default)]
-pub struct Services(HashMap<u16, String>);
+pub struct Services {
+    names: HashMap<u16, String>,
+    ports: HashMap<String, u16>,
+}
 
 impl Services {
     /// Reads `/etc/services`; nothing has a name where there is no such file.
@@ -14,7 +17,7 @@ impl Services {
     }
 
     fn parse(text: &str) -> Services {
-        let mut names = HashMap::new();
+        let mut services = Services::default();
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
@@ -24,14 +27,25 @@ impl Services {
             let Some(port) = port.strip_suffix("/tcp").and_then(|p| p.parse().ok()) else {
                 continue;
             };
-            names.entry(port).or_insert_with(|| name.to_owned());
+            services
+                .names
+                .entry(port)
+                .or_insert_with(|| name.to_owned());
+            for name in std::iter::once(name).chain(words) {
+                services.ports.entry(name.to_owned()).or_insert(port);
+            }
         }
-        Services(names)
+        services
     }
 
     /// The name of a port, if it has one.
     pub fn name(&self, port: u16) -> Option<&str> {
-        self.0.get(&port).map(String::as_str)
+        self.names.get(&port).map(String::as_str)
+    }
+
+    /// The port of a service, by its name or one of its other names.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        self.ports.get(name).copied()
     }
 }
 
@@ -51,6 +65,10 @@ mod tests {
         );
         assert_eq!(services.name(80), Some("http"));
         assert_eq!(services.name(53), None);
-        assert_eq!(services.0.len(), 1);
+        assert_eq!(services.names.len(), 1);
+        assert_eq!(services.port("http"), Some(80));
+        assert_eq!(services.port("www"), Some(80));
+        assert_eq!(services.port("web"), Some(80));
+        assert_eq!(services.port("domain"), None);
     }
 }
