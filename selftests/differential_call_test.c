@@ -308,7 +308,7 @@ static void fsync_and_seek(int fd)
 
 #define CALL(name) { #name, name }
 
-TEST_F(calls, bind_in_every_state)
+TEST_F_TIMEOUT(calls, bind_in_every_state, LIMIT)
 {
 	static const struct call calls[] = {
 		CALL(bind_any), CALL(bind_wrong_family), CALL(bind_wrong_length),
@@ -318,7 +318,7 @@ TEST_F(calls, bind_in_every_state)
 	EXPECT_TRUE(calls_alike(calls, ARRAY_SIZE(calls)));
 }
 
-TEST_F(calls, listen_and_accept_in_every_state)
+TEST_F_TIMEOUT(calls, listen_and_accept_in_every_state, LIMIT)
 {
 	static const struct call calls[] = {
 		CALL(listen_then_listen), CALL(accept_nothing), CALL(names_wrong),
@@ -328,7 +328,7 @@ TEST_F(calls, listen_and_accept_in_every_state)
 	EXPECT_TRUE(calls_alike(calls, ARRAY_SIZE(calls)));
 }
 
-TEST_F(calls, connect_in_every_state)
+TEST_F_TIMEOUT(calls, connect_in_every_state, LIMIT)
 {
 	static const struct call calls[] = {
 		CALL(connect_refused), CALL(connect_port_0), CALL(connect_wrong_family),
@@ -339,7 +339,7 @@ TEST_F(calls, connect_in_every_state)
 	EXPECT_TRUE(calls_alike(calls, ARRAY_SIZE(calls)));
 }
 
-TEST_F(calls, disconnect_in_every_state)
+TEST_F_TIMEOUT(calls, disconnect_in_every_state, LIMIT)
 {
 	static const struct call calls[] = {
 		CALL(connect_unspec), CALL(connect_unspec_then_connect),
@@ -349,7 +349,7 @@ TEST_F(calls, disconnect_in_every_state)
 	EXPECT_TRUE(calls_alike(calls, ARRAY_SIZE(calls)));
 }
 
-TEST_F(calls, shutdown_in_every_state)
+TEST_F_TIMEOUT(calls, shutdown_in_every_state, LIMIT)
 {
 	static const struct call calls[] = {
 		CALL(shutdown_read), CALL(shutdown_write), CALL(shutdown_both),
@@ -392,7 +392,7 @@ static void share_port(const void *arg)
 	did(listen(b, 1));
 }
 
-TEST_F(calls, ports_shared_or_not)
+TEST_F_TIMEOUT(calls, ports_shared_or_not, LIMIT)
 {
 	static const char *const ips[] = { "0.0.0.0", "127.0.0.1", "127.0.0.2" };
 	size_t different = 0, sequences = 0;
@@ -439,7 +439,7 @@ static void sockets(const void *arg)
 	}
 }
 
-TEST_F(calls, socket_itself)
+TEST_F_TIMEOUT(calls, socket_itself, LIMIT)
 {
 	static const struct sequence s[] = { { "socket", sockets, NULL } };
 

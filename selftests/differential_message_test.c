@@ -412,7 +412,7 @@ static void fills(int fd)
 	says("unsent: %d", unsent > lowat + 65536);
 }
 
-TEST_F(messages, sent_in_every_state)
+TEST_F_TIMEOUT(messages, sent_in_every_state, LIMIT)
 {
 	static const struct use uses[] = {
 		USE(send_plain), USE(send_bad), USE(send_flags), USE(send_to_address),
@@ -422,7 +422,7 @@ TEST_F(messages, sent_in_every_state)
 	EXPECT_TRUE(uses_alike(uses, ARRAY_SIZE(uses)));
 }
 
-TEST_F(messages, received_in_every_state)
+TEST_F_TIMEOUT(messages, received_in_every_state, LIMIT)
 {
 	static const struct use uses[] = {
 		USE(recv_plain), USE(recv_bad), USE(recv_flags), USE(recv_text_with_flags),
@@ -433,7 +433,7 @@ TEST_F(messages, received_in_every_state)
 	EXPECT_TRUE(uses_alike(uses, ARRAY_SIZE(uses)));
 }
 
-TEST_F(messages, other_ways_in_every_state)
+TEST_F_TIMEOUT(messages, other_ways_in_every_state, LIMIT)
 {
 	static const struct use uses[] = {
 		USE(ioctls), USE(splices), USE(epolls), USE(signals),

@@ -192,7 +192,11 @@ static bool options_alike(int level, const struct option_name *options, const ch
 	size_t different = 0, count = 0;
 	char name[128];
 
-	for (o = options; o->text; o++, count++) {
+	/* A slow kernel is asked for some of them alone. */
+	for (o = options; o->text; o++) {
+		if (slowness() > 4 && (o - options) % 4)
+			continue;
+		count++;
 		struct subject subject = { level, o, state };
 		struct sequence sequence = { name, gets_and_sets, &subject };
 
@@ -241,22 +245,22 @@ FIXTURE_TEARDOWN(options)
 {
 }
 
-TEST_F(options, of_tcp)
+TEST_F_TIMEOUT(options, of_tcp, LIMIT)
 {
 	EXPECT_TRUE(options_alike(IPPROTO_TCP, tcp_options, variant->state));
 }
 
-TEST_F(options, of_ip)
+TEST_F_TIMEOUT(options, of_ip, LIMIT)
 {
 	EXPECT_TRUE(options_alike(IPPROTO_IP, ip_options, variant->state));
 }
 
-TEST_F(options, of_socket)
+TEST_F_TIMEOUT(options, of_socket, LIMIT)
 {
 	EXPECT_TRUE(options_alike(SOL_SOCKET, socket_options, variant->state));
 }
 
-TEST_F(options, of_other_levels)
+TEST_F_TIMEOUT(options, of_other_levels, LIMIT)
 {
 	static const int names[] = { 1, 2, 3, 18, 100 };
 	const struct option_name *l;

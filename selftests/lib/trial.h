@@ -36,6 +36,9 @@ bool alike(const struct sequence *s);
 /* The same for @count of them; prints how many there were. */
 bool all_alike(const struct sequence *s, size_t count);
 
+/* Time limit of a test of many sequences, in s. */
+#define LIMIT 180
+
 /* Whose turn it is: the family of the sockets of the sequence that runs. */
 int trial_family(void);
 int trial_socket(int type);
