@@ -89,8 +89,8 @@ impl Family for Oxtcp {
         sock_state::SockState::new(net)
     }
 
-    fn new_shared(_net: &NetNs<Self>) -> Self::Shared {
-        poll::Shared::new()
+    fn new_shared(net: &NetNs<Self>) -> Self::Shared {
+        poll::Shared::new(net.notsent_lowat())
     }
 
     fn release(sock: &Sock<Self>) {

@@ -126,9 +126,7 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         TCP_THIN_DUPACK => return in_range(value, 0, 1).map(|_| ()),
         TCP_WINDOW_CLAMP => return window::set_clamp(&mut locked, value),
         TCP_NOTSENT_LOWAT => {
-            sock.shared().set_notsent_lowat(value.cast_unsigned());
-            send::publish_unsent(&mut locked);
-            locked.wake_writable();
+            send::set_notsent_lowat(&mut locked, value.cast_unsigned());
         }
         TCP_SAVE_SYN => locked.chosen.save_syn = saved_syn::choice(value)?,
         TCP_TX_DELAY => {
@@ -300,7 +298,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         TCP_THIN_LINEAR_TIMEOUTS => locked.chosen.thin_linear.into(),
         TCP_THIN_DUPACK | TCP_IS_MPTCP => 0,
         TCP_WINDOW_CLAMP => window::clamp(&mut locked),
-        TCP_NOTSENT_LOWAT => sock.shared().notsent_lowat().cast_signed(),
+        TCP_NOTSENT_LOWAT => locked.chosen.notsent_lowat.cast_signed(),
         TCP_SAVE_SYN => locked.chosen.save_syn as i32,
         TCP_SAVED_SYN => return saved_syn::get(locked, out),
         TCP_TX_DELAY => locked.chosen.tx_delay.cast_signed(),

@@ -5,7 +5,7 @@
 //! It takes no lock: what it looks at is either published by the socket core or kept in
 //! [`Shared`] by those who hold the lock.
 
-use super::{send, Oxtcp};
+use super::Oxtcp;
 use crate::net::{poll, Sock};
 use crate::tcp::state::State;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -18,20 +18,20 @@ pub struct Shared {
     early: Atomic<bool>,
     /// Whether there is an urgent byte to read, 0 or 1.
     urgent: Atomic<u32>,
-    /// `TCP_NOTSENT_LOWAT`, bytes; 0 for that of the namespace.
+    /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
     notsent_lowat: Atomic<u32>,
     /// Bytes not sent, kept as long as there is a limit to them.
     unsent: Atomic<u32>,
 }
 
 impl Shared {
-    /// Nothing to read.
-    pub(super) fn new() -> Self {
+    /// Nothing to read; a writer waits with `notsent_lowat` bytes not sent.
+    pub(super) fn new(notsent_lowat: u32) -> Self {
         Self {
             readable: Atomic::new(0),
             early: Atomic::new(false),
             urgent: Atomic::new(0),
-            notsent_lowat: Atomic::new(0),
+            notsent_lowat: Atomic::new(notsent_lowat),
             unsent: Atomic::new(0),
         }
     }
@@ -56,12 +56,12 @@ impl Shared {
         self.urgent.store(urgent.into(), Relaxed);
     }
 
-    /// Sets `TCP_NOTSENT_LOWAT`, bytes.
+    /// Sets with how many bytes not sent a writer waits; `u32::MAX` for no limit.
     pub(super) fn set_notsent_lowat(&self, bytes: u32) {
         self.notsent_lowat.store(bytes, Relaxed);
     }
 
-    /// `TCP_NOTSENT_LOWAT`, bytes.
+    /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
     pub(super) fn notsent_lowat(&self) -> u32 {
         self.notsent_lowat.load(Relaxed)
     }
@@ -132,7 +132,7 @@ fn writable(sock: &Sock<Oxtcp>) -> bool {
 
 /// Room enough that it is worth to tell: of what may wait unsent, half.
 fn has_room(sock: &Sock<Oxtcp>) -> bool {
-    let lowat = send::notsent_lowat(sock);
+    let lowat = sock.shared().notsent_lowat();
     sock.is_writable()
         && (lowat == u32::MAX || u64::from(sock.shared().unsent()) * 2 < u64::from(lowat))
 }

@@ -114,7 +114,7 @@ fn take(
 
 /// Puts bytes into the send buffer, as far as there is room and `TCP_NOTSENT_LOWAT` permits.
 fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
-    let lowat = notsent_lowat(locked.sock());
+    let lowat = locked.sock().shared().notsent_lowat();
     if lowat == u32::MAX {
         return locked.send_buffer().append(msg, usize::MAX);
     }
@@ -131,18 +131,21 @@ fn unsent(locked: &Locked<'_, Oxtcp>) -> u32 {
     }
 }
 
-/// Bytes not sent with which a writer waits (`TCP_NOTSENT_LOWAT`, `tcp_notsent_lowat`); `u32::MAX`
-/// for no limit.
-pub(super) fn notsent_lowat(sock: &Sock<Oxtcp>) -> u32 {
-    match sock.shared().notsent_lowat() {
-        0 => sock.net().notsent_lowat(),
+/// `TCP_NOTSENT_LOWAT` is set, bytes; 0 for what `tcp_notsent_lowat` says.
+pub(super) fn set_notsent_lowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
+    locked.chosen.notsent_lowat = bytes;
+    let lowat = match bytes {
+        0 => locked.net().notsent_lowat(),
         bytes => bytes,
-    }
+    };
+    locked.sock().shared().set_notsent_lowat(lowat);
+    publish_unsent(locked);
+    locked.wake_writable();
 }
 
 /// Text was sent: tells a writer who waits for that.
 pub(super) fn publish_unsent(locked: &mut Locked<'_, Oxtcp>) {
-    let lowat = notsent_lowat(locked.sock());
+    let lowat = locked.sock().shared().notsent_lowat();
     if lowat == u32::MAX {
         return;
     }

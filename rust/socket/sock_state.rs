@@ -73,6 +73,8 @@ pub struct Chosen {
     pub save_syn: SaveSyn,
     /// `TCP_WINDOW_CLAMP`, bytes; 0 for none.
     pub window_clamp: u32,
+    /// `TCP_NOTSENT_LOWAT`, bytes; 0 for that of the namespace.
+    pub notsent_lowat: u32,
     /// `TCP_TX_DELAY`, µs.
     pub tx_delay: u32,
 }
