@@ -11,6 +11,7 @@ use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::segment::{Segment, Transmit, MAX_HEADER_LEN};
 use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::syn_received::SynReceived;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
@@ -19,10 +20,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use support::rx::Rx;
 
-const LIMITS: TxLimits = TxLimits {
-    mss: 1460,
-    max_run: 65_536,
-};
+fn limits() -> TxLimits {
+    TxLimits {
+        mss: 1460,
+        max_run: 65_536,
+        queue: DeviceQueue::default(),
+    }
+}
 
 /// An end, twice: one that predicts, and one that takes every step.
 struct Twins {
@@ -94,8 +98,8 @@ impl Twins {
         let mut out = Vec::new();
         loop {
             let config = &self.config;
-            let [mut first, second] =
-                [0, 1].map(|i| self.tcbs[i].poll_transmit(config, &mut self.rxs[i], &LIMITS, now));
+            let [mut first, second] = [0, 1]
+                .map(|i| self.tcbs[i].poll_transmit(config, &mut self.rxs[i], &limits(), now));
             assert_eq!(first, second);
             self.check();
             match first.take() {
@@ -123,13 +127,13 @@ fn open(config: Config, wraps: bool) -> ([Twins; 2], Instant) {
     };
     let mut client = Tcb::connect(&config, ids(7000), now);
     let mut rx = Rx::new(1, 0);
-    let syn = client.poll_transmit(&config, &mut rx, &LIMITS, now);
+    let syn = client.poll_transmit(&config, &mut rx, &limits(), now);
     let syn = on_the_wire(&syn.expect("a SYN"));
     let half = SynReceived::new(&config, &syn, ids(3000), now);
     let now = now + Duration::from_ms(3);
     let answer = on_the_wire(&half.syn_ack(&config, now));
     client.on_segment(&config, &answer, &mut rx, now);
-    let ack = client.poll_transmit(&config, &mut rx, &LIMITS, now);
+    let ack = client.poll_transmit(&config, &mut rx, &limits(), now);
     let ack = on_the_wire(&ack.expect("the last of three"));
     let server = half.into_tcb(&config, &ack, now + Duration::from_ms(3));
     let ends = [client, server].map(|tcb| Twins::new(config, tcb, 60_000));

@@ -10,8 +10,8 @@ use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::options::Timestamps;
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
-use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
+use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::Instant;
 
