@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /* setsockopt() and getsockopt(). */
+#include <poll.h>
+
 #include "lib/selftest.h"
+
+#include <linux/sockios.h>
+
+/* Newer than the C library: linux/in.h. */
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51
+#endif
 
 OWN_FIXTURE(option)
 
@@ -292,4 +301,173 @@ TEST_F(option, congestion_control_is_inherited_and_changes_while_text_flows)
 		}
 	}
 	EXPECT_STREQ("reno", congestion(listener));
+}
+
+/* A connection to @listener; the accepted socket. */
+static int accepted_from(int listener)
+{
+	int client = own_socket(0), fd;
+
+	if (connect_to(client, "127.0.0.1", local_port(listener)))
+		die("connect");
+	fd = accept(listener, NULL, NULL);
+	if (fd < 0)
+		die("accept");
+	return fd;
+}
+
+TEST_F(option, saved_syn_has_the_headers_of_the_syn_once)
+{
+	int listener = own_listen("127.0.0.1", 1), fd;
+	unsigned char syn[100] = {};
+	socklen_t len = 10;
+
+	set_option(listener, IPPROTO_TCP, TCP_SAVE_SYN, 1);
+	fd = accepted_from(listener);
+	EXPECT_EQ(-1, getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(60, len);
+	len = sizeof(syn);
+	EXPECT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EXPECT_EQ(60, len);
+	EXPECT_EQ(0x45, syn[0]);
+	EXPECT_EQ(IPPROTO_TCP, syn[9]);
+	EXPECT_EQ(local_port(listener), syn[22] << 8 | syn[23]);
+	EXPECT_EQ(0x02, syn[33] & 0x3f);
+	len = sizeof(syn);
+	EXPECT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EXPECT_EQ(0, len);
+}
+
+TEST_F(option, saved_syn_from_the_link_header_on)
+{
+	int listener = own_listen("127.0.0.1", 1);
+	unsigned char syn[100] = {};
+	socklen_t len = sizeof(syn);
+
+	set_option(listener, IPPROTO_TCP, TCP_SAVE_SYN, 2);
+	EXPECT_EQ(0, getsockopt(accepted_from(listener), IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EXPECT_EQ(74, len);
+	EXPECT_EQ(0x08, syn[12]);
+	EXPECT_EQ(0x45, syn[14]);
+}
+
+TEST_F(option, nothing_is_saved_of_a_syn_unless_asked_for)
+{
+	unsigned char syn[100];
+	socklen_t len = sizeof(syn);
+	int fd = accepted_from(own_listen("127.0.0.1", 1));
+
+	EXPECT_EQ(0, getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &len));
+	EXPECT_EQ(0, len);
+}
+
+/* The window that the peer of @fd offers it: tcpi_snd_wnd, newer than the C library. */
+static unsigned int offered_window(int fd)
+{
+	unsigned char info[512] = {};
+	socklen_t len = sizeof(info);
+	unsigned int window;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len))
+		die("TCP_INFO");
+	memcpy(&window, info + 228, sizeof(window));
+	return window;
+}
+
+TEST_F(option, window_clamp_bounds_the_window)
+{
+	int listener = own_listen("127.0.0.1", 1), client = own_socket(0), fd;
+	char text[1000] = {};
+	int i;
+
+	set_option(listener, IPPROTO_TCP, TCP_WINDOW_CLAMP, 8000);
+	EXPECT_EQ(0, connect_to(client, "127.0.0.1", local_port(listener)));
+	fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(8000, get_option(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP));
+	for (i = 0; i < 20; i++) {
+		send_all(client, text, sizeof(text));
+		recv_all(fd, text, sizeof(text));
+		EXPECT_LT(1000, offered_window(client));
+		/* Rounded up to the unit of the window's scale. */
+		EXPECT_GE(8000 + 127, offered_window(client));
+	}
+}
+
+TEST_F(option, notsent_lowat_bounds_what_waits_to_be_sent)
+{
+	const struct combo own = { LOOPBACK, OWN, OWN };
+	struct pair p = make_pair(&own);
+	int unsent = -1;
+
+	set_option(p.client, SOL_SOCKET, SO_SNDBUF, 1 << 20);
+	set_option(p.server, SOL_SOCKET, SO_RCVBUF, 4000);
+	set_option(p.client, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 10000);
+	fill(p.client);
+	EXPECT_EQ(0, ioctl(p.client, SIOCOUTQNSD, &unsent));
+	EXPECT_LE(10000, unsent);
+	EXPECT_GT(10000 + 70000, unsent);
+	EXPECT_EQ(0, wait_events(p.client, POLLOUT, 0));
+	/* Writable again when half of it is left, and not before. */
+	set_nonblocking(p.server, true);
+	EXPECT_TRUE(wait_until(({
+		char block[4096];
+
+		while (recv(p.server, block, sizeof(block), 0) > 0)
+			;
+		wait_events(p.client, POLLOUT, 0) == POLLOUT;
+	}), 5000));
+	EXPECT_EQ(0, ioctl(p.client, SIOCOUTQNSD, &unsent));
+	EXPECT_GT(5000, unsent);
+}
+
+TEST_F(option, bind_address_no_port_leaves_the_port_to_connect)
+{
+	int listener = own_listen("127.0.0.1", 1), fd = own_socket(0);
+
+	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	EXPECT_EQ(0, bind_to(fd, "127.0.0.9", 0));
+	EXPECT_EQ(0, local_port(fd));
+	EXPECT_EQ(0, connect_to(fd, "127.0.0.1", local_port(listener)));
+	EXPECT_EQ(inet_addr("127.0.0.9"), local_address(fd).sin_addr.s_addr);
+	EXPECT_NE(0, local_port(fd));
+}
+
+TEST_F(option, local_port_range_is_where_ports_are_chosen)
+{
+	int listener = own_listen("127.0.0.1", 8), fd, i;
+
+	for (i = 0; i < 4; i++) {
+		fd = own_socket(0);
+		set_option(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, 45003 << 16 | 45000);
+		if (i & 1)
+			EXPECT_EQ(0, bind_to(fd, "127.0.0.1", 0));
+		EXPECT_EQ(0, connect_to(fd, "127.0.0.1", local_port(listener)));
+		EXPECT_LE(45000, local_port(fd));
+		EXPECT_GE(45003, local_port(fd));
+	}
+	fd = own_socket(0);
+	set_option(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, 45003 << 16 | 45000);
+	EXPECT_EQ(EADDRINUSE, bind_to(fd, "127.0.0.1", 0));
+}
+
+TEST_F(option, peek_off_moves_with_what_is_peeked_at_and_read)
+{
+	const struct combo own = { LOOPBACK, OWN, OWN };
+	struct pair p = make_pair(&own);
+	char c[4] = "";
+
+	send_all(p.client, "abcdef", 6);
+	EXPECT_EQ(POLLIN, wait_events(p.server, POLLIN, 1000));
+	set_option(p.server, SOL_SOCKET, SO_PEEK_OFF, 1);
+	EXPECT_EQ(2, recv(p.server, c, 2, MSG_PEEK));
+	EXPECT_EQ(0, memcmp(c, "bc", 2));
+	EXPECT_EQ(2, recv(p.server, c, 2, MSG_PEEK));
+	EXPECT_EQ(0, memcmp(c, "de", 2));
+	EXPECT_EQ(2, recv(p.server, c, 2, 0));
+	EXPECT_EQ(0, memcmp(c, "ab", 2));
+	EXPECT_EQ(3, get_option(p.server, SOL_SOCKET, SO_PEEK_OFF));
+	EXPECT_EQ(1, recv(p.server, c, 2, MSG_PEEK));
+	EXPECT_EQ('f', c[0]);
 }

@@ -105,3 +105,32 @@ TEST_F(pacing, bbr_delivers_all)
 	p = make_pair(&own);
 	EXPECT_LE(0, transfer(&p));
 }
+
+VETH_PAIR_FIXTURE(delay)
+
+/* fq on the near device, which the client sends by. */
+static void near_fq(void)
+{
+	if (system("tc qdisc replace dev " NEAR_DEV " root fq"))
+		die("tc");
+}
+
+static double round_trip(struct pair *p)
+{
+	double start = seconds();
+	char byte = 'x';
+
+	send_all(p->client, &byte, 1);
+	recv_all(p->server, &byte, 1);
+	send_all(p->server, &byte, 1);
+	recv_all(p->client, &byte, 1);
+	return seconds() - start;
+}
+
+TEST_F(delay, TCP_TX_DELAY_holds_segments_back_where_fq_is)
+{
+	near_fq();
+	set_option(self->p.client, IPPROTO_TCP, TCP_TX_DELAY, 100000);
+	EXPECT_LE(0.1, round_trip(&self->p));
+	EXPECT_EQ(100000, get_option(self->p.client, IPPROTO_TCP, TCP_TX_DELAY));
+}

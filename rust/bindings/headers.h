@@ -5,8 +5,10 @@
 #include <linux/sysctl.h>
 #include <linux/icmp.h>
 #include <linux/tcp.h>
+#include <net/inet_common.h>
 #include <net/net_namespace.h>
 #include <net/rtnetlink.h>
+#include <net/sock_reuseport.h>
 
 #include "helpers.h"
 
@@ -16,6 +18,7 @@ const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
 const slab_flags_t RUST_CONST_HELPER_SLAB_TYPESAFE_BY_RCU = SLAB_TYPESAFE_BY_RCU;
 const size_t RUST_CONST_HELPER_OX_FREEPTR_OFFSET = offsetof(struct sock, sk_freeptr);
 const size_t RUST_CONST_HELPER_OX_MAX_SKB_FRAGS = MAX_SKB_FRAGS;
+const u32 RUST_CONST_HELPER_OX_MIN_RCVBUF = SOCK_MIN_RCVBUF;
 const size_t RUST_CONST_HELPER_OX_SIZE_SOCK = sizeof(struct sock);
 const u64 RUST_CONST_HELPER_OX_TICK_US = USEC_PER_SEC / HZ;
 const u32 RUST_CONST_HELPER_OX_SK_PACING_FQ = SK_PACING_FQ;

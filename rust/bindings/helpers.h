@@ -48,6 +48,7 @@ static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
 
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
+	int syn_linear_timeouts, thin_linear_timeouts;
 	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
 	int fin_timeout_ms;
 	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
@@ -136,6 +137,9 @@ u32 ox_sk_mark(const struct sock *sk);
 u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
+void ox_reuseport_leave(struct sock *sk);
+struct sock *ox_reuseport_select(struct sock *sk, u32 hash, struct sk_buff *skb);
+int ox_sk_set_txrehash(struct sock *sk, int value);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
 int ox_sock_error(struct sock *sk);
 int ox_sk_shutdown(const struct sock *sk);
@@ -151,17 +155,20 @@ int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write);
 long ox_sock_rcvtimeo(const struct sock *sk, bool noblock);
 long ox_sock_sndtimeo(const struct sock *sk, bool noblock);
 int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len);
+void ox_sk_move_peek_offset(struct sock *sk, int bytes);
 bool ox_sk_may_bind(const struct sock *sk, u16 port);
 bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
 u8 ox_inet_tos(const struct sock *sk);
 u8 ox_inet_ttl(const struct sock *sk);
+u16 ox_inet_sport(const struct sock *sk);
+bool ox_inet_binds_address_only(const struct sock *sk);
+u32 ox_inet_port_range(const struct sock *sk);
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
 void ox_inet_set_saddr(struct sock *sk, __be32 addr);
 void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
 bool ox_inet_nonlocal_ok(const struct sock *sk);
-int ox_inet_getsockopt(const struct sock *sk, int name, int *value);
 
 /* timer */
 bool ox_timer_pending(const struct timer_list *timer);
@@ -178,6 +185,7 @@ unsigned long ox_usecs_to_jiffies(u64 usecs);
 u32 ox_skb_headlen(const struct sk_buff *skb);
 bool ox_pskb_may_pull(struct sk_buff *skb, unsigned int len);
 const struct iphdr *ox_ip_hdr(const struct sk_buff *skb);
+u32 ox_skb_headers(const struct sk_buff *skb, bool link, const u8 **begin);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
@@ -237,6 +245,7 @@ bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 o
 void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
 			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
+void ox_segment_delay(struct sk_buff *seg, u32 usecs);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
@@ -279,6 +288,7 @@ struct proc_dir_entry *ox_net_proc(const struct net *net);
 void ox_net_mib_add(struct net *net, u32 field, u64 n);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
+u32 ox_read_notsent_lowat(struct net *net);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);
@@ -312,7 +322,10 @@ int ox_broken_pipe(bool nosignal);
 void ox_sock_poll_wait(struct file *file, struct socket *sock,
 		       struct poll_table_struct *wait);
 int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len);
+int ox_sock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
 int ox_put_user_int(int value, unsigned long arg);
+int ox_get_user_int(int *to, int __user *from);
+int ox_copy_to_user(void __user *to, const void *from, size_t len);
 int ox_sk_set_zerocopy(struct sock *sk, int value);
 
 /* memory_allocated and its like */

@@ -121,6 +121,23 @@ bool ox_sk_may_bind(const struct sock *sk, u16 port)
 	       ns_capable(net->user_ns, CAP_NET_BIND_SERVICE);
 }
 
+u16 ox_inet_sport(const struct sock *sk)
+{
+	return ntohs(READ_ONCE(inet_sk(sk)->inet_sport));
+}
+
+bool ox_inet_binds_address_only(const struct sock *sk)
+{
+	return inet_test_bit(BIND_ADDRESS_NO_PORT, sk);
+}
+
+/* IP_LOCAL_PORT_RANGE: 0 where it sets no bound. */
+u32 ox_inet_port_range(const struct sock *sk)
+{
+	return READ_ONCE(inet_sk(sk)->local_port_range);
+}
+
+/* A port that is given back is shown on, as AF_INET does it. */
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port)
 {
 	struct inet_sock *inet = inet_sk(sk);
@@ -129,7 +146,8 @@ void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port)
 	inet->inet_saddr = ipv4_is_multicast(addr) || ipv4_is_lbcast(addr) ?
 			   0 : addr;
 	WRITE_ONCE(inet->inet_num, port);
-	inet->inet_sport = htons(port);
+	if (port)
+		WRITE_ONCE(inet->inet_sport, htons(port));
 }
 
 void ox_inet_set_saddr(struct sock *sk, __be32 addr)
@@ -177,54 +195,4 @@ bool ox_inet_nonlocal_ok(const struct sock *sk)
 {
 	return inet_can_nonlocal_bind(sock_net(sk),
 				      (struct inet_sock *)inet_sk(sk));
-}
-
-/* The IP options that are plain fields; the others have no place in a stream. */
-int ox_inet_getsockopt(const struct sock *sk, int name, int *value)
-{
-	const struct inet_sock *inet = inet_sk(sk);
-	struct net *net = sock_net(sk);
-
-	switch (name) {
-	case IP_TOS:
-		*value = READ_ONCE(inet->tos);
-		return 0;
-	case IP_TTL:
-		*value = READ_ONCE(inet->uc_ttl);
-		if (*value == -1)
-			*value = READ_ONCE(net->ipv4.sysctl_ip_default_ttl);
-		return 0;
-	case IP_MINTTL:
-		*value = READ_ONCE(inet->min_ttl);
-		return 0;
-	case IP_MTU_DISCOVER:
-		*value = READ_ONCE(inet->pmtudisc);
-		return 0;
-	case IP_RECVERR:
-		*value = inet_test_bit(RECVERR, sk);
-		return 0;
-	case IP_FREEBIND:
-		*value = inet_test_bit(FREEBIND, sk);
-		return 0;
-	case IP_TRANSPARENT:
-		*value = inet_test_bit(TRANSPARENT, sk);
-		return 0;
-	case IP_BIND_ADDRESS_NO_PORT:
-		*value = inet_test_bit(BIND_ADDRESS_NO_PORT, sk);
-		return 0;
-	case IP_LOCAL_PORT_RANGE:
-		*value = READ_ONCE(inet->local_port_range);
-		return 0;
-	case IP_MTU: {
-		struct dst_entry *dst = sk_dst_get((struct sock *)sk);
-
-		if (!dst)
-			return -ENOTCONN;
-		*value = dst_mtu(dst);
-		dst_release(dst);
-		return 0;
-	}
-	default:
-		return -ENOPROTOOPT;
-	}
 }

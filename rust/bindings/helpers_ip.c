@@ -194,6 +194,8 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
+	READ_IPV4(syn_linear_timeouts, tcp_syn_linear_timeouts);
+	READ_IPV4(thin_linear_timeouts, tcp_thin_linear_timeouts);
 	READ_IPV4(synack_retries, tcp_synack_retries);
 	READ_IPV4(retries1, tcp_retries1);
 	READ_IPV4(retries2, tcp_retries2);
@@ -270,6 +272,11 @@ void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
 	strscpy_pad(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
+}
+
+u32 ox_read_notsent_lowat(struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_tcp_notsent_lowat);
 }
 
 struct net *ox_seq_net(const struct seq_file *m)

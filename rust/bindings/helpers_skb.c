@@ -31,6 +31,14 @@ void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr)
 	*daddr = iph->daddr;
 }
 
+/* All headers of a segment: from the link's, if it has one, or from IP's on. */
+u32 ox_skb_headers(const struct sk_buff *skb, bool link, const u8 **begin)
+{
+	*begin = link && skb_mac_header_was_set(skb) ? skb_mac_header(skb) :
+						       skb_network_header(skb);
+	return skb_transport_header(skb) + __tcp_hdrlen(tcp_hdr(skb)) - *begin;
+}
+
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl)
 {
 	__skb_push(skb, ihl);

@@ -2,11 +2,13 @@
 /* Locks, struct sock and timers. */
 #include <linux/capability.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sock_diag.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
 #include <net/sock.h>
+#include <net/sock_reuseport.h>
 #include <net/xfrm.h>
 
 #include "helpers.h"
@@ -226,6 +228,33 @@ void ox_sk_set_reuseport(struct sock *sk, bool on)
 	release_sock(sk);
 }
 
+void ox_reuseport_leave(struct sock *sk)
+{
+	if (rcu_access_pointer(sk->sk_reuseport_cb))
+		reuseport_detach_sock(sk);
+}
+
+/* The answer is for comparison alone. */
+struct sock *ox_reuseport_select(struct sock *sk, u32 hash, struct sk_buff *skb)
+{
+	struct sock *chosen;
+
+	rcu_read_lock();
+	chosen = reuseport_select_sock(sk, hash, skb, tcp_hdrlen(skb));
+	rcu_read_unlock();
+	return IS_ERR(chosen) ? NULL : chosen;
+}
+
+int ox_sk_set_txrehash(struct sock *sk, int value)
+{
+	if (value < -1 || value > 1)
+		return -EINVAL;
+	if ((u8)value == SOCK_TXREHASH_DEFAULT)
+		value = READ_ONCE(sock_net(sk)->core.sysctl_txrehash);
+	WRITE_ONCE(sk->sk_txrehash, (u8)value);
+	return 0;
+}
+
 int ox_sock_error(struct sock *sk)
 {
 	return sock_error(sk);
@@ -373,6 +402,14 @@ int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len)
 	return sock_rcvlowat(sk, waitall, len);
 }
 
+void ox_sk_move_peek_offset(struct sock *sk, int bytes)
+{
+	if (bytes < 0)
+		sk_peek_offset_bwd(sk, -bytes);
+	else
+		sk_peek_offset_fwd(sk, bytes);
+}
+
 /*
  * What the socket's owner set: a filter (which may refuse a segment, but not
  * shorten it, since its length was told already) and a least TTL (RFC 5082).
@@ -447,6 +484,22 @@ void ox_sock_poll_wait(struct file *file, struct socket *sock,
 int ox_put_user_int(int value, unsigned long arg)
 {
 	return put_user(value, (int __user *)arg);
+}
+
+/* Nothing can be mapped; what AF_INET never maps is refused as there. */
+int ox_sock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_WRITE | VM_EXEC) ? -EPERM : -ENODEV;
+}
+
+int ox_get_user_int(int *to, int __user *from)
+{
+	return get_user(*to, from);
+}
+
+int ox_copy_to_user(void __user *to, const void *from, size_t len)
+{
+	return copy_to_user(to, from, len) ? -EFAULT : 0;
 }
 
 int ox_sk_set_zerocopy(struct sock *sk, int value)

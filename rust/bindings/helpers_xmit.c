@@ -211,6 +211,13 @@ static int ox_ip_xmit(struct sock *sk, struct sk_buff *seg, u8 tos)
 	return ox_ip_output(net, sk, seg);
 }
 
+/* TCP_TX_DELAY; a qdisc other than fq takes no notice. */
+void ox_segment_delay(struct sk_buff *seg, u32 usecs)
+{
+	skb_set_delivery_time(seg, ktime_get_ns() + (u64)usecs * NSEC_PER_USEC,
+			      SKB_CLOCK_MONOTONIC);
+}
+
 /* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 {

@@ -49,6 +49,8 @@ pub trait Family: Sized + Send + Sync + 'static {
 
     /// Name in `/proc/net/protocols`, at most 31 bytes.
     const NAME: &'static CStr;
+    /// The level of the family's own socket options.
+    const OPTIONS: i32;
     /// Integers offered as `net.oxtcp.*`, per namespace; read by [`NetNs::tunable`] by index.
     const TUNABLES: &'static [Tunable];
 
@@ -87,10 +89,10 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn listen(sock: &Sock<Self>, backlog: u32) -> Result;
     /// shutdown(2).
     fn shutdown(sock: &Sock<Self>, how: Shutdown) -> Result;
-    /// setsockopt(2) of every level but `SOL_SOCKET` and `SOL_IP`, which `net` answers.
-    fn setsockopt(sock: &Sock<Self>, level: i32, name: i32, value: OptValue) -> Result;
-    /// getsockopt(2) of every level but `SOL_SOCKET` and `SOL_IP`, which `net` answers.
-    fn getsockopt(sock: &Sock<Self>, level: i32, name: i32, out: OptWriter<'_>) -> Result;
+    /// setsockopt(2) at the level [`Family::OPTIONS`].
+    fn setsockopt(sock: &Sock<Self>, name: i32, value: OptValue) -> Result;
+    /// getsockopt(2) at the level [`Family::OPTIONS`].
+    fn getsockopt(sock: &Sock<Self>, name: i32, out: OptWriter<'_>) -> Result;
     /// sendmsg(2): up to [`Msg::remaining`] bytes.
     fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize>;
     /// recvmsg(2): up to `len` bytes; `MSG_ERRQUEUE` was answered already.
@@ -102,6 +104,8 @@ pub trait Family: Sized + Send + Sync + 'static {
         len: usize,
         nonblock: bool,
     ) -> Result<usize>;
+    /// `SO_RCVLOWAT` is set, bytes.
+    fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32);
     /// `SO_KEEPALIVE` was set to `on`.
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool);
 

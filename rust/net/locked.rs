@@ -400,6 +400,34 @@ impl<'a, F: Family> Locked<'a, F> {
         }
     }
 
+    /// Whether the user has set the size of the receive buffer.
+    pub fn is_rcvbuf_locked(&self) -> bool {
+        // SAFETY: The socket is alive; setsockopt writes it under the lock.
+        u32::from(unsafe { (*self.sk()).sk_userlocks }) & b::SOCK_RCVBUF_LOCK != 0
+    }
+
+    /// Sets `sk_rcvlowat`, bytes.
+    pub fn set_rcvlowat(&mut self, bytes: u32) {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
+        unsafe { (&raw mut (*self.sk()).sk_rcvlowat).write_volatile(bytes) }
+    }
+
+    /// `SO_PEEK_OFF`: where a read with `MSG_PEEK` begins, bytes behind the first unread one.
+    pub fn peek_offset(&self) -> u32 {
+        // SAFETY: The socket is alive; written as the core's `WRITE_ONCE` does.
+        unsafe { (&raw const (*self.sk()).sk_peek_off).read_volatile() }
+            .max(0)
+            .unsigned_abs()
+    }
+
+    /// Bytes were peeked at, or read: `SO_PEEK_OFF` moves, if it is set.
+    pub fn move_peek_offset(&mut self, bytes: u32, peeked: bool) {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        // SAFETY: As above.
+        unsafe { b::ox_sk_move_peek_offset(self.sk(), if peeked { bytes } else { -bytes }) }
+    }
+
     /// `SO_SNDBUF`, bytes of memory (`sk_sndbuf`).
     pub fn sndbuf(&self) -> u32 {
         // SAFETY: The socket is alive; setsockopt writes it under the lock.

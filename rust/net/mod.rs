@@ -69,7 +69,7 @@ pub use locked::{BhLock, Locked, Pacing, Shutdown};
 pub use msg::{Msg, MsgFlags};
 pub use netns::NetNs;
 pub use ports::Ports;
-pub use recv_buffer::{RecvBuffer, Unstored};
+pub use recv_buffer::{RecvBuffer, Unstored, MIN_RCVBUF};
 pub use reply::{Reply, Way};
 pub use reserve::Reservation;
 pub use rx_skb::RxSkb;

@@ -105,6 +105,12 @@ impl<F: Family> NetNs<F> {
         name
     }
 
+    /// `tcp_notsent_lowat`, bytes; `u32::MAX` for no limit.
+    pub fn notsent_lowat(&self) -> u32 {
+        // SAFETY: The namespace is alive.
+        unsafe { b::ox_read_notsent_lowat(self.net) }
+    }
+
     /// The value of `F::TUNABLES[index]`; 0 when there is no such.
     pub fn tunable(&self, index: usize) -> u32 {
         self.tunables.get(index)

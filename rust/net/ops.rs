@@ -40,11 +40,13 @@ pub(super) unsafe fn fill<F: Family>(ops: *mut b::proto_ops, family: u32, owner:
         (*ops).listen = Some(listen::<F>);
         (*ops).shutdown = Some(shutdown::<F>);
         (*ops).setsockopt = Some(sockopt::set::<F>);
-        (*ops).getsockopt_iter = Some(sockopt::get::<F>);
+        (*ops).getsockopt = Some(sockopt::get::<F>);
         (*ops).sendmsg = Some(sendmsg::<F>);
         (*ops).recvmsg = Some(recvmsg::<F>);
         (*ops).splice_read = Some(splice::read::<F>);
-        (*ops).mmap = Some(b::sock_no_mmap);
+        (*ops).mmap = Some(b::ox_sock_mmap);
+        (*ops).set_peek_off = Some(b::sk_set_peek_off);
+        (*ops).set_rcvlowat = Some(set_rcvlowat::<F>);
     }
 }
 
@@ -249,7 +251,9 @@ unsafe extern "C" fn poll<F: Family>(
 /// Called by the core only, for a socket of `F`.
 unsafe extern "C" fn ioctl<F: Family>(sock: *mut b::socket, cmd: c_uint, arg: c_ulong) -> c_int {
     let Some((_, what)) = IOCTLS.iter().find(|(number, _)| *number == cmd) else {
-        return -(b::ENOIOCTLCMD as c_int);
+        // SAFETY: The socket begins with an `inet_sock`. Routes, devices and ARP: of the socket it
+        // uses the namespace alone.
+        return unsafe { b::inet_ioctl(sock, cmd, arg) };
     };
     // SAFETY: The call holds the file; `arg` is a user pointer, which the helper treats as such.
     unsafe {
@@ -362,6 +366,18 @@ pub(super) unsafe extern "C" fn keepalive<F: Family>(sk: *mut b::sock, on: c_int
     // SAFETY: setsockopt has the socket for the length of this call.
     let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
     F::keepalive(&mut locked, on != 0);
+}
+
+/// `SO_RCVLOWAT` is set.
+///
+/// # Safety
+///
+/// `sk` is a socket of `F`, locked by the caller.
+unsafe extern "C" fn set_rcvlowat<F: Family>(sk: *mut b::sock, bytes: c_int) -> c_int {
+    // SAFETY: setsockopt has the socket for the length of this call.
+    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
+    F::set_rcvlowat(&mut locked, bytes.max(0).unsigned_abs());
+    0
 }
 
 /// `SOCK_DESTROY`, allowed and found.

@@ -10,6 +10,9 @@ use super::*;
 use core::marker::PhantomData;
 use kernel::prelude::*;
 
+/// Least `SO_RCVBUF`, bytes of memory.
+pub const MIN_RCVBUF: u32 = b::OX_MIN_RCVBUF;
+
 /// The receive buffer's own state in the socket: zero is empty.
 #[derive(Default)]
 #[repr(C)]
@@ -17,6 +20,8 @@ pub(super) struct State {
     pub(super) early: ooo::Tree,
     /// Bytes that can be read.
     readable: u32,
+    /// Largest window, bytes; 0 for no limit.
+    clamp: u32,
 }
 
 /// Text could not be kept: no memory within `SO_RCVBUF`, or the kernel's. Treat it as not received.
@@ -221,15 +226,30 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         let used = unsafe { b::ox_sk_rmem_alloc(self.sk()) }
             .max(0)
             .unsigned_abs();
-        self.rcvbuf()
+        let free = self
+            .rcvbuf()
             .saturating_sub(used)
-            .saturating_sub(self.sock.backlog_len())
-            / 2
+            .saturating_sub(self.sock.backlog_len());
+        self.clamped(free / 2)
     }
 
     /// Bytes of text that fit when the buffer is empty: half of `SO_RCVBUF`'s memory.
     pub fn capacity(&self) -> u32 {
-        self.rcvbuf() / 2
+        self.clamped(self.rcvbuf() / 2)
+    }
+
+    /// Has [`RecvBuffer::space`] and [`RecvBuffer::capacity`] say no more than `bytes`; 0 for no
+    /// limit.
+    pub fn set_clamp(&mut self, bytes: u32) {
+        self.state().clamp = bytes;
+    }
+
+    fn clamped(&self, bytes: u32) -> u32 {
+        // SAFETY: By the contract of `new`.
+        match unsafe { (*self.state).clamp } {
+            0 => bytes,
+            clamp => bytes.min(clamp),
+        }
     }
 
     fn rcvbuf(&self) -> u32 {

@@ -8,6 +8,7 @@ use core::mem::ManuallyDrop;
 use core::net::SocketAddrV4;
 use core::ptr::NonNull;
 use core::slice;
+use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
 /// A received segment: an skb of our own whose data begins with the TCP header, which is in the
@@ -68,6 +69,21 @@ impl RxSkb {
     pub fn header(&self) -> &[u8] {
         // SAFETY: The header is whole in the linear part.
         unsafe { slice::from_raw_parts(self.skb().data, self.header_len()) }
+    }
+
+    /// A copy of all headers, from that of IP on or, with `link`, from that of the link on.
+    ///
+    /// Errors: `ENOMEM`.
+    pub fn headers(&self, link: bool) -> Result<KVec<u8>> {
+        let mut begin = core::ptr::null();
+        // SAFETY: The skb is ours, its headers are set; `begin` then has `len` bytes.
+        let bytes = unsafe {
+            let len = b::ox_skb_headers(self.raw(), link, &mut begin);
+            slice::from_raw_parts(begin, len as usize)
+        };
+        let mut headers = KVec::new();
+        headers.extend_from_slice(bytes, GFP_ATOMIC)?;
+        Ok(headers)
     }
 
     /// Bytes of text behind the header (up to 64 KiB: segments may arrive merged).

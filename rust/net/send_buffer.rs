@@ -64,6 +64,8 @@ pub struct Segments<'h> {
     pub ecn: u8,
     /// AE, CWR and ECE belong to each segment (RFC 9768), else CWR to the first alone (RFC 3168).
     pub accurate_ecn: bool,
+    /// How much later sch_fq is to let them go, µs.
+    pub delay: u32,
 }
 
 /// The send buffer of a locked socket.
@@ -426,6 +428,7 @@ impl<F> SendBuffer<'_, F> {
             mss,
             ecn,
             accurate_ecn,
+            delay,
         } = *segments;
         if !HEADER_LEN.contains(&header.len()) {
             return Err(EINVAL);
@@ -440,6 +443,9 @@ impl<F> SendBuffer<'_, F> {
         to_result(unsafe {
             b::ox_segment_set_gso(segment, mss.into(), cwr, accurate_ecn);
             b::ox_segment_push_header(segment, header.as_ptr().cast(), header.len() as u32, end);
+            if delay > 0 {
+                b::ox_segment_delay(segment, delay);
+            }
             b::ox_segment_xmit(self.sk, segment, ecn & 0x3)
         })?;
         Ok(covered)

@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::net::SocketAddrV4;
 use core::ptr::NonNull;
+use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::aref::{ARef, AlwaysRefCounted};
 use kernel::sync::Arc;
@@ -274,6 +275,25 @@ impl<F: Family> Sock<F> {
         SocketAddrV4::new(addr::from_be32(addr), port)
     }
 
+    /// Our address and port as getsockname(2) shows them: a port that was given back, too.
+    pub fn shown_local(&self) -> SocketAddrV4 {
+        // SAFETY: The socket is alive.
+        SocketAddrV4::new(*self.local().ip(), unsafe { b::ox_inet_sport(self.sk()) })
+    }
+
+    /// `IP_BIND_ADDRESS_NO_PORT`: bind(2) without a port leaves the choice to connect(2).
+    pub fn binds_address_only(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_inet_binds_address_only(self.sk()) }
+    }
+
+    /// `IP_LOCAL_PORT_RANGE`: the first and the last port to choose from; 0 where it says nothing.
+    pub fn port_range(&self) -> (u16, u16) {
+        // SAFETY: The socket is alive.
+        let range = unsafe { b::ox_inet_port_range(self.sk()) };
+        (range as u16, (range >> 16) as u16)
+    }
+
     /// The peer's address and port, as last set.
     #[inline]
     pub fn remote(&self) -> SocketAddrV4 {
@@ -331,10 +351,43 @@ impl<F: Family> Sock<F> {
         unsafe { b::ox_sk_reuseport(self.sk()) }
     }
 
+    /// Shares what comes to its port with `other`, which has the same (`SO_REUSEPORT`); `is_any`
+    /// when that is on every address.
+    ///
+    /// Errors: `ENOMEM`; `EBUSY` when it shares with somebody else.
+    pub fn join_group(&self, other: Option<&Self>, is_any: bool) -> Result {
+        // SAFETY: Both sockets are alive.
+        to_result(unsafe {
+            match other {
+                Some(other) => b::reuseport_add_sock(self.sk(), other.sk(), is_any),
+                None => b::reuseport_alloc(self.sk(), is_any),
+            }
+        })
+    }
+
+    /// The end of [`Sock::join_group`].
+    pub fn leave_group(&self) {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_reuseport_leave(self.sk()) }
+    }
+
+    /// Which socket of the group is to have `skb`, as its [`Sock::id`]: the group's BPF program
+    /// says it, or else `hash`. Softirq.
+    pub fn choose_of_group(&self, skb: &RxSkb, hash: u32) -> Option<usize> {
+        // SAFETY: The socket is alive, the skb ours; its data begins with the TCP header.
+        let sk = unsafe { b::ox_reuseport_select(self.sk(), hash, skb.raw()) };
+        (!sk.is_null()).then(|| sk.addr())
+    }
+
+    /// A number that no other socket has at the same time.
+    pub fn id(&self) -> usize {
+        self.sk().addr()
+    }
+
     /// Pending error (positive errno), 0 when none, without clearing it.
     pub fn pending_error(&self) -> i32 {
         // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_err(self.sk()) }
+        unsafe { (&raw const (*self.sk()).sk_err).read_volatile() }
     }
 
     /// Which directions are shut down.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! setsockopt and getsockopt: `SOL_SOCKET` and `SOL_IP` here, other levels by the family.
+//! setsockopt and getsockopt: the family answers its own level; `SOL_SOCKET` and `SOL_IP` are here.
 
 use super::bindings as b;
 use super::*;
+use core::marker::PhantomData;
 use core::mem::size_of;
 use core::slice;
 use kernel::error::to_result;
-use kernel::ffi::{c_int, c_uint, c_void};
-use kernel::iov::IovIterDest;
+use kernel::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use kernel::prelude::*;
 
 /// The value given to setsockopt(2).
@@ -56,13 +56,40 @@ impl OptValue {
 
 /// Where getsockopt(2)'s value goes.
 pub struct OptWriter<'a> {
-    opt: &'a mut b::sockopt_t,
+    value: UserPtr,
+    len: *mut c_int,
+    room: usize,
+    _call: PhantomData<&'a mut ()>,
 }
 
+type UserPtr = *mut c_char;
+
 impl OptWriter<'_> {
+    /// Errors: `EFAULT`, `EINVAL` for a length below 0.
+    fn new(value: UserPtr, len: *mut c_int) -> Result<Self> {
+        let mut room = 0;
+        // SAFETY: A user's pointer, which the helper treats as such.
+        to_result(unsafe { b::ox_get_user_int(&mut room, len) })?;
+        Ok(Self {
+            value,
+            len,
+            room: usize::try_from(room).map_err(|_| EINVAL)?,
+            _call: PhantomData,
+        })
+    }
+
     /// Room the user gave, bytes.
     pub fn room(&self) -> usize {
-        usize::try_from(self.opt.optlen).unwrap_or(0)
+        self.room
+    }
+
+    /// Says how long the value is, bytes.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn tell_len(&mut self, bytes: usize) -> Result {
+        let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+        // SAFETY: As above.
+        to_result(unsafe { b::ox_put_user_int(bytes, self.len as c_ulong) })
     }
 
     /// Answers with an `int`, cut to the room.
@@ -75,16 +102,13 @@ impl OptWriter<'_> {
     /// Answers with bytes, cut to the room.
     ///
     /// Errors: `EFAULT`.
-    pub fn bytes(self, value: &[u8]) -> Result {
-        let value = &value[..value.len().min(self.room())];
-        // SAFETY: The iterator is a destination, and ours during the call.
-        let to = unsafe { IovIterDest::from_raw(&raw mut self.opt.iter_out) };
-        // The core does not notice a copy that fails.
-        if to.copy_to_iter(value) != value.len() {
-            return Err(EFAULT);
-        }
-        self.opt.optlen = value.len() as c_int;
-        Ok(())
+    pub fn bytes(mut self, value: &[u8]) -> Result {
+        let value = &value[..value.len().min(self.room)];
+        self.tell_len(value.len())?;
+        // SAFETY: As above; the bytes are ours.
+        to_result(unsafe {
+            b::ox_copy_to_user(self.value.cast(), value.as_ptr().cast(), value.len())
+        })
     }
 
     /// Answers with a `struct tcp_info`, cut to the room.
@@ -131,6 +155,10 @@ pub(super) unsafe extern "C" fn set<F: Family>(
                 // SAFETY: As above.
                 to_result(unsafe { b::ox_sk_set_zerocopy(this.sk(), on) })
             }),
+            b::SO_TXREHASH => value.int().and_then(|on| {
+                // SAFETY: The socket is alive.
+                to_result(unsafe { b::ox_sk_set_txrehash(this.sk(), on) })
+            }),
             b::SO_TIMESTAMPING_OLD | b::SO_TIMESTAMPING_NEW => {
                 // SAFETY: The call holds the file; `from` and `len` are the caller's.
                 set_timestamping(this, &value, || unsafe {
@@ -142,14 +170,14 @@ pub(super) unsafe extern "C" fn set<F: Family>(
         };
         return result.map_or_else(|e| e.to_errno(), |()| 0);
     }
-    if level == b::SOL_IP as c_int {
-        if MULTICAST.contains(&name) {
+    if level != F::OPTIONS {
+        if level == b::SOL_IP as c_int && MULTICAST.contains(&name) {
             return EPROTO.to_errno();
         }
         // SAFETY: The socket begins with an `inet_sock`; `from` and `len` are the caller's.
         return unsafe { b::ip_setsockopt(this.sk(), level, name, from, len) };
     }
-    F::setsockopt(this, level, name, value).map_or_else(|e| e.to_errno(), |()| 0)
+    F::setsockopt(this, name, value).map_or_else(|e| e.to_errno(), |()| 0)
 }
 
 /// `SOF_TIMESTAMPING_OPT_ID`: reports of `SO_TIMESTAMPING` are numbered.
@@ -180,7 +208,8 @@ fn set_timestamping<F: Family>(
     Ok(())
 }
 
-/// `proto_ops.getsockopt_iter`; `SOL_SOCKET` is the core's.
+/// `proto_ops.getsockopt`; `SOL_SOCKET` is the core's. What is not the family's own is answered by
+/// IP, which knows its own level alone.
 ///
 /// # Safety
 ///
@@ -189,29 +218,15 @@ pub(super) unsafe extern "C" fn get<F: Family>(
     sock: *mut b::socket,
     level: c_int,
     name: c_int,
-    opt: *mut b::sockopt_t,
+    value: UserPtr,
+    len: *mut c_int,
 ) -> c_int {
-    // SAFETY: The call holds the file; `opt` is ours during the call.
-    let (this, opt): (&Sock<F>, _) = unsafe { (ops::of(sock), &mut *opt) };
-    if opt.optlen < 0 {
-        return EINVAL.to_errno();
+    // SAFETY: The call holds the file.
+    let this: &Sock<F> = unsafe { ops::of(sock) };
+    if level != F::OPTIONS {
+        // SAFETY: The socket begins with an `inet_sock`; the pointers are the user's.
+        return unsafe { b::ip_getsockopt(this.sk(), level, name, value, len) };
     }
-    let out = OptWriter { opt };
-    let result = if level == b::SOL_IP as c_int {
-        get_ip(this, name, out)
-    } else {
-        F::getsockopt(this, level, name, out)
-    };
+    let result = OptWriter::new(value, len).and_then(|out| F::getsockopt(this, name, out));
     result.map_or_else(|e| e.to_errno(), |()| 0)
-}
-
-/// As `ip_getsockopt`, which takes user pointers only: one byte suffices for a small value.
-fn get_ip<F: Family>(sock: &Sock<F>, name: c_int, out: OptWriter<'_>) -> Result {
-    let mut value: c_int = 0;
-    // SAFETY: The socket is alive.
-    to_result(unsafe { b::ox_inet_getsockopt(sock.sk(), name, &mut value) })?;
-    match u8::try_from(value) {
-        Ok(byte) if (1..size_of::<c_int>()).contains(&out.room()) => out.bytes(&[byte]),
-        _ => out.int(value),
-    }
 }

@@ -26,6 +26,10 @@ pub struct Tunable {
 pub struct Ipv4Sysctls {
     /// `tcp_syn_retries`.
     pub syn_retries: u8,
+    /// `tcp_syn_linear_timeouts`.
+    pub syn_linear_timeouts: u8,
+    /// `tcp_thin_linear_timeouts`.
+    pub thin_linear_timeouts: bool,
     /// `tcp_synack_retries`.
     pub synack_retries: u8,
     /// `tcp_retries1`.
@@ -166,6 +170,8 @@ impl Ipv4Sysctls {
         };
         Self {
             syn_retries: small(raw.syn_retries),
+            syn_linear_timeouts: small(raw.syn_linear_timeouts),
+            thin_linear_timeouts: raw.thin_linear_timeouts != 0,
             synack_retries: small(raw.synack_retries),
             retries1: small(raw.retries1),
             retries2: small(raw.retries2),

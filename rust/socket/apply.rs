@@ -4,14 +4,13 @@
 
 use super::bind::release_port;
 use super::flush::send_bare;
-use super::ports::Role;
 use super::sock_state::Conn;
 use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::state::State;
 use crate::tcp::urgent::Urgent;
-use core::net::SocketAddrV4;
+use core::net::{Ipv4Addr, SocketAddrV4};
 use kernel::prelude::*;
 
 /// Both directions.
@@ -156,6 +155,9 @@ fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
 /// received can still be read.
 pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
+    if let Conn::Open(tcb) = &locked.conn {
+        locked.last_mss = tcb.mss();
+    }
     locked.conn = Conn::Closed;
     locked.records.clear();
     orphans::end(locked);
@@ -168,9 +170,8 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
         locked.set_state(State::Closed.number());
     }
     net.ehash().remove(locked);
-    // A port that bind() gave stays with the socket until it is closed (`SOCK_BINDPORT_LOCK`).
-    let bound = locked.owner.is_some_and(|o| o.role == Role::Bound);
-    if !bound || locked.is_orphan() {
+    // A port that the user named stays with the socket until it is closed.
+    if !locked.bound.port || locked.is_orphan() {
         release_port(locked);
     }
     if locked.is_orphan() {
@@ -187,10 +188,13 @@ pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     locked.recv_buffer().purge();
     locked.send_buffer().purge();
     publish_readable(locked);
-    let bound = locked.owner.map_or(addr::ANY, |owner| {
-        SocketAddrV4::new(owner.addr.into(), locked.sock().local().port())
-    });
-    locked.set_local(bound);
+    let local = locked.sock().local();
+    let addr = if locked.bound.addr {
+        *local.ip()
+    } else {
+        Ipv4Addr::UNSPECIFIED
+    };
+    locked.set_local(SocketAddrV4::new(addr, local.port()));
     locked.set_remote(addr::ANY);
     locked.clear_shutdown();
     locked.done = false;

@@ -4,6 +4,7 @@
 
 use super::namespace::{local_ports, Net};
 use super::ports::{Owner, Role};
+use super::sock_state::Bound;
 use super::Oxtcp;
 use crate::net::{random::random_u32, route, Locked, Reservation, Sock};
 use crate::tcp::state::State;
@@ -17,6 +18,7 @@ pub(super) fn owner(sock: &Sock<Oxtcp>, addr: core::net::Ipv4Addr, role: Role) -
         addr: addr.to_bits(),
         dev: sock.bound_dev(),
         reuse: sock.reuse(),
+        shared_by: sock.reuseport().then(|| sock.uid()),
         role,
     }
 }
@@ -32,7 +34,16 @@ pub fn bind(sock: &Sock<Oxtcp>, addr: SocketAddrV4) -> Result {
     if locked.state() != State::Closed || sock.local().port() != 0 {
         return Err(EINVAL);
     }
-    take_port(&mut locked, addr)
+    if addr.port() == 0 && sock.binds_address_only() {
+        locked.set_local(addr);
+    } else {
+        take_port(&mut locked, addr)?;
+    }
+    locked.bound = Bound {
+        addr: !addr.ip().is_unspecified(),
+        port: addr.port() != 0,
+    };
+    Ok(())
 }
 
 /// Gives a socket that listens or is bound without a port one of the namespace's choice.
@@ -51,8 +62,8 @@ fn take_port(locked: &mut Locked<'_, Oxtcp>, addr: SocketAddrV4) -> Result {
     let _one_at_a_time = net.binding.lock();
 
     let port = match addr.port() {
-        0 => choose(net, owner, dev)?,
-        port => claim(net, port, owner, dev).map(|()| port)?,
+        0 => choose(locked.sock(), owner, dev)?,
+        port => claim(net, port, owner, dev, Wish::This).map(|()| port)?,
     };
     locked.set_local(SocketAddrV4::new(*addr.ip(), port));
     locked.owner = Some(owner);
@@ -60,13 +71,14 @@ fn take_port(locked: &mut Locked<'_, Oxtcp>, addr: SocketAddrV4) -> Result {
 }
 
 /// Some free port, from a random one on (RFC 6056 3.3.1).
-fn choose(net: &Net, owner: Owner, dev: i32) -> Result<u16> {
-    let (min, max) = local_ports(net);
+fn choose(sock: &Sock<Oxtcp>, owner: Owner, dev: i32) -> Result<u16> {
+    let net = sock.net();
+    let (min, max) = ports_of(sock);
     let count = u32::from(max - min) + 1;
     let start = random_u32() % count;
     for i in 0..count {
         let port = min.wrapping_add((start.wrapping_add(i) % count) as u16);
-        match claim(net, port, owner, dev) {
+        match claim(net, port, owner, dev, Wish::Any) {
             Ok(()) => return Ok(port),
             Err(e) if e == EADDRINUSE => {}
             Err(e) => return Err(e),
@@ -75,12 +87,35 @@ fn choose(net: &Net, owner: Owner, dev: i32) -> Result<u16> {
     Err(EADDRINUSE)
 }
 
+/// The ports to choose from for `sock`: where `IP_LOCAL_PORT_RANGE` sets no bound, that of the
+/// namespace.
+fn ports_of(sock: &Sock<Oxtcp>) -> (u16, u16) {
+    match (sock.port_range(), local_ports(sock.net())) {
+        ((0, 0), namespace) => namespace,
+        ((0, max), (min, _)) => (min.min(max), max),
+        ((min, 0), (_, max)) => (min, max.max(min)),
+        ((min, max), _) => (min, max.max(min)),
+    }
+}
+
+/// Which port is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// The one that was given: also shared with others.
+    This,
+    /// A free one.
+    Any,
+}
+
 /// Takes `port` in our table and in `AF_INET`'s.
-fn claim(net: &Net, port: u16, owner: Owner, dev: i32) -> Result {
+fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
     let shared = {
         let mut table = net.bind_table.lock();
         let shared = table.reservation(port, owner.addr);
-        table.claim(port, owner)?;
+        match wish {
+            Wish::This => table.claim(port, owner)?,
+            Wish::Any => table.claim_free(port, owner)?,
+        }
         shared
     };
     net.ports().get(port);
@@ -134,7 +169,9 @@ pub(super) fn give_back(net: &Net, port: u16, owner: &Owner) {
 /// the socket is used again.
 pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
     if let Some(owner) = locked.owner.take() {
-        give_back(locked.net(), locked.sock().local().port(), &owner);
+        let local = locked.sock().local();
+        give_back(locked.net(), local.port(), &owner);
+        locked.set_local(SocketAddrV4::new(*local.ip(), 0));
     }
 }
 

@@ -53,3 +53,21 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
         locked.set_rcvbuf(size);
     }
 }
+
+/// `SO_RCVLOWAT`: no more than the receive buffer may hold, and that may have to grow.
+pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
+    let most = if locked.is_rcvbuf_locked() {
+        locked.rcvbuf()
+    } else {
+        locked.net().ipv4().rmem[2]
+    };
+    let bytes = bytes.min(most / 2);
+    locked.set_rcvlowat(bytes.max(1));
+    if locked.recv_buffer().readable() >= bytes {
+        locked.wake_readable();
+    }
+    let size = bytes.saturating_mul(2);
+    if size > locked.rcvbuf() {
+        locked.set_rcvbuf(size);
+    }
+}

@@ -35,6 +35,9 @@ pub fn shutdown(sock: &Sock<Oxtcp>, how: Shutdown) -> Result {
         }
         _ => {
             locked.add_shutdown(how);
+            if let (true, Conn::Open(tcb)) = (how.read, &mut locked.conn) {
+                tcb.shutdown_read();
+            }
             if how.write {
                 shutdown_write(&mut locked);
             }
@@ -59,8 +62,10 @@ fn shutdown_write(locked: &mut Locked<'_, Oxtcp>) {
 pub(super) fn disconnect(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     let listener = listen::stop(locked);
     if listener.is_some() {
-        // The port stays with the socket, as with `SOCK_BINDPORT_LOCK`.
         locked.set_state(State::Closed.number());
+        if !locked.bound.port {
+            release_port(locked);
+        }
     } else if matches!(locked.conn, Conn::Open(_)) {
         abort(locked);
         locked.set_error(ECONNRESET);

@@ -3,7 +3,7 @@
 //! connect(2), and how an ephemeral port is chosen for it.
 
 use super::apply::dissolve;
-use super::bind::{give_back, owner};
+use super::bind::{autobind, give_back, owner};
 use super::close::disconnect;
 use super::flush::flush;
 use super::listen::abandon;
@@ -89,6 +89,10 @@ pub(super) fn wait_opened(
 /// CLOSED to SYN-SENT; the SYN is there to be sent.
 pub(super) fn prepare(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> Result {
     let sock = locked.sock();
+    if sock.local().port() == 0 && sock.port_range() != (0, 0) {
+        // A port of the user's own range is not one that `AF_INET` leaves to us: it is reserved.
+        autobind(locked)?;
+    }
     let bound = sock.local();
     // A port left from an earlier connection is not ours any more.
     let local = if locked.owner.is_some() {
@@ -136,7 +140,11 @@ fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
         state.config.ecn = state.config.ecn.with_capable_path();
     }
     state.done = false;
-    state.conn = Conn::Open(Tcb::connect(&state.config, ids, now));
+    let mut tcb = Tcb::connect(&state.config, ids, now);
+    if state.chosen.delays_acks {
+        tcb.set_quick_ack(false);
+    }
+    state.conn = Conn::Open(tcb);
     locked.set_state(State::SynSent.number());
     net.count(Counter::ActiveOpens);
 }

@@ -248,7 +248,7 @@ fn ending(net: &Net, place: u64, mut key: u128, emit: &mut Emit<'_>) {
 /// getsockname(2), getpeername(2). Errors: `ENOTCONN`.
 pub fn name(sock: &Sock<Oxtcp>, peer: bool) -> kernel::error::Result<SocketAddrV4> {
     if !peer {
-        return Ok(sock.local());
+        return Ok(sock.shown_local());
     }
     let locked = sock.lock();
     let connected = !matches!(

@@ -3,6 +3,7 @@
 //! From the core's wish to send to segments on their way.
 
 use super::receive_queue::Queues;
+use super::send::publish_unsent;
 use super::sock_state::Conn;
 use super::{now, statistics, Oxtcp};
 use crate::net::route::BackRoute;
@@ -117,11 +118,12 @@ fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>)
         }
         let offset = tcb.text_offset(out.seq);
         // What cannot be sent for want of memory or a route is as good as lost on the way.
-        let _ = transmit(&mut send, &tuple, &out, offset);
+        let _ = transmit(&mut send, &tuple, &out, offset, state.chosen.tx_delay);
     }
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
     locked.set_pacing_rate(rate);
+    publish_unsent(locked);
 }
 
 /// Sends the SYN of a Fast Open, and sets the timer.
@@ -129,22 +131,24 @@ pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
     let net = locked.net();
     let tuple = locked.sock().tuple();
     net.count(Counter::OutSegs);
-    let _ = transmit(&mut locked.send_buffer(), &tuple, &syn, 0);
+    let delay = locked.chosen.tx_delay;
+    let _ = transmit(&mut locked.send_buffer(), &tuple, &syn, 0, delay);
     set_timer(locked);
 }
 
-/// Hands a run of segments to IP, in as many skbs as its text needs.
+/// Hands a run of segments to IP, in as many skbs as its text needs, `delay` µs late.
 fn transmit(
     send: &mut SendBuffer<'_, Oxtcp>,
     tuple: &FourTuple,
     out: &Transmit,
     offset: u32,
+    delay: u32,
 ) -> Result {
-    let sent = transmit_some(send, tuple, out, offset)?;
+    let sent = transmit_some(send, tuple, out, offset, delay)?;
     if sent >= out.len {
         return Ok(());
     }
-    transmit_rest(send, tuple, out, offset, sent)
+    transmit_rest(send, tuple, out, offset, sent, delay)
 }
 
 fn transmit_some(
@@ -152,6 +156,7 @@ fn transmit_some(
     tuple: &FourTuple,
     out: &Transmit,
     offset: u32,
+    delay: u32,
 ) -> Result<u32> {
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -162,6 +167,7 @@ fn transmit_some(
         mss: out.mss,
         ecn: out.ecn.bits(),
         accurate_ecn: out.accurate_ecn,
+        delay,
     })
 }
 
@@ -172,6 +178,7 @@ fn transmit_rest(
     whole: &Transmit,
     mut offset: u32,
     mut sent: u32,
+    delay: u32,
 ) -> Result {
     let mut out = *whole;
     loop {
@@ -185,7 +192,7 @@ fn transmit_rest(
             out.flags = out.flags.without(Flags::CWR);
         }
         offset = offset.saturating_add(sent);
-        sent = transmit_some(send, tuple, &out, offset)?;
+        sent = transmit_some(send, tuple, &out, offset, delay)?;
         if sent >= out.len {
             return Ok(());
         }
@@ -197,12 +204,9 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
     let net = locked.net();
     count_bare(net, out);
     let tuple = locked.sock().tuple();
-    let _ = transmit(
-        &mut locked.send_buffer(),
-        &tuple,
-        &Transmit { len: 0, ..*out },
-        0,
-    );
+    let delay = locked.chosen.tx_delay;
+    let out = Transmit { len: 0, ..*out };
+    let _ = transmit(&mut locked.send_buffer(), &tuple, &out, 0, delay);
 }
 
 /// Sends a segment for which there is no socket, back to where `skb` came from.

@@ -11,6 +11,8 @@ use crate::tcp::time::Instant;
 const ISS_SALT: u32 = 2;
 /// Salt of the hash that ephemeral ports are chosen by (RFC 6056).
 pub(super) const PORT_SALT: u32 = 1;
+/// Salt of the hash by which one of the listeners that share a port is chosen.
+pub(super) const GROUP_SALT: u32 = 3;
 
 /// The identity of a connection between the ends of `tuple` that begins now.
 pub(super) fn of(tuple: &FourTuple, now: Instant) -> Identity {

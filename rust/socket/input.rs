@@ -9,14 +9,15 @@ use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{fast_connect, now, orphans, time_wait, Oxtcp};
-use crate::net::{BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
+use super::{fast_connect, identity, now, orphans, time_wait, Oxtcp};
+use crate::net::{random, BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
-use crate::tcp::segment::{ParseError, Segment, Transmit};
+use crate::tcp::segment::{Flags, ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::user::IcmpVerdict;
+use kernel::sync::aref::ARef;
 
 /// Reads the segment in `skb`.
 fn parse(skb: &RxSkb) -> Result<Segment, ParseError> {
@@ -60,12 +61,16 @@ fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb, seg: &Segment) {
 }
 
 fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -> Verdict {
-    let local = skb.tuple().local;
+    let tuple = skb.tuple();
+    let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
     let (listener, ours) = {
         let table = net.bind_table.lock();
-        let port = local.port();
+        let choose = |l: &ARef<Sock<Oxtcp>>| {
+            let hash = random::tuple_hash(&tuple, identity::GROUP_SALT) as u32;
+            l.choose_of_group(&skb, hash)
+        };
         (
-            table.listener(port, local.ip().to_bits(), skb.iif()),
+            table.chosen_listener(port, addr, skb.iif(), choose, |l| l.id()),
             table.is_reserved(port),
         )
     };
@@ -77,6 +82,11 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
+    let listener = if listener.reuseport() && !seg.flags.has(Flags::SYN) {
+        holder(net, listener, &skb)
+    } else {
+        listener
+    };
     let outcome = match listener.lock_bh(skb) {
         BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor),
         BhLock::Busy => return Verdict::Taken,
@@ -85,6 +95,29 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
         elsewhere(net, skb, seg);
     }
     Verdict::Taken
+}
+
+/// Which member of the group of `chosen` has the half-open connection that `skb` belongs to: the
+/// group may have changed since the SYN, or its program choose otherwise now.
+fn holder(net: &Net, chosen: ARef<Sock<Oxtcp>>, skb: &RxSkb) -> ARef<Sock<Oxtcp>> {
+    let tuple = skb.tuple();
+    let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
+    // A process that has the socket keeps us from looking.
+    let has = |l: &Sock<Oxtcp>| l.try_lock_bh().map(|l| listen::is_opening(&l, &tuple));
+    if has(&chosen) != Some(false) {
+        return chosen;
+    }
+    let mut perhaps = None;
+    for n in 0.. {
+        let member = net.bind_table.lock().group_member(port, addr, skb.iif(), n);
+        let Some(member) = member else { break };
+        match has(&member) {
+            Some(true) => return member,
+            Some(false) => {}
+            None => perhaps = perhaps.or(Some(member)),
+        }
+    }
+    perhaps.unwrap_or(chosen)
 }
 
 /// The connection came to be while the segment waited for the listener.

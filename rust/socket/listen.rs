@@ -49,9 +49,15 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
     let net = locked.net();
     let old = locked.owner.ok_or(EINVAL)?;
     let new = owner(sock, *sock.local().ip(), Role::Listening);
-    net.bind_table
-        .lock()
-        .listen(sock.local().port(), &old, new, sock.into())?;
+    {
+        let port = sock.local().port();
+        let mut table = net.bind_table.lock();
+        if new.shared_by.is_some() {
+            let is_any = sock.local().ip().is_unspecified();
+            sock.join_group(table.group_of(port, &new).as_deref(), is_any)?;
+        }
+        table.listen(port, &old, new, sock.into())?;
+    }
     locked.owner = Some(new);
     let keepalive = locked.keepopen();
     locked.read_settings(net);
@@ -74,6 +80,7 @@ pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
         .lock()
         .unlisten(sock.local().port(), |l| l.same(sock));
     drop(handle);
+    sock.leave_group();
     // Without memory the table keeps calling it a listener until the port is released.
     let _ = change_role(locked, Role::Bound);
     locked.set_deadline(None);
@@ -300,6 +307,10 @@ fn complete(
 ) -> Result {
     let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
+    let saved_syn = match &mut locked.conn {
+        Conn::Listening(listener) => listener.take_saved_syn(&Key::new(&tuple)),
+        _ => None,
+    };
     {
         let mut new = child.lock_child();
         if let Err(error) = attach(&mut new, &tuple, config, half.route) {
@@ -307,6 +318,8 @@ fn complete(
             new.orphan();
             return Err(error);
         }
+        inherit(locked, &mut new);
+        new.saved_syn = saved_syn;
         // That of now, not that of when the listener began.
         new.config.congestion = new.chosen.congestion_or(&locked.net().congestion());
         establish(&mut new, half.entry, seg);
@@ -317,6 +330,24 @@ fn complete(
     }
     queue(locked, child);
     Ok(())
+}
+
+/// What a connection takes over from its listener, beside what the socket core knows of.
+pub(super) fn inherit(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>) {
+    child.chosen = listener.chosen;
+    child.bound.addr = listener.bound.addr;
+    let clamp = child.chosen.window_clamp;
+    child.recv_buffer().set_clamp(clamp);
+    let lowat = listener.sock().shared().notsent_lowat();
+    child.sock().shared().set_notsent_lowat(lowat);
+}
+
+/// Whether the handshake between the ends of `tuple` is under way at the listener.
+pub(super) fn is_opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> bool {
+    match &locked.conn {
+        Conn::Listening(listener) => listener.get(&Key::new(tuple)).is_some(),
+        _ => false,
+    }
 }
 
 /// Gives a new socket its ends, its route and its place in the tables; it has no control block yet.

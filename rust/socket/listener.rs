@@ -3,6 +3,7 @@
 //! What a listening socket has: its SYN queue and its accept queue.
 
 use super::accept_queue::AcceptQueue;
+use super::saved_syn::Headers;
 use super::Oxtcp;
 use crate::net::route::BackRoute;
 use crate::net::{FourTuple, Sock};
@@ -11,7 +12,7 @@ use crate::tcp::syn_received::SynReceived;
 use crate::tcp::time::{Duration, Instant};
 use core::net::SocketAddrV4;
 use kernel::prelude::*;
-use kernel::rbtree::{RBTree, RBTreeNodeReservation};
+use kernel::rbtree::{RBTree, RBTreeNode, RBTreeNodeReservation};
 use kernel::sync::aref::ARef;
 
 /// How many half-open connections are looked at in one go, so that the lock is never held for long
@@ -85,6 +86,8 @@ pub(super) type Memory = RBTreeNodeReservation<Key, HalfOpen>;
 pub struct Listener {
     /// Half-open connections.
     syn_queue: RBTree<Key, HalfOpen>,
+    /// Headers of their SYNs, of those that came while `TCP_SAVE_SYN` was set.
+    saved_syns: RBTree<Key, Headers>,
     syn_queue_len: u32,
     /// Those of them whose SYN-ACK was sent once.
     young: u32,
@@ -113,6 +116,7 @@ impl Listener {
     pub(super) fn new(backlog: u32) -> Result<Self> {
         Ok(Self {
             syn_queue: RBTree::new(),
+            saved_syns: RBTree::new(),
             syn_queue_len: 0,
             young: 0,
             deadline: None,
@@ -199,8 +203,21 @@ impl Listener {
     /// Takes a half-open connection out.
     pub(super) fn remove(&mut self, key: &Key) -> Option<HalfOpen> {
         let half = self.syn_queue.remove(key)?;
+        self.saved_syns.remove(key);
         self.forget(&half.entry);
         Some(half)
+    }
+
+    /// Keeps the headers of a SYN with its half-open connection, if there is memory.
+    pub(super) fn save_syn(&mut self, key: Key, headers: Headers) {
+        if let Ok(node) = RBTreeNode::new(key, headers, GFP_ATOMIC) {
+            self.saved_syns.insert(node);
+        }
+    }
+
+    /// Takes out the headers of the SYN of a half-open connection.
+    pub(super) fn take_saved_syn(&mut self, key: &Key) -> Option<Headers> {
+        self.saved_syns.remove(key)
     }
 
     fn forget(&mut self, entry: &SynReceived) {
@@ -257,7 +274,7 @@ impl Listener {
         let deadline = entry.deadline();
         if gone {
             let (_, node) = cursor.remove_current();
-            drop(node);
+            self.saved_syns.remove(&node.to_key_value().0);
             self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
         } else {
             self.earliest = earlier(self.earliest, deadline);

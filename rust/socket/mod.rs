@@ -39,6 +39,7 @@ mod port_map;
 pub mod ports;
 pub mod receive_queue;
 pub mod recv;
+mod saved_syn;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
@@ -47,6 +48,7 @@ pub mod syn;
 pub mod time_wait;
 pub mod time_wait_table;
 pub mod urgent;
+mod window;
 
 use crate::net::family::Ioctl;
 use crate::net::{
@@ -72,6 +74,7 @@ impl Family for Oxtcp {
     type Net = namespace::Namespace;
 
     const NAME: &'static CStr = c"OXTCP";
+    const OPTIONS: i32 = options::SOL_TCP;
     const TUNABLES: &'static [Tunable] = namespace::TUNABLES;
 
     fn new_net() -> impl PinInit<Self::Net, Error> {
@@ -94,8 +97,8 @@ impl Family for Oxtcp {
         sock_state::SockState::child_of(listener)
     }
 
-    fn new_shared(_net: &NetNs<Self>) -> Self::Shared {
-        poll::Shared::new()
+    fn new_shared(net: &NetNs<Self>) -> Self::Shared {
+        poll::Shared::new(net.notsent_lowat())
     }
 
     fn release(sock: &Sock<Self>) {
@@ -134,12 +137,12 @@ impl Family for Oxtcp {
         close::shutdown(sock, how)
     }
 
-    fn setsockopt(sock: &Sock<Self>, level: i32, name: i32, value: OptValue) -> Result {
-        options::set(sock, level, name, value)
+    fn setsockopt(sock: &Sock<Self>, name: i32, value: OptValue) -> Result {
+        options::set(sock, name, value)
     }
 
-    fn getsockopt(sock: &Sock<Self>, level: i32, name: i32, out: OptWriter<'_>) -> Result {
-        options::get(sock, level, name, out)
+    fn getsockopt(sock: &Sock<Self>, name: i32, out: OptWriter<'_>) -> Result {
+        options::get(sock, name, out)
     }
 
     fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize> {
@@ -157,6 +160,10 @@ impl Family for Oxtcp {
         nonblock: bool,
     ) -> Result<usize> {
         recv::splice_read(sock, pipe, len, nonblock)
+    }
+
+    fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32) {
+        buffers::set_rcvlowat(sock, bytes);
     }
 
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {

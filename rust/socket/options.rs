@@ -5,7 +5,7 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{fast_open, now, urgent, Oxtcp};
+use super::{fast_open, now, saved_syn, send, urgent, window, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
@@ -14,7 +14,8 @@ use crate::tcp::state::State;
 use crate::tcp::time::Duration;
 use kernel::prelude::*;
 
-const SOL_TCP: i32 = 6;
+/// Their level.
+pub const SOL_TCP: i32 = 6;
 
 const TCP_NODELAY: i32 = 1;
 const TCP_MAXSEG: i32 = 2;
@@ -25,16 +26,24 @@ const TCP_KEEPCNT: i32 = 6;
 const TCP_SYNCNT: i32 = 7;
 const TCP_LINGER2: i32 = 8;
 const TCP_DEFER_ACCEPT: i32 = 9;
+const TCP_WINDOW_CLAMP: i32 = 10;
 const TCP_INFO: i32 = 11;
 const TCP_QUICKACK: i32 = 12;
 const TCP_CONGESTION: i32 = 13;
+const TCP_THIN_LINEAR_TIMEOUTS: i32 = 16;
+const TCP_THIN_DUPACK: i32 = 17;
 const TCP_USER_TIMEOUT: i32 = 18;
 const TCP_FASTOPEN: i32 = 23;
+const TCP_NOTSENT_LOWAT: i32 = 25;
 const TCP_CC_INFO: i32 = 26;
+const TCP_SAVE_SYN: i32 = 27;
+const TCP_SAVED_SYN: i32 = 28;
 const TCP_FASTOPEN_CONNECT: i32 = 30;
 const TCP_FASTOPEN_KEY: i32 = 33;
 const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
 const TCP_INQ: i32 = 36;
+const TCP_TX_DELAY: i32 = 37;
+const TCP_IS_MPTCP: i32 = 43;
 
 /// Room for the name of a congestion control (`TCP_CA_NAME_MAX`).
 const CA_NAME_MAX: usize = 16;
@@ -44,12 +53,12 @@ const FAST_OPEN_KEY_LEN: usize = 16;
 
 const MAX_KEEPALIVE: i32 = 32767;
 
+/// Longest `TCP_TX_DELAY`, µs.
+const MAX_TX_DELAY: i32 = (1 << 28) - 1;
+
 /// setsockopt(2). Errors: `ENOPROTOOPT`, `EINVAL` for a value out of Linux's range, `ENOENT` for a
 /// congestion control that is not there.
-pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result {
-    if level != SOL_TCP {
-        return Err(ENOPROTOOPT);
-    }
+pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
     if name == TCP_CONGESTION {
         return set_congestion(sock, &value);
     }
@@ -110,7 +119,23 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
             locked.config.user_timeout = Duration::from_ms(ms);
         }
         TCP_INQ => locked.chosen.inq = in_range(value, 0, 1)? != 0,
+        TCP_THIN_LINEAR_TIMEOUTS => {
+            locked.chosen.thin_linear = in_range(value, 0, 1)? != 0;
+            let net = locked.net();
+            locked.read_settings(net);
+        }
+        // Nothing is left of it in Linux but the range.
+        TCP_THIN_DUPACK => return in_range(value, 0, 1).map(|_| ()),
+        TCP_WINDOW_CLAMP => return window::set_clamp(&mut locked, value),
+        TCP_NOTSENT_LOWAT => {
+            send::set_notsent_lowat(&mut locked, value.cast_unsigned());
+        }
+        TCP_SAVE_SYN => locked.chosen.save_syn = saved_syn::choice(value)?,
+        TCP_TX_DELAY => {
+            locked.chosen.tx_delay = in_range(value, 0, MAX_TX_DELAY)?.cast_unsigned();
+        }
         TCP_QUICKACK => {
+            locked.chosen.delays_acks = value == 0;
             if let Conn::Open(tcb) = &mut locked.conn {
                 tcb.set_quick_ack(value != 0);
                 flush(&mut locked);
@@ -168,8 +193,10 @@ fn set_fast_open_key(sock: &Sock<Oxtcp>, value: &OptValue) -> Result {
 }
 
 fn get_fast_open_key(locked: Locked<'_, Oxtcp>, out: OptWriter<'_>) -> Result {
-    let keys = fast_open::keys(locked.net(), locked.fast_open.as_deref());
+    // As in Linux, the keys of the namespace are not the socket's.
+    let keys = locked.fast_open.as_ref().and_then(|f| f.keys);
     drop(locked);
+    let keys = keys.unwrap_or_default();
     let mut bytes = [0; 2 * FAST_OPEN_KEY_LEN];
     let words = keys.iter().flatten().flatten();
     for (eight, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -230,10 +257,7 @@ fn keepalive_changed(locked: &mut Locked<'_, Oxtcp>) {
 }
 
 /// getsockopt(2). Errors: `ENOPROTOOPT`, `EFAULT`.
-pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Result {
-    if level != SOL_TCP {
-        return Err(ENOPROTOOPT);
-    }
+pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
     let mut locked = sock.lock();
     let net = locked.net();
     locked.refresh(net);
@@ -243,8 +267,8 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
         TCP_NODELAY => i32::from(config.nodelay),
         TCP_CORK => i32::from(config.cork),
         TCP_MAXSEG => match &locked.conn {
-            Conn::Open(tcb) => i32::from(tcb.mss()),
-            _ => i32::from(locked.chosen.maxseg.unwrap_or(536)),
+            Conn::Open(tcb) => tcb.mss().into(),
+            _ => locked.chosen.maxseg.unwrap_or(locked.last_mss).into(),
         },
         TCP_KEEPIDLE => seconds(config.keepalive_time),
         TCP_KEEPINTVL => seconds(config.keepalive_interval),
@@ -261,7 +285,7 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
         TCP_USER_TIMEOUT => i32::try_from(config.user_timeout.ms()).unwrap_or(i32::MAX),
         TCP_QUICKACK => match &locked.conn {
             Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
-            _ => 1,
+            _ => i32::from(!locked.chosen.delays_acks),
         },
         TCP_FASTOPEN => {
             let limit = locked.fast_open.as_ref().map_or(0, |f| f.limit);
@@ -275,6 +299,13 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             .into(),
         TCP_FASTOPEN_KEY => return get_fast_open_key(locked, out),
         TCP_INQ => i32::from(locked.chosen.inq),
+        TCP_THIN_LINEAR_TIMEOUTS => locked.chosen.thin_linear.into(),
+        TCP_THIN_DUPACK | TCP_IS_MPTCP => 0,
+        TCP_WINDOW_CLAMP => window::clamp(&mut locked),
+        TCP_NOTSENT_LOWAT => locked.chosen.notsent_lowat.cast_signed(),
+        TCP_SAVE_SYN => locked.chosen.save_syn as i32,
+        TCP_SAVED_SYN => return saved_syn::get(locked, out),
+        TCP_TX_DELAY => locked.chosen.tx_delay.cast_signed(),
         TCP_INFO => {
             let info = tcp_info(&locked);
             drop(locked);

@@ -18,15 +18,21 @@ pub struct Shared {
     early: Atomic<bool>,
     /// Whether there is an urgent byte to read, 0 or 1.
     urgent: Atomic<u32>,
+    /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
+    notsent_lowat: Atomic<u32>,
+    /// Bytes not sent, kept as long as there is a limit to them.
+    unsent: Atomic<u32>,
 }
 
 impl Shared {
-    /// Nothing to read.
-    pub(super) fn new() -> Self {
+    /// Nothing to read; a writer waits with `notsent_lowat` bytes not sent.
+    pub(super) fn new(notsent_lowat: u32) -> Self {
         Self {
             readable: Atomic::new(0),
             early: Atomic::new(false),
             urgent: Atomic::new(0),
+            notsent_lowat: Atomic::new(notsent_lowat),
+            unsent: Atomic::new(0),
         }
     }
 
@@ -48,6 +54,26 @@ impl Shared {
     /// Publishes whether there is an urgent byte.
     pub(super) fn set_urgent(&self, urgent: bool) {
         self.urgent.store(urgent.into(), Relaxed);
+    }
+
+    /// Sets with how many bytes not sent a writer waits; `u32::MAX` for no limit.
+    pub(super) fn set_notsent_lowat(&self, bytes: u32) {
+        self.notsent_lowat.store(bytes, Relaxed);
+    }
+
+    /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
+    pub(super) fn notsent_lowat(&self) -> u32 {
+        self.notsent_lowat.load(Relaxed)
+    }
+
+    /// Publishes how much is not sent.
+    pub(super) fn set_unsent(&self, bytes: u32) {
+        self.unsent.store(bytes, Relaxed);
+    }
+
+    /// Bytes not sent.
+    pub(super) fn unsent(&self) -> u32 {
+        self.unsent.load(Relaxed)
     }
 
     /// How much there is to read.
@@ -96,10 +122,17 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
 
 /// Whether there is room to write; if not, whoever makes room is asked to tell.
 fn writable(sock: &Sock<Oxtcp>) -> bool {
-    if sock.is_writable() {
+    if has_room(sock) {
         return true;
     }
     sock.want_write();
     // Room may have come between the look and the wish.
+    has_room(sock)
+}
+
+/// Room enough that it is worth to tell: of what may wait unsent, half.
+fn has_room(sock: &Sock<Oxtcp>) -> bool {
+    let lowat = sock.shared().notsent_lowat();
     sock.is_writable()
+        && (lowat == u32::MAX || u64::from(sock.shared().unsent()) * 2 < u64::from(lowat))
 }

@@ -37,6 +37,8 @@ pub struct Owner {
     pub dev: i32,
     /// `SO_REUSEADDR`.
     pub reuse: bool,
+    /// `SO_REUSEPORT`: the user with whose other sockets the port is shared.
+    pub shared_by: Option<u32>,
     /// Why it holds the port.
     pub role: Role,
 }
@@ -48,9 +50,28 @@ impl Owner {
         addr && dev
     }
 
-    /// Whether `self`, which asks for the port, may not have it because of `other`.
+    /// Whether `self`, which asks for the port, may not have it because of `other`
+    /// (`inet_bind_conflict`).
     fn conflicts(&self, other: &Owner) -> bool {
-        self.overlaps(other) && !(self.reuse && other.reuse && other.role != Role::Listening)
+        let reuses = self.reuse && other.reuse && other.role != Role::Listening;
+        self.overlaps(other) && !reuses && !self.shares(other)
+    }
+
+    /// Whether both have `SO_REUSEPORT`, of one user.
+    fn shares(&self, other: &Owner) -> bool {
+        match (self.shared_by, other.shared_by) {
+            (Some(mine), Some(theirs)) => mine == theirs || other.role == Role::TimeWait,
+            _ => false,
+        }
+    }
+
+    /// The same without a will to share.
+    fn alone(self) -> Self {
+        Self {
+            reuse: false,
+            shared_by: None,
+            ..self
+        }
     }
 }
 
@@ -62,9 +83,24 @@ struct Share<R> {
 }
 
 struct Listener<L> {
-    addr: u32,
-    dev: i32,
+    owner: Owner,
     socket: L,
+}
+
+impl<L> Listener<L> {
+    /// How closely it is bound to what a segment to `addr` by interface `dev` is; `None` when the
+    /// segment is not for it.
+    fn score(&self, addr: u32, dev: i32) -> Option<u32> {
+        let own = &self.owner;
+        let fits = (own.addr == 0 || own.addr == addr) && (own.dev == 0 || own.dev == dev);
+        fits.then(|| 2 * u32::from(own.dev != 0) + u32::from(own.addr != 0))
+    }
+
+    /// Whether both listen for the same segments, and share them.
+    fn is_in_group(&self, owner: &Owner) -> bool {
+        let same = self.owner.addr == owner.addr && self.owner.dev == owner.dev;
+        same && owner.shares(&self.owner)
+    }
 }
 
 struct Bucket<L, R: 'static> {
@@ -165,11 +201,21 @@ impl<L: Clone, R> PortTable<L, R> {
     ///
     /// `EADDRINUSE` where another owner objects, `ENOMEM`.
     pub fn claim(&mut self, port: u16, owner: Owner) -> Result {
-        if self
-            .buckets
-            .get(&port)
-            .is_some_and(|b| b.conflict(&owner, None))
-        {
+        self.claim_as(port, owner, &owner)
+    }
+
+    /// As [`PortTable::claim`], of a port that nobody asked for by number: such a one is not shared.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn claim_free(&mut self, port: u16, owner: Owner) -> Result {
+        self.claim_as(port, owner, &owner.alone())
+    }
+
+    fn claim_as(&mut self, port: u16, owner: Owner, asking: &Owner) -> Result {
+        let bucket = self.buckets.get(&port);
+        if bucket.is_some_and(|b| b.conflict(asking, None)) {
             return Err(EADDRINUSE);
         }
         self.join(port, owner)
@@ -236,11 +282,7 @@ impl<L: Clone, R> PortTable<L, R> {
         bucket.listeners.reserve(1, GFP_ATOMIC)?;
         self.change(port, old, new)?;
         let bucket = self.bucket(port)?;
-        let entry = Listener {
-            addr: new.addr,
-            dev: new.dev,
-            socket,
-        };
+        let entry = Listener { owner: new, socket };
         Ok(bucket.listeners.push(entry, GFP_ATOMIC)?)
     }
 
@@ -258,18 +300,54 @@ impl<L: Clone, R> PortTable<L, R> {
     }
 
     /// The listener for a segment to `addr` (host order) and `port` that came in by interface
-    /// `dev`: the one bound most closely, an interface before an address before the wildcard.
+    /// `dev`: the one bound most closely, an interface before an address before the wildcard. Of a
+    /// group it is one of the members.
     pub fn listener(&self, port: u16, addr: u32, dev: i32) -> Option<L> {
-        let score = |l: &Listener<L>| {
-            let fits = (l.addr == 0 || l.addr == addr) && (l.dev == 0 || l.dev == dev);
-            fits.then(|| 2 * u32::from(l.dev != 0) + u32::from(l.addr != 0))
+        self.best(port, addr, dev).map(|l| l.socket.clone())
+    }
+
+    /// As [`PortTable::listener`]; of a group it is the one that `choose`, which is given a member,
+    /// says by a number that is its `id`.
+    pub fn chosen_listener(
+        &self,
+        port: u16,
+        addr: u32,
+        dev: i32,
+        choose: impl FnOnce(&L) -> Option<usize>,
+        id: impl Fn(&L) -> usize,
+    ) -> Option<L> {
+        let best = self.best(port, addr, dev)?;
+        let chosen = match best.owner.shared_by {
+            Some(_) => choose(&best.socket),
+            None => None,
         };
         let listeners = self.buckets.get(&port)?.listeners.as_slice();
-        let best = listeners
+        let chosen = chosen.and_then(|c| listeners.iter().find(|l| id(&l.socket) == c));
+        Some(chosen.unwrap_or(best).socket.clone())
+    }
+
+    fn best(&self, port: u16, addr: u32, dev: i32) -> Option<&Listener<L>> {
+        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        listeners
             .iter()
-            .filter(|l| score(l).is_some())
-            .max_by_key(|l| score(l))?;
-        Some(best.socket.clone())
+            .filter(|l| l.score(addr, dev).is_some())
+            .max_by_key(|l| l.score(addr, dev))
+    }
+
+    /// The `n`-th of those that share the segments to `addr` by interface `dev`; none when that is
+    /// a listener alone.
+    pub fn group_member(&self, port: u16, addr: u32, dev: i32, n: usize) -> Option<L> {
+        let best = self.best(port, addr, dev)?;
+        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        let mut group = listeners.iter().filter(|l| l.is_in_group(&best.owner));
+        group.nth(n).map(|l| l.socket.clone())
+    }
+
+    /// A listener on `port` with which `owner` is to share its segments.
+    pub fn group_of(&self, port: u16, owner: &Owner) -> Option<L> {
+        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        let member = listeners.iter().find(|l| l.is_in_group(owner))?;
+        Some(member.socket.clone())
     }
 
     /// The `n`-th listener of all, in the order of ports.
@@ -309,7 +387,15 @@ mod tests {
             addr,
             dev: 0,
             reuse,
+            shared_by: None,
             role,
+        }
+    }
+
+    fn sharing(uid: u32, role: Role) -> Owner {
+        Owner {
+            shared_by: Some(uid),
+            ..owner(0, false, role)
         }
     }
 
@@ -369,6 +455,29 @@ mod tests {
         assert!(table.listener(80, 6, 0) == Some(2));
         assert!(table.listener(80, 7, 0).is_none());
         assert!(table.listener(81, 5, 0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn sockets_of_one_user_share_a_port_and_its_segments() -> Result {
+        let mut table = PortTable::<u32, ()>::new()?;
+        let (bound, listening) = (sharing(7, Role::Bound), sharing(7, Role::Listening));
+        for socket in [1, 2, 3] {
+            table.claim(80, bound)?;
+            table.listen(80, &bound, listening, socket)?;
+        }
+        assert!(table.claim(80, sharing(8, Role::Bound)) == Err(EADDRINUSE));
+        assert!(table.claim(80, owner(0, true, Role::Bound)) == Err(EADDRINUSE));
+        assert!(table.claim_free(80, bound) == Err(EADDRINUSE));
+
+        let id = |l: &u32| *l as usize;
+        assert!(table.chosen_listener(80, 5, 0, |_| Some(2), id) == Some(2));
+        assert!(table.chosen_listener(80, 5, 0, |_| Some(9), id).is_some());
+        assert!(table.chosen_listener(80, 5, 0, |_| None, id).is_some());
+        let members: [_; 4] = core::array::from_fn(|n| table.group_member(80, 5, 0, n));
+        assert!(members == [Some(1), Some(2), Some(3), None]);
+        assert!(table.group_of(80, &listening).is_some());
+        assert!(table.group_of(80, &sharing(8, Role::Listening)).is_none());
         Ok(())
     }
 

@@ -109,11 +109,16 @@ fn read<S: Sink>(
         return Err(ENOTCONN);
     }
     let mut done = 0usize;
+    let start = if flags.peek() {
+        locked.peek_offset() as usize
+    } else {
+        0
+    };
     // An urgent byte that was passed over, when the reader only peeks.
     let mut hole = 0;
     let result = loop {
         let seen = if flags.peek() {
-            done.saturating_add(hole)
+            start.saturating_add(done).saturating_add(hole)
         } else {
             0
         };
@@ -140,7 +145,7 @@ fn read<S: Sink>(
             break Ok(());
         }
         // There is more, but the user's memory did not take it; the next look says why.
-        let seen = if flags.peek() { done + hole } else { 0 };
+        let seen = if flags.peek() { start + done + hole } else { 0 };
         if locked.recv_buffer().readable() as usize > seen {
             if done == len {
                 break Ok(());
@@ -153,6 +158,10 @@ fn read<S: Sink>(
             Err(e) => break Err(e),
         }
     };
+    if done > 0 {
+        let bytes = u32::try_from(done).unwrap_or(u32::MAX);
+        locked.move_peek_offset(bytes, flags.peek());
+    }
     if done > 0 && !flags.peek() {
         consumed(locked);
         super::buffers::adjust_receive(locked, done);

@@ -9,6 +9,9 @@ use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
 
+/// Bytes that are taken at once when there is a limit to those not sent: a super-segment.
+const LOWAT_STEP: usize = 64 * 1024;
+
 /// Takes the bytes of `msg` into the send buffer, blocking as the flags and `SO_SNDTIMEO` say, and
 /// sends what may be sent.
 ///
@@ -46,15 +49,15 @@ pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
     }
 }
 
-/// The error to give: a pending one goes before `EPIPE`, and only a bare `EPIPE` raises `SIGPIPE`
+/// The error to give: a pending one goes before `EPIPE`, and only `EPIPE` raises `SIGPIPE`
 /// (`sk_stream_error`).
 fn failed(locked: &mut Locked<'_, Oxtcp>, msg: &Msg<'_>, error: Error) -> Error {
     if error != EPIPE {
         return error;
     }
     match locked.take_error() {
-        Err(pending) => pending,
-        Ok(()) => msg.broken_pipe(),
+        Err(pending) if pending != EPIPE => pending,
+        _ => msg.broken_pipe(),
     }
 }
 
@@ -110,7 +113,7 @@ fn take(
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        let taken = locked.send_buffer().append(msg, usize::MAX);
+        let taken = append(locked, msg);
         match taken {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
@@ -133,4 +136,48 @@ fn take(
         }
     }
     Ok(())
+}
+
+/// Puts bytes into the send buffer, as far as there is room and `TCP_NOTSENT_LOWAT` permits.
+fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+    let lowat = locked.sock().shared().notsent_lowat();
+    if lowat == u32::MAX {
+        return locked.send_buffer().append(msg, usize::MAX);
+    }
+    if unsent(locked) >= lowat {
+        return Err(EAGAIN);
+    }
+    locked.send_buffer().append(msg, LOWAT_STEP)
+}
+
+fn unsent(locked: &Locked<'_, Oxtcp>) -> u32 {
+    match &locked.conn {
+        Conn::Open(tcb) => tcb.unsent(),
+        _ => 0,
+    }
+}
+
+/// `TCP_NOTSENT_LOWAT` is set, bytes; 0 for what `tcp_notsent_lowat` says.
+pub(super) fn set_notsent_lowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
+    locked.chosen.notsent_lowat = bytes;
+    let lowat = match bytes {
+        0 => locked.net().notsent_lowat(),
+        bytes => bytes,
+    };
+    locked.sock().shared().set_notsent_lowat(lowat);
+    publish_unsent(locked);
+    locked.wake_writable();
+}
+
+/// Text was sent: tells a writer who waits for that.
+pub(super) fn publish_unsent(locked: &mut Locked<'_, Oxtcp>) {
+    let lowat = locked.sock().shared().notsent_lowat();
+    if lowat == u32::MAX {
+        return;
+    }
+    let unsent = unsent(locked);
+    locked.sock().shared().set_unsent(unsent);
+    if unsent < lowat {
+        locked.wake_writable();
+    }
 }

@@ -17,6 +17,7 @@ use crate::tcp::ecn::{EcnConfig, OptionUse};
 use crate::tcp::mtu_probe;
 use crate::tcp::pacing::Runs;
 use crate::tcp::state::State;
+use crate::tcp::tcb::DEFAULT_MSS;
 use crate::tcp::time::{Duration, Instant};
 use crate::tcp::Tcb;
 use kernel::prelude::*;
@@ -63,6 +64,40 @@ pub struct Chosen {
     pub congestion: Option<Algorithm>,
     /// `TCP_INQ`: a read tells how much is left.
     pub inq: bool,
+    /// `TCP_QUICKACK` was taken away before there was a connection.
+    pub delays_acks: bool,
+    /// `TCP_THIN_LINEAR_TIMEOUTS`.
+    pub thin_linear: bool,
+    /// `TCP_SAVE_SYN`: which headers of a SYN a listener keeps.
+    pub save_syn: SaveSyn,
+    /// `TCP_WINDOW_CLAMP`, bytes; 0 for none.
+    pub window_clamp: u32,
+    /// `TCP_NOTSENT_LOWAT`, bytes; 0 for that of the namespace.
+    pub notsent_lowat: u32,
+    /// `TCP_TX_DELAY`, µs.
+    pub tx_delay: u32,
+}
+
+/// What of its own end the user named in bind(2), and a socket keeps until it is closed
+/// (`SOCK_BINDADDR_LOCK`, `SOCK_BINDPORT_LOCK`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Bound {
+    /// The address.
+    pub addr: bool,
+    /// The port.
+    pub port: bool,
+}
+
+/// Which headers of a SYN are kept for `TCP_SAVED_SYN`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SaveSyn {
+    /// None.
+    #[default]
+    No,
+    /// From that of IP on.
+    Network,
+    /// From that of the link on.
+    Link,
 }
 
 impl Chosen {
@@ -103,6 +138,7 @@ pub struct SockState {
     pub(super) records: SentRecords,
     /// How the bind table knows us; the port is in the socket's local address.
     pub(super) owner: Option<Owner>,
+    pub(super) bound: Bound,
     pub(super) config: Config,
     pub(super) chosen: Chosen,
     /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
@@ -111,6 +147,10 @@ pub struct SockState {
     /// It counts as a connection without a user.
     pub(super) counted: bool,
     pub(super) fast_open: Option<KBox<FastOpen>>,
+    /// The headers of the SYN that opened the connection, until they are read.
+    pub(super) saved_syn: Option<KBox<KVec<u8>>>,
+    /// The MSS of the last connection, which `TCP_MAXSEG` tells on.
+    pub(super) last_mss: u16,
 }
 
 impl SockState {
@@ -131,12 +171,15 @@ impl SockState {
             conn: Conn::Closed,
             records: SentRecords::new(),
             owner: None,
+            bound: Bound::default(),
             config: config(),
             chosen,
             done: false,
             receive_space: ReceiveSpace::new(0, Instant::default()),
             counted: false,
             fast_open: None,
+            saved_syn: None,
+            last_mss: DEFAULT_MSS,
         })
     }
 
@@ -181,6 +224,8 @@ impl SockState {
         let window_scale = (ipv4.rmem[2].max(1).ilog2().saturating_sub(15)).min(14);
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
+            syn_linear_timeouts: ipv4.syn_linear_timeouts,
+            thin_linear: chosen.thin_linear || ipv4.thin_linear_timeouts,
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
             retries1: ipv4.retries1,
             retries: ipv4.retries2,

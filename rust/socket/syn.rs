@@ -4,12 +4,12 @@
 
 use super::apply::apply;
 use super::flush::{flush_offering, reply_to};
-use super::listen::{attach, queue};
+use super::listen::{attach, inherit, queue};
 use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{initial_window, Conn, SockState};
-use super::{cookies, fast_open, identity, now, Oxtcp};
+use super::{cookies, fast_open, identity, now, saved_syn, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity};
@@ -75,6 +75,7 @@ pub(super) fn open(
     } else {
         skb
     };
+    let headers = saved_syn::of(locked, &skb);
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
     };
@@ -91,6 +92,9 @@ pub(super) fn open(
         route: Some(route),
     };
     listener.insert(Key::new(&tuple), half, memory);
+    if let Some(headers) = headers {
+        listener.save_syn(Key::new(&tuple), headers);
+    }
     let deadline = listener.deadline();
     trace::set_state(
         net,
@@ -125,6 +129,8 @@ fn open_fast(
             new.orphan();
             return Some(skb);
         }
+        inherit(locked, &mut new);
+        new.saved_syn = saved_syn::of(locked, &skb);
         new.note_receive(&skb);
         let (state, send, recv) = new.parts_with(skb);
         let records = &mut state.records;

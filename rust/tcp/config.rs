@@ -33,6 +33,8 @@ impl LossDetection {
 pub struct Config {
     /// SYN retransmissions before giving up (`tcp_syn_retries`).
     pub syn_retries: u8,
+    /// SYN retransmissions at even intervals before those (`tcp_syn_linear_timeouts`).
+    pub syn_linear_timeouts: u8,
     /// SYN-ACK retransmissions before giving up (`tcp_synack_retries`).
     pub synack_retries: u8,
     /// Retransmissions of text before the path is suspected (`tcp_retries1`, RFC 9293 3.8.3 R1).
@@ -64,6 +66,9 @@ pub struct Config {
     pub min_rtt_window: Duration,
     /// How losses are detected (`tcp_recovery`).
     pub recovery: LossDetection,
+    /// A stream with little in flight is retransmitted at even intervals at first
+    /// (`TCP_THIN_LINEAR_TIMEOUTS`).
+    pub thin_linear: bool,
     /// Tail loss probes (`tcp_early_retrans`).
     pub loss_probes: bool,
     /// F-RTO after a timeout (`tcp_frto`).
@@ -124,6 +129,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             syn_retries: 6,
+            syn_linear_timeouts: 4,
             synack_retries: 5,
             retries1: 3,
             retries: 15,
@@ -139,6 +145,7 @@ impl Default for Config {
             rto_max: Duration::from_secs(120),
             min_rtt_window: Duration::from_secs(300),
             recovery: LossDetection::default(),
+            thin_linear: false,
             loss_probes: true,
             frto: true,
             dsack: true,

@@ -177,6 +177,8 @@ pub struct Tcb {
     pub(super) override_sws: bool,
     /// The user has closed: nobody reads any more.
     pub(super) orphan: bool,
+    /// The user reads no more, but is there.
+    pub(super) read_shut: bool,
 
     pub(super) ts_recent: u32,
     pub(super) ts_recent_at: Instant,
@@ -280,6 +282,7 @@ impl Tcb {
             more_to_come: false,
             override_sws: false,
             orphan: false,
+            read_shut: false,
             ts_recent: 0,
             ts_recent_at: now,
             ts_offset: ids.ts_offset,

@@ -4,7 +4,7 @@
 //! acknowledged (RFC 9293 3.8.6.3, RFC 5681 4.2).
 
 use super::config::Config;
-use super::events::{Drop, Events};
+use super::events::{Drop, Error, Events};
 use super::options::SeqRange;
 use super::receive::ReceiveQueue;
 use super::segment::{Flags, Segment};
@@ -18,6 +18,13 @@ use super::time::{Duration, Instant};
 pub(super) const DELAYED_ACK: Duration = Duration::from_ms(40);
 
 impl Tcb {
+    /// Whether nobody will read what comes: the user is gone, or has shut down both directions (RFC
+    /// 1122 4.2.2.13).
+    fn refuses_text(&self) -> bool {
+        let closing = matches!(self.state, State::FinWait1 | State::FinWait2);
+        self.orphan || (self.read_shut && closing)
+    }
+
     /// Seventh, the text: what is new and within the window goes to the receive buffer.
     pub(super) fn text<R: ReceiveQueue>(
         &mut self,
@@ -38,11 +45,11 @@ impl Tcb {
         if seg.len == 0 {
             return;
         }
-        if self.orphan && end.after(self.rcv_nxt) {
+        if self.refuses_text() && end.after(self.rcv_nxt) {
             // Nobody will ever read it: the peer must know (RFC 9293 3.6.1, RFC 2525 2.17).
             events.reply = Some(self.reset(now));
             events.dropped = Some(Drop::Closed);
-            self.end(None, events);
+            self.end((!self.orphan).then_some(Error::Reset), events);
             return;
         }
 

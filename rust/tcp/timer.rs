@@ -4,12 +4,18 @@
 //! FIN-WAIT-2.
 
 use super::config::Config;
+use super::congestion::CongestionControl;
 use super::events::{Error, Events};
 use super::records::RecordStore;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
+
+/// Fewer segments in flight than this are a thin stream.
+const THIN_SEGMENTS: u32 = 4;
+/// How often a thin stream is retransmitted at even intervals.
+const THIN_LINEAR_RETRIES: u8 = 6;
 
 /// The timer that a table of sockets shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,7 +112,9 @@ impl Tcb {
         events: &mut Events,
     ) {
         let limit = match self.state {
-            State::SynSent => config.syn_retries,
+            State::SynSent => config
+                .syn_retries
+                .saturating_add(config.syn_linear_timeouts),
             State::SynReceived => config.synack_retries,
             _ if self.orphan => config.orphan_retries,
             _ => config.retries,
@@ -123,12 +131,33 @@ impl Tcb {
             self.enter_loss(config, store, now);
         }
         self.retries = self.retries.saturating_add(1);
-        self.backoff = self.backoff.saturating_add(1);
+        if self.retries <= self.linear_timeouts(config) {
+            self.backoff = 0;
+        } else {
+            self.backoff = self.backoff.saturating_add(1);
+        }
         if opening {
             self.control = Control::Syn;
             return;
         }
         self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+    }
+
+    /// After how many timeouts the next one begins to double.
+    fn linear_timeouts(&self, config: &Config) -> u8 {
+        match self.state {
+            State::SynSent => config.syn_linear_timeouts,
+            _ if config.thin_linear && self.is_thin() => THIN_LINEAR_RETRIES,
+            _ => 0,
+        }
+    }
+
+    /// Whether so little is in flight that a loss can hardly be seen by what arrives behind it
+    /// (`tcp_stream_is_thin`).
+    fn is_thin(&self) -> bool {
+        self.state == State::Established
+            && self.scoreboard.out().segments < THIN_SEGMENTS
+            && self.congestion.ssthresh() != u32::MAX
     }
 
     /// The window stays closed, or too small: probe it, less and less often, for as long as the

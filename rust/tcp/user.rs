@@ -61,6 +61,11 @@ impl Tcb {
         events
     }
 
+    /// The user reads no more: once it has closed its own direction, text is refused by a RST.
+    pub fn shutdown_read(&mut self) {
+        self.read_shut = true;
+    }
+
     fn queue_fin(&mut self, next: State) {
         self.fin_queued = true;
         self.state = next;

@@ -427,3 +427,29 @@ fn challenges_are_limited_to_ten_each_second() {
     assert_eq!(count(&mut end), 10);
     assert_eq!(end.tcb.state(), State::Established);
 }
+
+#[test]
+fn text_to_a_user_who_has_shut_down_both_directions_is_reset() {
+    for read_first in [true, false] {
+        let mut end = End::established(plain());
+        if read_first {
+            end.tcb.shutdown_read();
+        }
+        end.tcb.shutdown_write();
+        end.tcb.shutdown_read();
+        assert_eq!(end.sent().len(), 1);
+        let events = end.arrive(seg(ACK, IRS + 1, ISS + 2, 10));
+        assert_eq!(events.error, Some(Error::Reset));
+        assert!(events.reply.is_some_and(|out| out.flags.has(RST)));
+        assert_eq!(end.tcb.state(), State::Closed);
+    }
+}
+
+#[test]
+fn text_to_a_user_who_reads_no_more_is_taken_as_long_as_it_writes() {
+    let mut end = End::established(plain());
+    end.tcb.shutdown_read();
+    let events = end.arrive(seg(ACK, IRS + 1, ISS + 1, 10));
+    assert_eq!(events.error, None);
+    assert_eq!(end.tcb.state(), State::Established);
+}

@@ -40,6 +40,22 @@ fn a_syn_is_repeated_with_doubled_times_and_given_up() {
 }
 
 #[test]
+fn a_syn_is_repeated_at_even_intervals_at_first() {
+    let mut end = End::connecting(Config {
+        syn_retries: 3,
+        syn_linear_timeouts: 4,
+        ..plain()
+    });
+    let sent = end.until(1_000_000);
+    assert_eq!(
+        times(&sent),
+        [0, 1000, 2000, 3000, 4000, 5000, 7000, 11_000]
+    );
+    assert_eq!(end.ended_at, Some(19_000));
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+}
+
+#[test]
 fn text_is_repeated_with_doubled_times_and_given_up() {
     let mut end = End::established(Config {
         retries: 4,
@@ -52,6 +68,23 @@ fn text_is_repeated_with_doubled_times_and_given_up() {
     assert_eq!(end.ended_at, Some(6200));
     assert_eq!(end.last.error, Some(Error::TimedOut));
     assert_eq!(end.tcb.state(), State::Closed);
+}
+
+#[test]
+fn a_thin_stream_is_repeated_at_even_intervals_at_first() {
+    let config = Config {
+        thin_linear: true,
+        ..plain()
+    };
+    let mut end = End::established(config);
+    end.send(10);
+    let sent = end.until(4000);
+    assert_eq!(
+        times(&sent),
+        [0, 200, 400, 600, 800, 1000, 1200, 1400, 1800, 2600]
+    );
+    let mut end = in_flight(config, 4);
+    assert_eq!(times(&end.until(2000)), [200, 600, 1400]);
 }
 
 #[test]

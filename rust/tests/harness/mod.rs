@@ -33,6 +33,7 @@ pub const RST: Flags = Flags::RST;
 /// Neither timestamps nor SACK nor scaling, and NewReno: plain numbers.
 pub fn plain() -> Config {
     Config {
+        syn_linear_timeouts: 0,
         timestamps: false,
         sack: false,
         window_scaling: false,

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Rules of the firewall, connection tracking and NAT are in force for the family's sockets. */
+#include <poll.h>
+#include <stdarg.h>
+
+#include "lib/selftest.h"
+#include "lib/stream.h"
+
+/* Of linux/netfilter_ipv4.h, which does not go with the C library's headers. */
+#define SO_ORIGINAL_DST 80
+
+FIXTURE(firewall) {
+	int listener;
+	uint16_t port;
+};
+
+VETH_VARIANTS(firewall);
+
+FIXTURE_SETUP(firewall)
+{
+	make_network(VETH);
+	self->listener = server_listen(&variant->combo, 8);
+	self->port = local_port(self->listener);
+}
+
+FIXTURE_TEARDOWN(firewall)
+{
+}
+
+/* Gives rules of nft(8) to the current namespace. */
+static void __printf(1, 2) rules(const char *fmt, ...)
+{
+	FILE *nft = popen("nft -f -", "w");
+	va_list args;
+
+	if (!nft)
+		die("nft");
+	va_start(args, fmt);
+	vfprintf(nft, fmt, args);
+	va_end(args);
+	if (pclose(nft))
+		die("nft refuses the rules");
+}
+
+/* A connection that is being opened to @port of the server. */
+static int connecting(const struct combo *combo, uint16_t port)
+{
+	int fd = client_socket(combo, SOCK_NONBLOCK);
+
+	if (connect_to(fd, FAR_ADDR, port) != EINPROGRESS)
+		die("connect");
+	return fd;
+}
+
+static bool opens(int fd, int ms)
+{
+	return wait_events(fd, POLLOUT, ms) == POLLOUT && take_error(fd) == 0;
+}
+
+TEST_F(firewall, input_rule_drops_until_it_is_taken_away)
+{
+	int fd;
+
+	enter_far();
+	rules("table ip t { chain in { type filter hook input priority 0; tcp dport %u drop; }\n}\n",
+	      self->port);
+	enter_near();
+	fd = connecting(&variant->combo, self->port);
+	EXPECT_FALSE(opens(fd, 300));
+	enter_far();
+	rules("flush ruleset\n");
+	enter_near();
+	EXPECT_TRUE(opens(fd, 5000));
+}
+
+TEST_F(firewall, output_rule_drops_until_it_is_taken_away)
+{
+	int fd;
+
+	rules("table ip t { chain out { type filter hook output priority 0; tcp dport %u drop; }\n}\n",
+	      self->port);
+	fd = connecting(&variant->combo, self->port);
+	EXPECT_FALSE(opens(fd, 300));
+	rules("flush ruleset\n");
+	EXPECT_TRUE(opens(fd, 5000));
+}
+
+TEST_F(firewall, answers_are_dropped_by_the_servers_output_rule)
+{
+	int fd;
+
+	enter_far();
+	rules("table ip t { chain out { type filter hook output priority 0; tcp sport %u drop; }\n}\n",
+	      self->port);
+	enter_near();
+	fd = connecting(&variant->combo, self->port);
+	EXPECT_FALSE(opens(fd, 300));
+	enter_far();
+	rules("flush ruleset\n");
+	enter_near();
+	EXPECT_TRUE(opens(fd, 5000));
+}
+
+TEST_F(firewall, rejected_by_a_reset_is_refused)
+{
+	int fd;
+
+	enter_far();
+	rules("table ip t { chain in { type filter hook input priority 0;\n"
+	      "tcp dport %u reject with tcp reset; }\n}\n", self->port);
+	enter_near();
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(ECONNREFUSED, connect_to(fd, FAR_ADDR, self->port));
+}
+
+TEST_F(firewall, destination_nat_leads_to_the_listener)
+{
+	struct sockaddr_in original = {};
+	socklen_t len = sizeof(original);
+	int fd, server;
+
+	enter_far();
+	rules("table ip t { chain pre { type nat hook prerouting priority -100;\n"
+	      "tcp dport 7777 redirect to :%u; }\n}\n", self->port);
+	enter_near();
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, 7777));
+	EXPECT_EQ(7777, ntohs(peer_address(fd).sin_port));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(self->port, local_port(server));
+	EXPECT_EQ(0, getsockopt(server, SOL_IP, SO_ORIGINAL_DST, &original, &len));
+	EXPECT_EQ(7777, ntohs(original.sin_port));
+	EXPECT_EQ(inet_addr(FAR_ADDR), original.sin_addr.s_addr);
+	EXPECT_TRUE(exchange_both(server, fd, amount(1 << 20, 1 << 14)));
+}
+
+TEST_F(firewall, source_nat_is_what_the_server_sees)
+{
+	int fd, server;
+
+	rules("table ip t { chain post { type nat hook postrouting priority 100;\n"
+	      "tcp dport %u snat to " NEAR_ADDR ":4321; }\n}\n", self->port);
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, self->port));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(4321, ntohs(peer_address(server).sin_port));
+	EXPECT_NE(4321, local_port(fd));
+	EXPECT_TRUE(exchange_both(server, fd, amount(1 << 20, 1 << 14)));
+}
+
+TEST_F(firewall, stateful_filter_lets_a_connection_through_and_nothing_else)
+{
+	static const char filter[] =
+		"table ip t { chain in { type filter hook input priority 0; policy drop;\n"
+		"ct state invalid drop; ct state established,related accept;\n"
+		"tcp dport %u ct state new accept; }\n}\n";
+	int fd, server, other;
+
+	/* The client's side lets in only what answers. */
+	rules(filter, 1);
+	enter_far();
+	rules(filter, self->port);
+	enter_near();
+	other = server_listen(&variant->combo, 1);
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, self->port));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_TRUE(exchange_both(server, fd, amount(1 << 20, 1 << 14)));
+	EXPECT_FALSE(opens(connecting(&variant->combo, local_port(other)), 300));
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the family under test answers otherwise than AF_INET, and is meant to.
+ * docs/differences.md says the same in prose.
+ */
+#include "trial.h"
+
+#define REPAIR "moving a connection to another host is not offered"
+#define SIGNED "signed segments are not offered; as in a kernel without the option"
+#define GROUPS "a stream is in no multicast group, and could not leave one when it is closed"
+
+const struct difference differences[] = {
+	{ "SO_DOMAIN.*", "value: *: 19*", "the family is another one" },
+	{ "SO_TXREHASH.*", "*", "the socket core tells it of AF_INET's TCP alone" },
+	{ "SO_DEVMEM_*", "*", "the socket core has it for AF_INET's TCP alone" },
+	{ "TCP_ULP.*", "*", "there is no protocol on top" },
+	{ "TCP_MAXSEG.*", "value: *", "a segment may fill the peer's window; AF_INET halves it" },
+	{ "TCP_WINDOW_CLAMP.*", "value: *", "half of the buffer is text, whatever it was filled with" },
+	{ "TCP_RTO_M*", "*", "set by the namespace alone" },
+	{ "TCP_DELACK_MAX_US.*", "*", "as long as Linux's default" },
+	{ "pair_and_mmap.*", "mmap(*PROT_READ*ENODEV", "pages received are not mapped" },
+	{ "fills.dissolved", "poll: *", "AF_INET takes the leap of a number for text not sent" },
+	{ "TCP_REPAIR*", "*", REPAIR },
+	{ "TCP_QUEUE_SEQ.*", "*", REPAIR },
+	{ "TCP_TIMESTAMP.*", "*", REPAIR },
+	{ "TCP_MD5SIG*", "*", SIGNED },
+	{ "TCP_AO_*", "*", SIGNED },
+	{ "TCP_ZEROCOPY_RECEIVE.*", "*", "pages received are not mapped" },
+	{ "IP_*MEMBERSHIP.*", "set *: EPROTO", GROUPS },
+	{ "IP_*BLOCK_SOURCE.*", "set *: EPROTO", GROUPS },
+	{ "IP_*BLOCK_SOURCE.*", "setsockopt*", GROUPS },
+	{ "IP_MSFILTER.*", "set *: EPROTO", GROUPS },
+	{ "MCAST_*", "set *: EPROTO", GROUPS },
+	{ "IP_IPSEC_POLICY.*", "*", "IPsec knows no policies of the family's sockets" },
+	{ "IP_XFRM_POLICY.*", "*", "IPsec knows no policies of the family's sockets" },
+	{}
+};

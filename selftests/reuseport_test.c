@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/* SO_REUSEPORT: listeners that share a port, and which of them a connection goes to. */
+#include <linux/filter.h>
+
+#include "lib/selftest.h"
+
+#define LISTENERS 4
+#define CONNECTIONS 64
+
+FIXTURE(reuseport) {
+	int listener[LISTENERS];
+	uint16_t port;
+};
+
+/* Listeners on one port of 127.0.0.1, each with the options that it needs. */
+FIXTURE_SETUP(reuseport)
+{
+	int i;
+
+	make_network(LOOPBACK);
+	self->port = 0;
+	for (i = 0; i < LISTENERS; i++) {
+		self->listener[i] = own_socket(SOCK_NONBLOCK);
+		set_option(self->listener[i], SOL_SOCKET, SO_REUSEPORT, 1);
+		ASSERT_EQ(0, bind_to(self->listener[i], "127.0.0.1", self->port));
+		ASSERT_EQ(0, listen(self->listener[i], CONNECTIONS));
+		self->port = local_port(self->listener[i]);
+	}
+}
+
+FIXTURE_TEARDOWN(reuseport)
+{
+}
+
+
+static int accept_all(int listener)
+{
+	int n = 0, fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		close(fd);
+		n++;
+	}
+	return n;
+}
+
+static int connect_many(uint16_t port, int count)
+{
+	int i, fd, failed = 0;
+
+	for (i = 0; i < count; i++) {
+		fd = own_socket(0);
+		failed += connect_to(fd, "127.0.0.1", port) != 0;
+		close(fd);
+	}
+	return failed;
+}
+
+TEST_F(reuseport, each_listener_gets_some)
+{
+	int i, n, sum = 0;
+
+	EXPECT_EQ(0, connect_many(self->port, CONNECTIONS));
+	for (i = 0; i < LISTENERS; i++) {
+		n = accept_all(self->listener[i]);
+		EXPECT_LT(0, n);
+		EXPECT_GT(CONNECTIONS / 2, n);
+		sum += n;
+	}
+	EXPECT_EQ(CONNECTIONS, sum);
+}
+
+TEST_F(reuseport, one_that_closes_leaves_it_to_the_others)
+{
+	int i, sum = 0;
+
+	close(self->listener[1]);
+	EXPECT_EQ(0, connect_many(self->port, CONNECTIONS));
+	for (i = 0; i < LISTENERS; i++)
+		if (i != 1)
+			sum += accept_all(self->listener[i]);
+	EXPECT_EQ(CONNECTIONS, sum);
+}
+
+TEST_F(reuseport, one_that_comes_gets_some)
+{
+	int fd = own_socket(SOCK_NONBLOCK);
+
+	set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	EXPECT_EQ(0, bind_to(fd, "127.0.0.1", self->port));
+	EXPECT_EQ(0, listen(fd, CONNECTIONS));
+	EXPECT_EQ(0, connect_many(self->port, CONNECTIONS));
+	EXPECT_LT(0, accept_all(fd));
+}
+
+TEST_F(reuseport, without_it_the_port_is_in_use)
+{
+	int fd = own_socket(0);
+
+	EXPECT_EQ(EADDRINUSE, bind_to(fd, "127.0.0.1", self->port));
+	EXPECT_EQ(EADDRINUSE, bind_to(fd, "0.0.0.0", self->port));
+}
+
+TEST_F(reuseport, a_program_chooses)
+{
+	struct sock_filter third[] = { BPF_STMT(BPF_RET | BPF_K, 2) };
+	struct sock_fprog program = { .len = ARRAY_SIZE(third), .filter = third };
+	int i;
+
+	ASSERT_EQ(0, setsockopt(self->listener[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+				sizeof(program)));
+	EXPECT_EQ(0, connect_many(self->port, CONNECTIONS));
+	for (i = 0; i < LISTENERS; i++)
+		EXPECT_EQ(i == 2 ? CONNECTIONS : 0, accept_all(self->listener[i]));
+}
+
+TEST_F(reuseport, a_program_that_changes_its_mind_between_SYN_and_ACK)
+{
+	/* By a random number. */
+	struct sock_filter random[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, SKF_AD_OFF + SKF_AD_RANDOM),
+		BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, LISTENERS),
+		BPF_STMT(BPF_RET | BPF_A, 0),
+	};
+	struct sock_fprog program = { .len = ARRAY_SIZE(random), .filter = random };
+	int i, sum = 0;
+
+	ASSERT_EQ(0, setsockopt(self->listener[0], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+				sizeof(program)));
+	EXPECT_EQ(0, connect_many(self->port, CONNECTIONS));
+	for (i = 0; i < LISTENERS; i++)
+		sum += accept_all(self->listener[i]);
+	EXPECT_EQ(CONNECTIONS, sum);
+}
