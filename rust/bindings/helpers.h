@@ -29,6 +29,12 @@ struct ox_text_cb {
 	bool stamp_ack;	/* the acknowledgment of the last byte is reported */
 };
 
+static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct ox_text_cb) > sizeof(skb->cb));
+	return (struct ox_text_cb *)skb->cb;
+}
+
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
 	int syn_linear_timeouts, thin_linear_timeouts;
@@ -58,9 +64,13 @@ struct ox_path {
 	__be16 sport, dport;
 	int oif;
 	u32 mark;
+	u32 uid;	/* by which rules choose; OX_NO_UID: the namespace's root */
 	u8 tos;
 	u8 ttl;		/* 0: the route's */
+	bool on_link;	/* SO_DONTROUTE */
 };
+
+#define OX_NO_UID ((u32)-1)
 
 /* The ends of a connection as the wire has them; sport is ours. */
 struct ox_tuple {
@@ -99,25 +109,24 @@ void ox_sock_account(struct sock *sk, int n);
 void ox_sock_net_downgrade(struct sock *sk);
 void ox_sock_destruct(struct sock *sk);
 struct net *ox_sock_net(const struct sock *sk);
-u8 ox_sk_state(const struct sock *sk);
 u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
-int ox_sk_bound_dev_if(const struct sock *sk);
 u32 ox_sk_mark(const struct sock *sk);
+u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_reuseport_leave(struct sock *sk);
 struct sock *ox_reuseport_select(struct sock *sk, u32 hash, struct sk_buff *skb);
 int ox_sk_set_txrehash(struct sock *sk, int value);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
-int ox_sk_err(const struct sock *sk);
 int ox_sock_error(struct sock *sk);
 int ox_sk_shutdown(const struct sock *sk);
 void ox_sk_set_shutdown(struct sock *sk, int bits);
 bool ox_sk_has_error_queue(const struct sock *sk);
 bool ox_sk_stream_is_writeable(const struct sock *sk);
 void ox_sk_set_nospace(struct sock *sk);
+bool ox_sk_wants_room(const struct sock *sk);
 void ox_sk_stream_write_space(struct sock *sk);
 void ox_sk_wake_async(struct sock *sk, int how, int band);
 void ox_sk_set_socket_state(struct sock *sk, int state);
@@ -132,13 +141,9 @@ bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
 /* inet_sock */
 u8 ox_inet_tos(const struct sock *sk);
 u8 ox_inet_ttl(const struct sock *sk);
-__be32 ox_inet_rcv_saddr(const struct sock *sk);
-__be32 ox_inet_daddr(const struct sock *sk);
-u16 ox_inet_num(const struct sock *sk);
 u16 ox_inet_sport(const struct sock *sk);
 bool ox_inet_binds_address_only(const struct sock *sk);
 u32 ox_inet_port_range(const struct sock *sk);
-u16 ox_inet_dport(const struct sock *sk);
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
 void ox_inet_set_saddr(struct sock *sk, __be32 addr);
 void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
@@ -181,11 +186,6 @@ bool ox_skb_is_routed(const struct sk_buff *skb);
 bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
-struct ox_text_cb *ox_text_cb(struct sk_buff *skb);
-struct sk_buff *ox_skb_peek(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
-				 const struct sk_buff_head *list);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
 void ox_skb_unlink(struct sk_buff *skb, struct sk_buff_head *list);
 struct sk_buff *ox_rb_to_skb(struct rb_node *node);
@@ -196,8 +196,6 @@ void ox_rb_link(struct rb_node *node, struct rb_node *parent,
 void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root);
 
 /* receive memory */
-int ox_sk_rmem_alloc(const struct sock *sk);
-u32 ox_sk_backlog_len(const struct sock *sk);
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size);
 void ox_skb_set_owner_r(struct sk_buff *skb, struct sock *sk);
 void ox_sk_rmem_charge(struct sock *sk, int delta);
@@ -230,7 +228,7 @@ void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
-		     const struct ox_path *path);
+		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
@@ -245,10 +243,9 @@ void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
-		   u8 tos);
+struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path);
+bool ox_dst_holds(struct dst_entry *dst);
 bool ox_dst_ecn(const struct dst_entry *dst);
-bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark);
 
 /* namespaces */
 void *ox_net_generic(const struct net *net, unsigned int id);
@@ -272,15 +269,15 @@ u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
-bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end);
-void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
+int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t);
-bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
+bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
+		       u32 end, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);
 
@@ -319,6 +316,7 @@ void ox_unreserve(struct ox_port_reservation *r);
 int ox_netlink_dump_start(struct sk_buff *skb, const struct nlmsghdr *nlh,
 			  int (*dump)(struct sk_buff *, struct netlink_callback *));
 struct net *ox_skb_net(const struct sk_buff *skb);
+bool ox_skb_net_admin(const struct sk_buff *skb);
 void *ox_nlmsg_data(const struct nlmsghdr *nlh);
 int ox_nlmsg_len(const struct nlmsghdr *nlh);
 void ox_nlmsg_end(struct sk_buff *skb, struct nlmsghdr *nlh);

@@ -200,28 +200,6 @@ void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen)
 	kfree_skb_partial(skb, stolen);
 }
 
-struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
-{
-	BUILD_BUG_ON(sizeof(struct ox_text_cb) > sizeof(skb->cb));
-	return (struct ox_text_cb *)skb->cb;
-}
-
-struct sk_buff *ox_skb_peek(const struct sk_buff_head *list)
-{
-	return skb_peek(list);
-}
-
-struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list)
-{
-	return skb_peek_tail(list);
-}
-
-struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
-				 const struct sk_buff_head *list)
-{
-	return skb_peek_next(skb, list);
-}
-
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb)
 {
 	__skb_queue_tail(list, skb);
@@ -260,16 +238,6 @@ void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root)
 	skb->next = NULL;
 	skb->prev = NULL;
 	skb->dev = NULL;
-}
-
-int ox_sk_rmem_alloc(const struct sock *sk)
-{
-	return atomic_read(&sk->sk_rmem_alloc);
-}
-
-u32 ox_sk_backlog_len(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_backlog.len);
 }
 
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size)

@@ -18,19 +18,26 @@ void ox_spin_lock_init(spinlock_t *lock)
 	spin_lock_init(lock);
 }
 
+/* A softirq has BH off already, and need not look for others when it unlocks. */
 void ox_spin_lock_bh(spinlock_t *lock)
 {
-	spin_lock_bh(lock);
+	if (in_serving_softirq())
+		spin_lock(lock);
+	else
+		spin_lock_bh(lock);
 }
 
 bool ox_spin_trylock_bh(spinlock_t *lock)
 {
-	return spin_trylock_bh(lock);
+	return in_serving_softirq() ? spin_trylock(lock) : spin_trylock_bh(lock);
 }
 
 void ox_spin_unlock_bh(spinlock_t *lock)
 {
-	spin_unlock_bh(lock);
+	if (in_serving_softirq())
+		spin_unlock(lock);
+	else
+		spin_unlock_bh(lock);
 }
 
 void ox_assert_spin_locked(spinlock_t *lock)
@@ -58,20 +65,28 @@ void ox_release_sock(struct sock *sk)
 	release_sock(sk);
 }
 
+/* A softirq has BH off already, and need not look for others when it unlocks. */
 void ox_bh_lock_sock(struct sock *sk)
 {
-	spin_lock_bh(&sk->sk_lock.slock);
+	if (in_serving_softirq())
+		bh_lock_sock(sk);
+	else
+		spin_lock_bh(&sk->sk_lock.slock);
 }
 
 void ox_bh_lock_sock_nested(struct sock *sk)
 {
-	local_bh_disable();
+	if (!in_serving_softirq())
+		local_bh_disable();
 	bh_lock_sock_nested(sk);
 }
 
 void ox_bh_unlock_sock(struct sock *sk)
 {
-	spin_unlock_bh(&sk->sk_lock.slock);
+	if (in_serving_softirq())
+		bh_unlock_sock(sk);
+	else
+		spin_unlock_bh(&sk->sk_lock.slock);
 }
 
 bool ox_sock_owned_by_user(const struct sock *sk)
@@ -167,11 +182,6 @@ struct net *ox_sock_net(const struct sock *sk)
 	return sock_net(sk);
 }
 
-u8 ox_sk_state(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_state);
-}
-
 u64 ox_sk_cookie(struct sock *sk)
 {
 	u32 cookie[2];
@@ -190,9 +200,10 @@ u32 ox_sk_uid(const struct sock *sk)
 	return from_kuid_munged(&init_user_ns, sk_uid(sk));
 }
 
-int ox_sk_bound_dev_if(const struct sock *sk)
+/* The user by the kernel's own number, for rules of routing. */
+u32 ox_sk_kuid(const struct sock *sk)
 {
-	return READ_ONCE(sk->sk_bound_dev_if);
+	return __kuid_val(sk_uid(sk));
 }
 
 u32 ox_sk_mark(const struct sock *sk)
@@ -244,11 +255,6 @@ int ox_sk_set_txrehash(struct sock *sk, int value)
 	return 0;
 }
 
-int ox_sk_err(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_err);
-}
-
 int ox_sock_error(struct sock *sk)
 {
 	return sock_error(sk);
@@ -284,6 +290,15 @@ void ox_sk_set_nospace(struct sock *sk)
 	set_bit(SOCK_NOSPACE, &sock->flags);
 	/* Pairs with the barrier of the waker, see tcp_poll(). */
 	smp_mb__after_atomic();
+}
+
+/* Pairs with ox_sk_set_nospace(), see tcp_check_space(). */
+bool ox_sk_wants_room(const struct sock *sk)
+{
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+
+	smp_mb();
+	return sock && test_bit(SOCK_NOSPACE, &sock->flags);
 }
 
 /* sk_stream_write_space() is not exported. */

@@ -63,7 +63,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn net_timer(net: &NetNs<Self>);
 
     /// Makes the state of a new, closed socket.
-    fn new_sock(net: &NetNs<Self>) -> Self::Sock;
+    fn new_sock() -> impl Init<Self::Sock>;
+    /// Makes the state of a connection that `listener` accepts.
+    fn new_child(listener: &Locked<'_, Self>) -> impl Init<Self::Sock>;
     /// Makes the state of a new socket that can be used without its lock.
     fn new_shared(net: &NetNs<Self>) -> Self::Shared;
 
@@ -124,6 +126,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn destroy(sock: &Sock<Self>, error: Error);
     /// The listener for segments to the local end of `tuple`, if no connection has it.
     fn listener(net: &NetNs<Self>, tuple: &FourTuple) -> Option<ARef<Sock<Self>>>;
+    /// `SOCK_DESTROY` for what is no socket (SYN queue, TIME-WAIT): ends it; whether there was one.
+    /// Process context.
+    fn end_entry(net: &NetNs<Self>, tuple: &FourTuple) -> bool;
 
     /// Shows the sockets of a namespace from position `from` on (zero is the first): calls
     /// `emit(entry, position)` for each, with the position at which a later call resumes AFTER this

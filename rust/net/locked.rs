@@ -283,6 +283,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_stream_write_space(self.sk()) }
     }
 
+    /// Whether somebody waits for [`Locked::wake_writable`].
+    pub fn is_room_wanted(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_wants_room(self.sk()) }
+    }
+
     /// Tells everybody that the state changed (`sk_state_change`), and SIGIO takers with `POLL_OUT`
     /// when `connected`.
     pub fn wake_state_change(&self, connected: bool) {
@@ -475,6 +481,9 @@ impl<'a, F: Family> Locked<'a, F> {
     /// goes on until it fires, but not in `TCP_CLOSE`.
     pub fn set_deadline(&mut self, at: Option<u64>) {
         let sock = self.sock;
+        if self.timer_state().keep(at) {
+            return;
+        }
         if u32::from(sock.state()) == b::TCP_CLOSE {
             self.timer_state().stop(sock);
         } else {
@@ -486,6 +495,12 @@ impl<'a, F: Family> Locked<'a, F> {
     /// [`Locked::set_remote`] have said what the ends are. A socket without a route (a fresh
     /// child) finds its own at its first [`SendBuffer::transmit`].
     pub fn route(&mut self, route: route::Route) {
+        // SAFETY: We hold the lock; the route's reference becomes the socket's.
+        unsafe { b::ox_sk_set_route(self.sk(), route.into_raw()) }
+    }
+
+    /// As [`Locked::route`], by the route of the segments that went before the socket.
+    pub fn route_back(&mut self, route: route::BackRoute) {
         // SAFETY: We hold the lock; the route's reference becomes the socket's.
         unsafe { b::ox_sk_set_route(self.sk(), route.into_raw()) }
     }

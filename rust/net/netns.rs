@@ -19,7 +19,6 @@ pub struct NetNs<F: Family> {
     net: *mut b::net,
     inode: u32,
     ehash: Ehash<F>,
-    #[pin]
     ports: Ports,
     stats: stats::Stats,
     tunables: sysctl::Values,
@@ -39,13 +38,14 @@ impl<F: Family> NetNs<F> {
         // SAFETY: The namespace is alive.
         let inode = unsafe { b::ox_net_ino(net) };
         let ehash = Ehash::new(net)?;
+        let ports = Ports::new()?;
         let tunables = sysctl::Values::new(F::TUNABLES)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 net,
                 inode,
                 ehash,
-                ports <- Ports::new(),
+                ports,
                 stats: stats::Stats::new(),
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),
@@ -90,6 +90,7 @@ impl<F: Family> NetNs<F> {
     }
 
     /// The namespace's TCP settings, `net.ipv4.tcp_*` and others, read now.
+    #[inline]
     pub fn ipv4(&self) -> Ipv4Sysctls {
         Ipv4Sysctls::read(self.net)
     }

@@ -18,10 +18,15 @@ pub struct Way {
     pub oif: i32,
     /// Firewall mark for routing and the packet.
     pub mark: u32,
+    /// The user by whom rules of routing choose, in the kernel's own numbers; none: root.
+    pub uid: Option<u32>,
+    /// Only to hosts on the link (`SO_DONTROUTE`).
+    pub on_link: bool,
 }
 
 impl Way {
-    /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `IP_TOS`, `IP_TTL`.
+    /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `SO_DONTROUTE`, `IP_TOS`,
+    /// `IP_TTL`.
     pub fn of<F: Family>(sock: &Sock<F>) -> Self {
         // SAFETY: The socket is alive.
         unsafe {
@@ -30,13 +35,33 @@ impl Way {
                 ttl: b::ox_inet_ttl(sock.sk()),
                 oif: sock.bound_dev(),
                 mark: b::ox_sk_mark(sock.sk()),
+                uid: Some(b::ox_sk_kuid(sock.sk())),
+                on_link: b::ox_sock_flag(sock.sk(), b::sock_flags_SOCK_LOCALROUTE),
             }
         }
     }
 }
 
+impl Way {
+    pub(super) fn path(&self, tuple: &FourTuple) -> b::ox_path {
+        let wire = tuple.wire();
+        b::ox_path {
+            saddr: wire.saddr,
+            daddr: wire.daddr,
+            sport: wire.sport,
+            dport: wire.dport,
+            oif: self.oif,
+            mark: self.mark,
+            uid: self.uid.unwrap_or(u32::MAX),
+            on_link: self.on_link,
+            tos: self.tos,
+            ttl: self.ttl,
+        }
+    }
+}
+
 /// A segment without a socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Reply<'h> {
     /// The ends; `local` is the source.
     pub tuple: FourTuple,
@@ -44,6 +69,8 @@ pub struct Reply<'h> {
     pub header: &'h [u8],
     /// How it travels.
     pub way: Way,
+    /// By which route, if that is known.
+    pub route: Option<&'h route::BackRoute>,
 }
 
 impl Reply<'_> {
@@ -54,17 +81,10 @@ impl Reply<'_> {
         if !send_buffer::HEADER_LEN.contains(&self.header.len()) {
             return Err(EINVAL);
         }
-        let wire = self.tuple.wire();
-        let path = b::ox_path {
-            saddr: wire.saddr,
-            daddr: wire.daddr,
-            sport: wire.sport,
-            dport: wire.dport,
-            oif: self.way.oif,
-            mark: self.way.mark,
-            tos: self.way.tos,
-            ttl: self.way.ttl,
-        };
+        let path = self.way.path(&self.tuple);
+        let dst = self
+            .route
+            .map_or(core::ptr::null_mut(), route::BackRoute::raw);
         // SAFETY: The segment is ours until it is sent; the header fits its headroom. A packet, or
         // the namespace's timer, keeps the namespace alive.
         unsafe {
@@ -77,7 +97,7 @@ impl Reply<'_> {
                 self.header.as_ptr().cast(),
                 self.header.len() as u32,
             );
-            to_result(b::ox_segment_reply(net.raw(), segment, &path))
+            to_result(b::ox_segment_reply(net.raw(), segment, &path, dst))
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Settings: the kernel's `net.ipv4.*`, and the few that only oxtcp has, as `net.oxtcp.*`.
 
 use super::bindings as b;
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use kernel::alloc::KVec;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -157,10 +157,15 @@ fn port(value: i32) -> u16 {
 }
 
 impl Ipv4Sysctls {
+    // What the caller does not use is not even converted then.
+    #[inline(always)]
     pub(super) fn read(net: *mut b::net) -> Self {
-        let mut raw = b::ox_ipv4_sysctls::default();
-        // SAFETY: The namespace is alive, and the pointer valid.
-        unsafe { b::ox_read_ipv4_sysctls(net, &mut raw) };
+        let mut raw = MaybeUninit::<b::ox_ipv4_sysctls>::uninit();
+        // SAFETY: The namespace is alive, and the pointer valid; the helper fills all in.
+        let raw = unsafe {
+            b::ox_read_ipv4_sysctls(net, raw.as_mut_ptr());
+            raw.assume_init_ref()
+        };
         Self {
             syn_retries: small(raw.syn_retries),
             syn_linear_timeouts: small(raw.syn_linear_timeouts),

@@ -4,7 +4,6 @@
 
 use super::bind::release_port;
 use super::flush::send_bare;
-use super::ports::{Owner, Role};
 use super::sock_state::Conn;
 use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
@@ -47,6 +46,32 @@ fn errno(error: TcpError) -> Error {
 
 /// Acts on what happened at the connection.
 pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
+    if !events.is_plain() {
+        return apply_all(locked, events);
+    }
+    if !events.statistics.is_empty() {
+        statistics::count(locked.net(), events.statistics);
+    }
+    if events.acked > 0 {
+        locked.send_buffer().release(events.acked);
+        make_room(locked);
+    }
+    mirror_state(locked);
+    if events.readable {
+        publish_readable(locked);
+        locked.wake_readable();
+    }
+}
+
+/// The peer has some of the text: a writer who waits for room hears of it.
+fn make_room(locked: &mut Locked<'_, Oxtcp>) {
+    if locked.is_room_wanted() {
+        buffers::expand_send(locked);
+        locked.wake_writable();
+    }
+}
+
+fn apply_all(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     let net = locked.net();
     if let Some(out) = &events.reply {
         send_bare(locked, out);
@@ -59,10 +84,8 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     if events.acked > 0 {
         locked.send_buffer().release(events.acked);
     }
-    if events.acked > 0 || events.connected {
-        buffers::expand_send(locked);
-    }
     if events.connected {
+        buffers::expand_send(locked);
         fast_open::settle(locked, false);
         buffers::start(locked);
     }
@@ -71,7 +94,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         locked.set_connected(true);
         locked.wake_state_change(true);
     } else if events.acked > 0 {
-        locked.wake_writable();
+        make_room(locked);
     }
     if let Some(news) = events.urgent {
         urgent::announced(locked, news);
@@ -94,14 +117,8 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     if let Some(error) = events.error {
         fail(locked, error);
     }
-    if let (Some(entry), Some(owner)) = (events.time_wait, locked.owner) {
-        let local = locked.sock().local();
-        let owner = Owner {
-            addr: local.ip().to_bits(),
-            role: Role::TimeWait,
-            ..owner
-        };
-        time_wait::enter(net, &locked.sock().tuple(), entry, owner);
+    if let Some(entry) = events.time_wait {
+        time_wait::enter(locked, entry);
     }
     if events.closed || events.time_wait.is_some() {
         finish(locked);

@@ -19,7 +19,7 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
     if wanted <= locked.sndbuf() {
         return;
     }
-    let most = locked.net().ipv4().wmem[2];
+    let most = locked.net().settings().wmem_max();
     let size = wanted.min(most);
     if size > locked.sndbuf() {
         locked.set_sndbuf(size);
@@ -40,14 +40,16 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
     let mss = u32::from(locked.config.mss);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else {
+    // A round trip is counted by the segments that come in it: no need to look at the clock.
+    let (heard, _) = tcb.last_times();
+    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, heard) else {
         return;
     };
     let net = locked.net();
-    let ipv4 = net.ipv4();
+    let settings = net.settings();
     // The buffer's memory is twice the text that it is meant to hold.
-    let size = window.saturating_mul(2).min(ipv4.rmem[2]);
-    if ipv4.moderate_rcvbuf && size > locked.rcvbuf() {
+    let size = window.saturating_mul(2).min(settings.rmem_max());
+    if settings.moderate_rcvbuf() && size > locked.rcvbuf() {
         locked.set_rcvbuf(size);
     }
 }

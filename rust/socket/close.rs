@@ -133,7 +133,9 @@ pub fn release(sock: &Sock<Oxtcp>) {
     locked.orphan();
     orphans::begin(&mut locked);
     if matches!(locked.conn, Conn::Closed) {
-        finish(&mut locked);
+        // Its connection, if it had one, has ended before.
+        locked.set_state(State::Closed.number());
+        release_port(&mut locked);
     }
     drop(locked);
     if let Some(listener) = listener {
@@ -143,7 +145,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
 
 /// CLOSE.
 fn close(locked: &mut Locked<'_, Oxtcp>, net: &Net) {
-    locked.read_settings(net);
+    locked.read_closing_settings(net);
     let state: &mut super::sock_state::SockState = locked;
     if let Conn::Open(tcb) = &mut state.conn {
         let events = tcb.close(&state.config, false, now());

@@ -20,9 +20,11 @@ pub mod buffers;
 pub mod close;
 pub mod connect;
 pub mod cookies;
+pub mod destroy;
 pub mod dump;
 pub mod fast_connect;
 pub mod fast_open;
+mod few;
 pub mod flush;
 pub mod identity;
 pub mod info;
@@ -33,6 +35,7 @@ pub mod namespace;
 pub mod options;
 pub mod orphans;
 pub mod poll;
+mod port_map;
 pub mod ports;
 pub mod receive_queue;
 pub mod recv;
@@ -43,6 +46,7 @@ pub mod sock_state;
 mod statistics;
 pub mod syn;
 pub mod time_wait;
+pub mod time_wait_table;
 pub mod urgent;
 mod window;
 
@@ -85,8 +89,12 @@ impl Family for Oxtcp {
         time_wait::expire(net, false);
     }
 
-    fn new_sock(net: &NetNs<Self>) -> Self::Sock {
-        sock_state::SockState::new(net)
+    fn new_sock() -> impl Init<Self::Sock> {
+        sock_state::SockState::new()
+    }
+
+    fn new_child(listener: &Locked<'_, Self>) -> impl Init<Self::Sock> {
+        sock_state::SockState::child_of(listener)
     }
 
     fn new_shared(net: &NetNs<Self>) -> Self::Shared {
@@ -190,6 +198,10 @@ impl Family for Oxtcp {
         let local = tuple.local;
         let table = net.bind_table.lock();
         table.listener(local.port(), local.ip().to_bits(), 0)
+    }
+
+    fn end_entry(net: &NetNs<Self>, tuple: &FourTuple) -> bool {
+        destroy::end_entry(net, tuple)
     }
 
     fn dump(

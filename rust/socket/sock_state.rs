@@ -5,7 +5,6 @@
 use super::fast_open::FastOpen;
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
-use super::now;
 use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
@@ -19,7 +18,7 @@ use crate::tcp::mtu_probe;
 use crate::tcp::pacing::Runs;
 use crate::tcp::state::State;
 use crate::tcp::tcb::DEFAULT_MSS;
-use crate::tcp::time::Duration;
+use crate::tcp::time::{Duration, Instant};
 use crate::tcp::Tcb;
 use kernel::prelude::*;
 
@@ -108,6 +107,27 @@ impl Chosen {
             .or_else(|| Algorithm::from_name(until_nul(name)))
             .unwrap_or_default()
     }
+
+    /// How long an orphan stays in FIN-WAIT-2; `sysctl_ms` (`tcp_fin_timeout`) unless the user says.
+    fn fin_timeout(&self, sysctl_ms: u32) -> Duration {
+        match self.linger2 {
+            Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
+            Some(s) if s < 0 => Duration::ZERO,
+            _ => ms(sysctl_ms),
+        }
+    }
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_ms(u64::from(ms))
+}
+
+/// `tcp_orphan_retries`, of which 0 means 8.
+fn orphan_retries(sysctl: u8) -> u8 {
+    match sysctl {
+        0 => 8,
+        n => n,
+    }
 }
 
 /// The state of a socket.
@@ -134,25 +154,33 @@ pub struct SockState {
 }
 
 impl SockState {
-    /// A new socket.
-    pub fn new(net: &Net) -> Self {
-        let mut state = Self {
+    /// A new socket. It takes the namespace's settings when it connects, listens, or is asked.
+    pub fn new() -> impl Init<Self> {
+        Self::with(Config::default, Chosen::default())
+    }
+
+    /// A connection that a listener accepts.
+    pub fn child_of(listener: &Self) -> impl Init<Self> + '_ {
+        Self::with(|| listener.config, listener.chosen)
+    }
+
+    /// Made where it is to be, as it is large.
+    fn with(config: impl FnOnce() -> Config, chosen: Chosen) -> impl Init<Self> {
+        init!(Self {
             phase: Phase::Unconnected,
             conn: Conn::Closed,
             records: SentRecords::new(),
             owner: None,
             bound: Bound::default(),
-            config: Config::default(),
-            chosen: Chosen::default(),
+            config: config(),
+            chosen,
             done: false,
-            receive_space: ReceiveSpace::new(0, now()),
+            receive_space: ReceiveSpace::new(0, Instant::default()),
             counted: false,
             fast_open: None,
             saved_syn: None,
             last_mss: DEFAULT_MSS,
-        };
-        state.read_settings(net);
-        state
+        })
     }
 
     /// The state of RFC 9293 3.3.2. TIME-WAIT is an entry of its own; the socket is CLOSED then.
@@ -172,11 +200,26 @@ impl SockState {
         }
     }
 
+    /// Takes the namespace's settings as they are now, as long as there is no connection that has
+    /// its own.
+    pub(super) fn refresh(&mut self, net: &Net) {
+        if matches!(self.conn, Conn::Closed) {
+            self.read_settings(net);
+        }
+    }
+
+    /// Takes those of the namespace's settings that matter to a connection that is being closed.
+    pub(super) fn read_closing_settings(&mut self, net: &Net) {
+        let settings = net.settings();
+        self.config.fin_timeout = self.chosen.fin_timeout(settings.fin_timeout_ms());
+        self.config.orphan_retries = orphan_retries(settings.orphan_retries());
+        self.config.time_wait = ms(setting(net, Setting::TimeWaitMs));
+    }
+
     /// Takes the namespace's settings as they are now; what the user chose stays.
     pub(super) fn read_settings(&mut self, net: &Net) {
         let ipv4 = net.ipv4();
         let seconds = |s: u16| Duration::from_secs(u64::from(s));
-        let ms = |ms: u32| Duration::from_ms(u64::from(ms));
         let chosen = self.chosen;
         let window_scale = (ipv4.rmem[2].max(1).ilog2().saturating_sub(15)).min(14);
         self.config = Config {
@@ -186,15 +229,8 @@ impl SockState {
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
             retries1: ipv4.retries1,
             retries: ipv4.retries2,
-            orphan_retries: match ipv4.orphan_retries {
-                0 => 8,
-                n => n,
-            },
-            fin_timeout: match chosen.linger2 {
-                Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
-                Some(s) if s < 0 => Duration::ZERO,
-                _ => ms(ipv4.fin_timeout_ms),
-            },
+            orphan_retries: orphan_retries(ipv4.orphan_retries),
+            fin_timeout: chosen.fin_timeout(ipv4.fin_timeout_ms),
             time_wait: ms(setting(net, Setting::TimeWaitMs)),
             keepalive_time: chosen.keepidle.map_or(ms(ipv4.keepalive_time_ms), seconds),
             keepalive_interval: chosen

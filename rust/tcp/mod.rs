@@ -33,6 +33,7 @@ mod news;
 pub mod options;
 mod output;
 pub mod pacing;
+mod predict;
 mod prr;
 mod rack;
 mod rate;

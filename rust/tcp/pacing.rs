@@ -117,15 +117,15 @@ impl Tcb {
         early
     }
 
-    fn has_more_to_send(&self) -> bool {
+    pub(super) fn has_more_to_send(&self) -> bool {
         let fin = self.fin_seq().is_some_and(|f| f.at_or_after(self.snd_nxt));
         fin || self.unsent() > 0 || self.scoreboard.waiting() > 0
     }
 
     /// When something that waits may go. It may be gone by now: acknowledged, as it was not lost.
     pub(super) fn pacing_deadline(&self) -> Option<Instant> {
-        let waits = self.state.may_transmit() && self.has_more_to_send();
-        self.pacer.deadline().filter(|_| waits)
+        let at = self.pacer.deadline()?;
+        (self.state.may_transmit() && self.has_more_to_send()).then_some(at)
     }
 
     /// `len` bytes are sent.

@@ -115,7 +115,7 @@ pub(super) enum Control {
 ///
 /// Sequence numbers of what we send: text not acknowledged begins at `snd_una`, text queued ends
 /// before `write_seq`, and our FIN, once the user has closed, is `write_seq` itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Tcb {
     pub(super) state: State,
     pub(super) recovery: Recovery,
@@ -230,12 +230,15 @@ pub struct Tcb {
 
 impl Tcb {
     /// Active open (RFC 9293 3.10.1): SYN-SENT; the SYN is there to be fetched.
+    #[inline]
     pub fn connect(config: &Config, ids: Identity, now: Instant) -> Self {
         let mut tcb = Self::new(State::SynSent, config, ids, now);
         tcb.control = Control::Syn;
         tcb
     }
 
+    // Made where it is to be: it is large.
+    #[inline(always)]
     pub(super) fn new(state: State, config: &Config, ids: Identity, now: Instant) -> Self {
         let iss = ids.iss;
         Self {
@@ -402,6 +405,11 @@ impl Tcb {
         &self.totals
     }
 
+    /// Whether [`Tcb::take_statistics`] has something.
+    pub fn has_statistics(&self) -> bool {
+        !self.statistics.is_empty()
+    }
+
     /// What is to be counted of what was sent since this was last called. What happened at a segment
     /// or a timer is in their events.
     pub fn take_statistics(&mut self) -> Statistics {
@@ -506,7 +514,10 @@ impl Tcb {
     /// Retransmission timeout with its backoff.
     pub fn rto(&self, config: &Config) -> Duration {
         let rto = self.rtt.rto(config.rto_min, config.rto_max);
-        rto.backed_off(self.backoff, config.rto_max)
+        match self.backoff {
+            0 => rto,
+            times => rto.backed_off(times, config.rto_max),
+        }
     }
 
     /// Our FIN's number, once the user has closed.

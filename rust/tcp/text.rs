@@ -71,17 +71,38 @@ impl Tcb {
         }
         self.note_waiting(rx, first, first + len);
         self.ecn_on_text(seg);
-        match rx.store(self.rcv_nxt, first, first.since(start), len) {
+        self.store(
+            config,
+            (first, first.since(start), len),
+            seg.len,
+            rx,
+            now,
+            events,
+        );
+    }
+
+    /// Puts `len` bytes with the number `first`, the segment's from its byte `skip` on, into the
+    /// receive buffer.
+    pub(super) fn store<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        (first, skip, len): (SeqNumber, u32, u32),
+        seg_len: u32,
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        match rx.store(self.rcv_nxt, first, skip, len) {
             Err(_) => events.dropped = Some(Drop::NoRoom),
             Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
             Ok(nxt) => {
                 // RFC 5681 4.2: at once when all or a part of a gap was filled.
-                let filled_gap = nxt != first + len || !rx.sack_blocks().is_empty();
+                let filled_gap = nxt != first + len || rx.has_gaps();
                 self.totals.received(nxt.since(self.rcv_nxt));
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
                 events.readable = true;
-                self.schedule_ack(config, seg.len, filled_gap, now);
+                self.schedule_ack(config, seg_len, filled_gap, now);
             }
         }
     }
