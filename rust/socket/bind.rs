@@ -168,11 +168,12 @@ pub(super) fn give_back(net: &Net, port: u16, owner: &Owner) {
 /// Gives the socket's port back, if it has one. The address stays to be seen, as in Linux, until
 /// the socket is used again.
 pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
+    let local = locked.sock().local();
+    // TIME-WAIT may have it now.
     if let Some(owner) = locked.owner.take() {
-        let local = locked.sock().local();
         give_back(locked.net(), local.port(), &owner);
-        locked.set_local(SocketAddrV4::new(*local.ip(), 0));
     }
+    locked.set_local(SocketAddrV4::new(*local.ip(), 0));
 }
 
 /// `SO_REUSEADDR` or the device may have changed since the port was taken; and the role changes:

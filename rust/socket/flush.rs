@@ -45,6 +45,7 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
         send_all(locked, now(), None);
     }
     set_timer(locked);
+    publish_unsent(locked);
 }
 
 /// As [`flush`], of an event that came at `now`.
@@ -53,6 +54,7 @@ pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
         send_all(locked, now, None);
     }
     set_timer(locked);
+    publish_unsent(locked);
 }
 
 /// As [`flush`], with a Fast Open cookie in the SYN-ACK.
@@ -61,6 +63,7 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
         send_all(locked, now(), offer);
     }
     set_timer(locked);
+    publish_unsent(locked);
 }
 
 /// Whether there may be something to send: mostly there is not, and then nothing need be asked.
@@ -123,7 +126,6 @@ fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>)
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
     locked.set_pacing_rate(rate);
-    publish_unsent(locked);
 }
 
 /// Sends the SYN of a Fast Open, and sets the timer.

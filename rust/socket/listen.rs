@@ -334,7 +334,6 @@ fn complete(
 
 /// What a connection takes over from its listener, beside what the socket core knows of.
 pub(super) fn inherit(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>) {
-    child.chosen = listener.chosen;
     child.bound.addr = listener.bound.addr;
     let clamp = child.chosen.window_clamp;
     child.recv_buffer().set_clamp(clamp);

@@ -449,7 +449,7 @@ impl Tcb {
         match self.state {
             State::FinWait1 => {
                 self.state = State::FinWait2;
-                if self.orphan {
+                if self.is_orphan() {
                     self.idle_timer = IdleTimer::FinWait2(now + config.fin_timeout);
                 }
             }

@@ -44,7 +44,7 @@ impl Tcb {
     fn is_calm(&self) -> bool {
         let quiet = self.recovery == Recovery::Open && matches!(self.ecn.mode, Mode::Off);
         let whole = self.scoreboard.is_calm() && self.dup_acks == 0 && !self.reneged;
-        let open = self.peer_fin.is_none() && !self.orphan;
+        let open = self.peer_fin.is_none() && !self.is_orphan();
         quiet && whole && open && self.tlp == Probe::None && self.sack && !self.rules_itself()
     }
 

@@ -114,6 +114,17 @@ pub(super) enum Control {
     Probe,
 }
 
+/// Whether the user reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reader {
+    /// It may.
+    Here,
+    /// It reads no more, but is there.
+    Shut,
+    /// It has closed.
+    Gone,
+}
+
 /// A connection, from SYN-SENT or ESTABLISHED on.
 ///
 /// Sequence numbers of what we send: text not acknowledged begins at `snd_una`, text queued ends
@@ -175,10 +186,8 @@ pub struct Tcb {
     pub(super) more_to_come: bool,
     /// A segment may go out although the peer's window is smaller than it should be for that.
     pub(super) override_sws: bool,
-    /// The user has closed: nobody reads any more.
-    pub(super) orphan: bool,
-    /// The user reads no more, but is there.
-    pub(super) read_shut: bool,
+    /// Who reads what comes.
+    pub(super) reader: Reader,
 
     pub(super) ts_recent: u32,
     pub(super) ts_recent_at: Instant,
@@ -281,8 +290,7 @@ impl Tcb {
             fin_queued: false,
             more_to_come: false,
             override_sws: false,
-            orphan: false,
-            read_shut: false,
+            reader: Reader::Here,
             ts_recent: 0,
             ts_recent_at: now,
             ts_offset: ids.ts_offset,

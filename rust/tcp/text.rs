@@ -11,7 +11,7 @@ use super::segment::{Flags, Segment};
 use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
-use super::tcb::{AckDue, Tcb};
+use super::tcb::{AckDue, Reader, Tcb};
 use super::time::{Duration, Instant};
 
 /// How long an acknowledgment may wait for company (`TCP_DELACK_MIN`).
@@ -22,7 +22,7 @@ impl Tcb {
     /// 1122 4.2.2.13).
     fn refuses_text(&self) -> bool {
         let closing = matches!(self.state, State::FinWait1 | State::FinWait2);
-        self.orphan || (self.read_shut && closing)
+        self.is_orphan() || (self.reader == Reader::Shut && closing)
     }
 
     /// Seventh, the text: what is new and within the window goes to the receive buffer.
@@ -49,7 +49,7 @@ impl Tcb {
             // Nobody will ever read it: the peer must know (RFC 9293 3.6.1, RFC 2525 2.17).
             events.reply = Some(self.reset(now));
             events.dropped = Some(Drop::Closed);
-            self.end((!self.orphan).then_some(Error::Reset), events);
+            self.end((!self.is_orphan()).then_some(Error::Reset), events);
             return;
         }
 
@@ -166,7 +166,7 @@ impl Tcb {
         events.peer_closed = true;
         if next == State::TimeWait {
             let mut ack = self.bare_ack(now);
-            if self.orphan {
+            if self.is_orphan() {
                 // Linux keeps no more of an orphan here than TIME-WAIT needs: no counters.
                 ack.flags = ack.flags.without(Flags::ACE);
                 ack.options.accecn = None;

@@ -116,7 +116,7 @@ impl Tcb {
                 .syn_retries
                 .saturating_add(config.syn_linear_timeouts),
             State::SynReceived => config.synack_retries,
-            _ if self.orphan => config.orphan_retries,
+            _ if self.is_orphan() => config.orphan_retries,
             _ => config.retries,
         };
         events.timed_out = true;
@@ -163,7 +163,7 @@ impl Tcb {
     /// The window stays closed, or too small: probe it, less and less often, for as long as the
     /// peer answers (RFC 9293 3.8.6.1, RFC 6429).
     fn on_persist(&mut self, config: &Config, now: Instant, events: &mut Events) {
-        let limit = if self.orphan {
+        let limit = if self.is_orphan() {
             config.orphan_retries
         } else {
             config.retries

@@ -6,7 +6,7 @@ use super::config::Config;
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
 use super::state::State;
-use super::tcb::{AckDue, IdleTimer, Tcb, QUICK_ACKS};
+use super::tcb::{AckDue, IdleTimer, Reader, Tcb, QUICK_ACKS};
 use super::time::Instant;
 
 /// What an ICMP error means to a connection.
@@ -63,7 +63,14 @@ impl Tcb {
 
     /// The user reads no more: once it has closed its own direction, text is refused by a RST.
     pub fn shutdown_read(&mut self) {
-        self.read_shut = true;
+        if self.reader == Reader::Here {
+            self.reader = Reader::Shut;
+        }
+    }
+
+    /// Whether the user has closed.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.reader == Reader::Gone
     }
 
     fn queue_fin(&mut self, next: State) {
@@ -84,7 +91,7 @@ impl Tcb {
 
     /// The user is gone: FIN-WAIT-2 must not last, and text that still comes is refused.
     pub fn orphan(&mut self, config: &Config, now: Instant) {
-        self.orphan = true;
+        self.reader = Reader::Gone;
         self.idle_timer = match self.state {
             State::FinWait2 => IdleTimer::FinWait2(now + config.fin_timeout),
             _ => IdleTimer::Off,
