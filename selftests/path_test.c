@@ -209,7 +209,7 @@ TEST_F(path, small_writes_gather_while_the_device_is_busy)
 {
 	char text[20000];
 
-	if (!slow_device("2mbit"))
+	if (!slow_device("200kbit"))
 		SKIP(return, "no tbf");
 	EXPECT_LT(0, small_writes(self->p.client, 200));
 	recv_all(self->p.server, text, sizeof(text));

@@ -297,6 +297,7 @@ bool ox_sk_wants_room(const struct sock *sk)
 {
 	const struct socket *sock = READ_ONCE(sk->sk_socket);
 
+	/* Pairs with the barrier of who waits for room. */
 	smp_mb();
 	return sock && test_bit(SOCK_NOSPACE, &sock->flags);
 }

@@ -34,6 +34,17 @@ pub enum Ioctl {
     AtMark,
 }
 
+/// Whose address is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The socket's own: getsockname(2).
+    Own,
+    /// The peer's: getpeername(2).
+    Peer,
+    /// The peer's, were it only called so far: `SO_PEERNAME`.
+    Called,
+}
+
 /// The operations of a socket family.
 ///
 /// Functions that take a [`Sock`] run in process context without the socket's lock and may sleep;
@@ -79,7 +90,7 @@ pub trait Family: Sized + Send + Sync + 'static {
     /// accept(2): a connection, which is then attached to the new file.
     fn accept(sock: &Sock<Self>, nonblock: bool) -> Result<ARef<Sock<Self>>>;
     /// getsockname(2), or getpeername(2) when `peer`.
-    fn getname(sock: &Sock<Self>, peer: bool) -> Result<SocketAddrV4>;
+    fn getname(sock: &Sock<Self>, whose: End) -> Result<SocketAddrV4>;
     /// The `EPOLL*` mask of the socket's present state (constants in [`poll`]). The caller was put
     /// on the wait queue already, with the barrier, so a change after the look is not lost.
     fn poll(sock: &Sock<Self>) -> u32;

@@ -11,6 +11,7 @@ use super::namespace::Net;
 use super::sock_state::Conn;
 use super::time_wait_table::{Key, SHARDS};
 use super::{listener, now, Oxtcp};
+use crate::net::family::End;
 use crate::net::{addr, Entry, EntryTimer, FourTuple, Sock};
 use crate::tcp::state::State;
 use crate::tcp::time::Instant;
@@ -246,15 +247,16 @@ fn ending(net: &Net, place: u64, mut key: u128, emit: &mut Emit<'_>) {
 }
 
 /// getsockname(2), getpeername(2). Errors: `ENOTCONN`.
-pub fn name(sock: &Sock<Oxtcp>, peer: bool) -> kernel::error::Result<SocketAddrV4> {
-    if !peer {
+pub fn name(sock: &Sock<Oxtcp>, whose: End) -> kernel::error::Result<SocketAddrV4> {
+    if whose == End::Own {
         return Ok(sock.shown_local());
     }
     let locked = sock.lock();
-    let connected = !matches!(
-        locked.state(),
-        State::Closed | State::SynSent | State::Listen
-    );
+    let connected = match locked.state() {
+        State::Closed | State::Listen => false,
+        State::SynSent => whose == End::Called,
+        _ => true,
+    };
     if connected && sock.remote().port() != 0 {
         Ok(sock.remote())
     } else {

@@ -50,7 +50,7 @@ pub mod time_wait_table;
 pub mod urgent;
 mod window;
 
-use crate::net::family::Ioctl;
+use crate::net::family::{End, Ioctl};
 use crate::net::{
     Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
     OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
@@ -117,8 +117,8 @@ impl Family for Oxtcp {
         listen::accept(sock, nonblock)
     }
 
-    fn getname(sock: &Sock<Self>, peer: bool) -> Result<SocketAddrV4> {
-        dump::name(sock, peer)
+    fn getname(sock: &Sock<Self>, whose: End) -> Result<SocketAddrV4> {
+        dump::name(sock, whose)
     }
 
     fn poll(sock: &Sock<Self>) -> u32 {

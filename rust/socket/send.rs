@@ -82,11 +82,8 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
 /// meanwhile, when the device has sent some of what it has.
 fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
     let send = locked.send_buffer();
-    if send.queued() == 0 || !send.autocorks() {
-        return false;
-    }
-    drop(send);
-    if !gathers(locked) {
+    let busy = send.queued() > 0 && send.autocorks();
+    if !busy || !gathers(locked) {
         return false;
     }
     if locked.send_buffer().throttle() {
