@@ -39,6 +39,7 @@ struct ox_ipv4_sysctls {
 	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
 	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
+	int shrink_window, pingpong_thresh, rmem_max;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
 	int recovery, early_retrans, frto, dsack;
@@ -156,6 +157,8 @@ void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
 void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
+u32 ox_skb_gso_size(const struct sk_buff *skb);
+u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header);
 int ox_skb_iif(const struct sk_buff *skb);
 bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);
@@ -249,6 +252,7 @@ struct net *ox_seq_net(const struct seq_file *m);
 struct proc_dir_entry *ox_net_proc(const struct net *net);
 void ox_net_mib_add(struct net *net, u32 field, u64 n);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
+u8 ox_read_ecn_option(const struct net *net);
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 
 /* icmp */

@@ -259,6 +259,23 @@ int ox_sk_rmem_alloc(const struct sock *sk)
 	return atomic_read(&sk->sk_rmem_alloc);
 }
 
+/* What a segment adds to the memory of a queue, once its header is off, when
+ * it can be merged with what is there: its head is not kept then.
+ */
+u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
+{
+	u32 head = SKB_TRUESIZE(skb_end_offset(skb));
+
+	if (skb_headlen(skb) > header || skb->truesize < head + skb->len)
+		return skb->truesize;
+	return skb->truesize - head;
+}
+
+u32 ox_skb_gso_size(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->gso_size;
+}
+
 u32 ox_sk_backlog_len(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_backlog.len);

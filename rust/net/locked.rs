@@ -322,6 +322,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sock_flag(self.sk(), flag) }
     }
 
+    /// Whether a user has it: not when nobody has accepted it, or it was closed.
+    pub fn has_file(&self) -> bool {
+        // SAFETY: The socket is alive, and we hold the lock.
+        unsafe { !(*self.sk()).sk_socket.is_null() }
+    }
+
     /// No file any more (`SOCK_DEAD`).
     pub fn is_orphan(&self) -> bool {
         self.flag(b::sock_flags_SOCK_DEAD)
@@ -381,6 +387,12 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn rcvbuf(&self) -> u32 {
         // SAFETY: The socket is alive; setsockopt writes it under the lock.
         unsafe { (*self.sk()).sk_rcvbuf }.unsigned_abs()
+    }
+
+    /// Whether the user chose the size of the receive buffer.
+    pub fn is_rcvbuf_chosen(&self) -> bool {
+        // SAFETY: We hold the lock.
+        unsafe { u32::from((*self.sk()).sk_userlocks) & b::SOCK_RCVBUF_LOCK != 0 }
     }
 
     /// Sets `sk_rcvbuf` unless the user locked it (initial size, autotuning).

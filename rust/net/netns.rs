@@ -103,6 +103,12 @@ impl<F: Family> NetNs<F> {
         name
     }
 
+    /// `tcp_ecn_option` (0 to 3), which Linux looks at for each segment.
+    pub fn ecn_option(&self) -> u8 {
+        // SAFETY: The namespace is alive.
+        unsafe { b::ox_read_ecn_option(self.net) }
+    }
+
     /// The value of `F::TUNABLES[index]`; 0 when there is no such.
     pub fn tunable(&self, index: usize) -> u32 {
         self.tunables.get(index)

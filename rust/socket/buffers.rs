@@ -3,7 +3,7 @@
 //! Buffers that grow with the path, within `tcp_wmem` and `tcp_rmem`, as long as the user has not
 //! set their size.
 
-use super::sock_state::Conn;
+use super::sock_state::{Conn, SockState};
 use super::{now, Oxtcp};
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
@@ -26,10 +26,15 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-/// Begins to watch how much the user reads.
+/// Begins to offer windows, and to watch how much the user reads.
 pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
-    let window = locked.config.initial_window;
-    locked.receive_space = ReceiveSpace::new(window, now());
+    let size = locked.rcvbuf();
+    let state: &mut SockState = locked;
+    let Conn::Open(tcb) = &mut state.conn else {
+        return;
+    };
+    let first = tcb.begin_receiving(&state.config, size);
+    state.receive_space = ReceiveSpace::new(first, now());
 }
 
 /// The user has read `bytes`: the receive buffer may have to grow.
@@ -43,11 +48,31 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else {
         return;
     };
+    grow(locked, window);
+}
+
+/// Text came early, up to so many bytes behind what is next: it must not hold back what is before.
+pub(super) fn grow_for_early(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
+    if locked.has_file() {
+        let window = locked.receive_space.space().saturating_mul(2);
+        grow(locked, window.saturating_add(bytes));
+    }
+}
+
+/// Gives the receive buffer memory for a window of `window` bytes.
+fn grow(locked: &mut Locked<'_, Oxtcp>, window: u32) {
     let net = locked.net();
     let ipv4 = net.ipv4();
-    // The buffer's memory is twice the text that it is meant to hold.
-    let size = window.saturating_mul(2).min(ipv4.rmem[2]);
-    if ipv4.moderate_rcvbuf && size > locked.rcvbuf() {
+    if !ipv4.moderate_rcvbuf || locked.is_rcvbuf_chosen() {
+        return;
+    }
+    let old = locked.rcvbuf();
+    let Conn::Open(tcb) = &mut locked.conn else {
+        return;
+    };
+    let size = tcb.memory_for(window).min(ipv4.rmem[2]);
+    if size > old {
+        tcb.on_buffer_grown(size);
         locked.set_rcvbuf(size);
     }
 }

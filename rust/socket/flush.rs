@@ -8,6 +8,7 @@ use super::{now, statistics, Oxtcp};
 use crate::net::{
     trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
 };
+use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
@@ -55,6 +56,7 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
+    tcb.set_ecn_option(|| OptionUse::from_number(net.ecn_option()));
     let mut queues = Queues { recv, records };
     while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
         if out.flags.has(Flags::SYN) {

@@ -5,7 +5,7 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{fast_open, now, urgent, Oxtcp};
+use super::{fast_open, now, timing, urgent, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
@@ -64,6 +64,9 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
         }
         TCP_NODELAY => {
             locked.config.nodelay = value != 0;
+            if let (Conn::Open(tcb), true) = (&mut locked.conn, value != 0) {
+                tcb.push_pending();
+            }
             flush(&mut locked);
         }
         TCP_CORK => {
@@ -109,11 +112,13 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
         }
         TCP_INQ => locked.chosen.inq = in_range(value, 0, 1)? != 0,
         TCP_QUICKACK => {
+            let config = locked.config;
             if let Conn::Open(tcb) = &mut locked.conn {
-                tcb.set_quick_ack(value != 0);
+                tcb.set_quick_ack(&config, value != 0);
                 flush(&mut locked);
             }
         }
+        name if timing::is_option(name) => return timing::set(&mut locked, name, value),
         _ => return Err(ENOPROTOOPT),
     }
     Ok(())
@@ -256,7 +261,7 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
         },
         TCP_USER_TIMEOUT => i32::try_from(config.user_timeout.ms()).unwrap_or(i32::MAX),
         TCP_QUICKACK => match &locked.conn {
-            Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
+            Conn::Open(tcb) => i32::from(tcb.is_quick_ack(config)),
             _ => 1,
         },
         TCP_FASTOPEN => {
@@ -290,6 +295,7 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
             }
             return out.bytes(&name);
         }
+        name if timing::is_option(name) => timing::get(&locked, name),
         _ => return Err(ENOPROTOOPT),
     };
     drop(locked);

@@ -2,9 +2,9 @@
 
 //! sendmsg(2) and the other writes.
 
-use super::flush::flush;
-use super::sock_state::Conn;
-use super::{fast_connect, Oxtcp};
+use super::flush::{flush, tx_limits};
+use super::sock_state::{Conn, SockState};
+use super::{fast_connect, now, Oxtcp};
 use crate::net::{Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
@@ -75,6 +75,39 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
     }
 }
 
+/// Takes as much as completes the run of segments at the end of the queue, whether there is room for
+/// it or not, as Linux does; or as much as a run holds, if there is any room.
+fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+    let limits = tx_limits(locked);
+    let (goal, begun) = match &locked.conn {
+        Conn::Open(tcb) => {
+            let goal = tcb.size_goal(limits.max_run).max(1);
+            (goal, tcb.unsent() % goal)
+        }
+        _ => (u32::MAX, 0),
+    };
+    let max = goal.saturating_sub(begun) as usize;
+    if begun > 0 {
+        locked.send_buffer().append_beyond(msg, max)
+    } else {
+        locked.send_buffer().append(msg, max)
+    }
+}
+
+/// The user waits for room in the send buffer, or does not any more.
+fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
+    if let Conn::Open(tcb) = &mut locked.conn {
+        if full {
+            // What is there is to go, full segment or not: there may be none for long.
+            tcb.on_send(0, false);
+            flush(locked);
+        }
+    }
+    if let Conn::Open(tcb) = &mut locked.conn {
+        tcb.on_buffer_full(full, now());
+    }
+}
+
 fn take(
     locked: &mut Locked<'_, Oxtcp>,
     msg: &mut Msg<'_>,
@@ -86,23 +119,32 @@ fn take(
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        let taken = locked.send_buffer().append(msg, usize::MAX);
-        match taken {
+        match append(locked, msg) {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
                 if msg.remaining() == 0 {
                     locked.send_buffer().stamp(msg);
                 }
-                if let Conn::Open(tcb) = &mut locked.conn {
+                let ended = msg.flags().eor() && msg.remaining() == 0;
+                let state: &mut SockState = locked;
+                if let Conn::Open(tcb) = &mut state.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);
                     if msg.flags().oob() && msg.remaining() == 0 {
                         tcb.on_send_urgent();
                     }
+                    if ended {
+                        let una = tcb.snd_una();
+                        state.records.end_message(tcb.on_message_end(), una);
+                    }
                 }
                 flush(locked);
             }
-            Err(e) if e == EAGAIN => locked.wait_writable(timeout)?,
+            Err(e) if e == EAGAIN => {
+                note_full(locked, true);
+                locked.wait_writable(timeout)?;
+                note_full(locked, false);
+            }
             Err(e) => return Err(e),
         }
     }
