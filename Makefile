@@ -13,10 +13,15 @@ BENCH ?=
 ROW ?= lo/request-response
 # More words for tools/fuzz
 FUZZ ?=
+# Where `make install` puts things
+PREFIX ?= /usr/local
+DESTDIR ?=
 # More words for test-packetdrill, such as --only zerocopy
 SCRIPTS ?=
 # More words for test-programs, such as --only redis
 PROGRAMS ?=
+# More words for test-kernel-selftests, such as --only reuseport
+SELFTESTS ?=
 
 vm := tools/vm
 module-args := $(if $(KDIR),--kdir '$(KDIR)',$(if $(DEBUG),--debug))
@@ -69,6 +74,8 @@ test-packetdrill: ## the kernel tree's packetdrill scripts, on AF_INET and on ox
 # Each fetches, into the cache, what it needs and the machine lacks.
 test-programs: module tools ## Debian's programs as they are, nginx to Java (PROGRAMS='--only redis')
 	@$(vm)/test $(test-args) programs $(PROGRAMS)
+test-kernel-selftests: module tools ## the kernel tree's socket tests, on AF_INET and on oxtcp
+	@selftests/kernel/run $(SELFTESTS)
 
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
 	@tools/bench/run table $(BENCH)
@@ -91,6 +98,16 @@ miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
 check: ## format and lints
 	@$(vm)/check
 
+# The module is built for each kernel from the source that this puts in place:
+# dkms(8) does it, or `make module KDIR=...` and `make install-module`.
+# What root installs, root need not build.
+install: $(if $(wildcard tools/target/release/oxtcp),,tools) ## tools, man pages, completions, header, source for DKMS (PREFIX, DESTDIR)
+	@tools/install '$(DESTDIR)' '$(PREFIX)'
+uninstall: ## what `make install` has put there
+	@tools/install --remove '$(DESTDIR)' '$(PREFIX)'
+install-module: ## oxtcp.ko as it was built last, where modprobe finds it (DESTDIR)
+	@tools/install --module '$(DESTDIR)' '$(PREFIX)'
+
 rust-project.json compile_commands.json: FORCE ## for editors (rust-analyzer, clangd)
 	@$(vm)/module $(if $(KDIR),--kdir '$(KDIR)') $(if $(filter rust%,$@),rust-analyzer,$@)
 	@cp build/$(if $(KDIR),own,plain)/$@ $@
@@ -109,5 +126,6 @@ help: ## this
 
 FORCE:
 .PHONY: all setup kernel module tools selftests demo test test-host test-kunit test-vm \
-	test-bench test-packetdrill test-programs bench bench-netem bench-profile \
-	bench-tools coverage fuzz requirements miri check clean help FORCE
+	test-bench test-packetdrill test-programs test-kernel-selftests bench bench-netem \
+	bench-profile bench-tools coverage fuzz requirements miri check install uninstall \
+	install-module clean help FORCE

@@ -99,11 +99,9 @@ void ox_sock_account(struct sock *sk, int n);
 void ox_sock_net_downgrade(struct sock *sk);
 void ox_sock_destruct(struct sock *sk);
 struct net *ox_sock_net(const struct sock *sk);
-u8 ox_sk_state(const struct sock *sk);
 u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
-int ox_sk_bound_dev_if(const struct sock *sk);
 u32 ox_sk_mark(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
@@ -128,10 +126,6 @@ bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
 /* inet_sock */
 u8 ox_inet_tos(const struct sock *sk);
 u8 ox_inet_ttl(const struct sock *sk);
-__be32 ox_inet_rcv_saddr(const struct sock *sk);
-__be32 ox_inet_daddr(const struct sock *sk);
-u16 ox_inet_num(const struct sock *sk);
-u16 ox_inet_dport(const struct sock *sk);
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
 void ox_inet_set_saddr(struct sock *sk, __be32 addr);
 void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
@@ -224,7 +218,7 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
-		     const struct ox_path *path);
+		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
@@ -239,10 +233,9 @@ void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
-		   u8 tos);
+struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path);
+bool ox_dst_holds(struct dst_entry *dst);
 bool ox_dst_ecn(const struct dst_entry *dst);
-bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark);
 
 /* namespaces */
 void *ox_net_generic(const struct net *net, unsigned int id);
@@ -252,7 +245,6 @@ struct net *ox_seq_net(const struct seq_file *m);
 struct proc_dir_entry *ox_net_proc(const struct net *net);
 void ox_net_mib_add(struct net *net, u32 field, u64 n);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
-u8 ox_read_ecn_option(const struct net *net);
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 
 /* icmp */
@@ -266,15 +258,15 @@ u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);
-bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t);
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end);
-void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
+int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t);
-bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t);
+bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
+		       u32 end, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);
 

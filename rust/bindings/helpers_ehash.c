@@ -60,6 +60,30 @@ int ox_fastopen_keys(struct net *net, u64 *keys)
 	return 1;
 }
 
+/* The ends as struct sock has them: two words to compare. */
+struct ox_ends {
+	__addrpair addrs;
+	__portpair ports;
+};
+
+static struct ox_ends ox_ends(const struct ox_tuple *t)
+{
+	struct sock_common c = {
+		.skc_daddr = t->daddr,
+		.skc_rcv_saddr = t->saddr,
+		.skc_dport = t->dport,
+		.skc_num = ntohs(t->sport),
+	};
+
+	return (struct ox_ends){ c.skc_addrpair, c.skc_portpair };
+}
+
+static bool ox_sk_has_ends(const struct sock *sk, struct ox_ends ends)
+{
+	return READ_ONCE(sk->sk_addrpair) == ends.addrs &&
+	       READ_ONCE(sk->sk_portpair) == ends.ports;
+}
+
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 {
 	t->saddr = sk->sk_rcv_saddr;
@@ -68,25 +92,30 @@ void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 	t->dport = sk->sk_dport;
 }
 
-bool ox_sk_tuple_is(const struct sock *sk, const struct ox_tuple *t)
-{
-	return READ_ONCE(sk->sk_daddr) == t->daddr &&
-	       READ_ONCE(sk->sk_rcv_saddr) == t->saddr &&
-	       READ_ONCE(sk->sk_dport) == t->dport &&
-	       READ_ONCE(sk->sk_num) == ntohs(t->sport);
-}
-
 void ox_ehash_init(struct hlist_nulls_head *head, u32 end)
 {
 	INIT_HLIST_NULLS_HEAD(head, (unsigned long)end);
 }
 
-/* Under the bucket's lock. */
-void ox_ehash_add(struct sock *sk, struct hlist_nulls_head *head, u32 hash)
+/*
+ * Under the bucket's lock. One that is in has meaningful ends and none that it
+ * shares with another.
+ */
+int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash)
 {
+	struct ox_ends ends = { sk->sk_addrpair, sk->sk_portpair };
+	struct hlist_nulls_node *node;
+	struct sock *other;
+
+	if (sk_hashed(sk))
+		return -EALREADY;
+	sk_nulls_for_each(other, node, head)
+		if (ox_sk_has_ends(other, ends))
+			return -EADDRNOTAVAIL;
 	sk->sk_hash = hash;
 	sock_hold(sk);
 	__sk_nulls_add_node_rcu(sk, head);
+	return 0;
 }
 
 /* Under the bucket's lock; the reference of the table is the caller's then. */
@@ -112,16 +141,17 @@ u32 ox_sk_hash(const struct sock *sk)
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t)
 {
+	struct ox_ends ends = ox_ends(t);
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
 begin:
 	sk_nulls_for_each_rcu(sk, node, head) {
-		if (!ox_sk_tuple_is(sk, t) || !net_eq(sock_net(sk), net))
+		if (!ox_sk_has_ends(sk, ends) || !net_eq(sock_net(sk), net))
 			continue;
 		if (unlikely(!refcount_inc_not_zero(&sk->sk_refcnt)))
 			return NULL;
-		if (likely(ox_sk_tuple_is(sk, t) && net_eq(sock_net(sk), net)))
+		if (likely(ox_sk_has_ends(sk, ends) && net_eq(sock_net(sk), net)))
 			return sk;
 		sock_put(sk);
 		goto begin;
@@ -132,15 +162,20 @@ begin:
 	return NULL;
 }
 
-/* Under the bucket's lock. */
-bool ox_ehash_find(struct hlist_nulls_head *head, const struct ox_tuple *t)
+/* Under RCU; the answer is that of a moment. */
+bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
+		       u32 end, const struct ox_tuple *t)
 {
+	struct ox_ends ends = ox_ends(t);
 	struct hlist_nulls_node *node;
 	struct sock *sk;
 
-	sk_nulls_for_each(sk, node, head)
-		if (ox_sk_tuple_is(sk, t))
+begin:
+	sk_nulls_for_each_rcu(sk, node, head)
+		if (ox_sk_has_ends(sk, ends) && net_eq(sock_net(sk), net))
 			return true;
+	if (get_nulls_value(node) != end)
+		goto begin;
 	return false;
 }
 

@@ -26,7 +26,6 @@ void ox_sock_init_inet(struct sock *sk)
 	sk->sk_type = SOCK_STREAM;
 	sk->sk_protocol = IPPROTO_TCP;
 	sk->sk_gso_type = SKB_GSO_TCPV4;
-	sk_set_txhash(sk);
 	sk->sk_txrehash = READ_ONCE(net->core.sysctl_txrehash);
 	sk->sk_rcvbuf = READ_ONCE(net->ipv4.sysctl_tcp_rmem[1]);
 	sk->sk_sndbuf = READ_ONCE(net->ipv4.sysctl_tcp_wmem[1]);
@@ -120,26 +119,6 @@ bool ox_sk_may_bind(const struct sock *sk, u16 port)
 
 	return !port || !inet_port_requires_bind_service(net, port) ||
 	       ns_capable(net->user_ns, CAP_NET_BIND_SERVICE);
-}
-
-__be32 ox_inet_rcv_saddr(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_rcv_saddr);
-}
-
-__be32 ox_inet_daddr(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_daddr);
-}
-
-u16 ox_inet_num(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_num);
-}
-
-u16 ox_inet_dport(const struct sock *sk)
-{
-	return ntohs(READ_ONCE(sk->sk_dport));
 }
 
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port)

@@ -62,24 +62,40 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 	return err > 0 ? net_xmit_errno(err) : err;
 }
 
-int ox_segment_reply(struct net *net, struct sk_buff *seg,
-		     const struct ox_path *path)
+/* The route of segments without a socket, with a reference; an error pointer. */
+struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 {
-	struct rtable *rt;
 	struct flowi4 fl4;
-	struct iphdr *iph;
-	int err;
 
 	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
 			   RT_SCOPE_UNIVERSE, IPPROTO_TCP, FLOWI_FLAG_ANYSRC,
 			   path->daddr, path->saddr, path->dport, path->sport,
 			   sock_net_uid(net, NULL));
-	rt = ip_route_output_flow(net, &fl4, NULL);
-	if (IS_ERR(rt)) {
-		kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
-		return PTR_ERR(rt);
+	return (struct dst_entry *)ip_route_output_flow(net, &fl4, NULL);
+}
+
+bool ox_dst_holds(struct dst_entry *dst)
+{
+	return !READ_ONCE(dst->obsolete) || dst->ops->check(dst, 0);
+}
+
+/* By dst, of which the caller keeps its reference, or by a route of its own. */
+int ox_segment_reply(struct net *net, struct sk_buff *seg,
+		     const struct ox_path *path, struct dst_entry *dst)
+{
+	struct iphdr *iph;
+	int err;
+
+	if (dst) {
+		dst_hold(dst);
+	} else {
+		dst = ox_route_back(net, path);
+		if (IS_ERR(dst)) {
+			kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
+			return PTR_ERR(dst);
+		}
 	}
-	skb_dst_set(seg, &rt->dst);
+	skb_dst_set(seg, dst);
 	seg->protocol = htons(ETH_P_IP);
 	seg->mark = path->mark;
 	__tcp_v4_send_check(seg, path->saddr, path->daddr);
@@ -91,7 +107,7 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->tos = path->tos;
 	iph->id = 0;
 	iph->frag_off = htons(IP_DF);
-	iph->ttl = path->ttl ?: ip4_dst_hoplimit(&rt->dst);
+	iph->ttl = path->ttl ?: ip4_dst_hoplimit(dst);
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
@@ -111,6 +127,34 @@ u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 }
 
 /*
+ * As ip_route_connect(), which looks the route up once to learn the source
+ * address and once more with it. That finds another only where rules depend on
+ * the source, or the choice of a next hop does.
+ */
+static struct rtable *ox_route_output(struct flowi4 *fl4, __be32 daddr,
+				      __be32 saddr, __be16 sport, __be16 dport,
+				      const struct sock *sk)
+{
+	const struct netns_ipv4 *ipv4 = &sock_net(sk)->ipv4;
+	int oif = READ_ONCE(sk->sk_bound_dev_if);
+	bool twice = false;
+
+#ifdef CONFIG_IP_MULTIPLE_TABLES
+	twice |= ipv4->fib_has_custom_rules;
+#endif
+#ifdef CONFIG_IP_ROUTE_MULTIPATH
+	twice |= READ_ONCE(ipv4->sysctl_fib_multipath_hash_policy);
+#endif
+	if (twice)
+		return ip_route_connect(fl4, daddr, saddr, oif, IPPROTO_TCP,
+					sport, dport, sk);
+	ip_route_connect_init(fl4, daddr, saddr, oif, IPPROTO_TCP, sport, dport,
+			      sk);
+	security_sk_classify_flow(sk, flowi4_to_flowi_common(fl4));
+	return ip_route_output_flow(sock_net(sk), fl4, sk);
+}
+
+/*
  * The route of a connection to *daddr. What IP chose comes back in *saddr and
  * *daddr; the flow stays in the socket for those who send by the route.
  */
@@ -120,9 +164,7 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 	struct flowi4 *fl4 = &inet_sk(sk)->cork.fl.u.ip4;
 	struct rtable *rt;
 
-	rt = ip_route_connect(fl4, *daddr, *saddr,
-			      READ_ONCE(sk->sk_bound_dev_if), IPPROTO_TCP,
-			      sport, dport, sk);
+	rt = ox_route_output(fl4, *daddr, *saddr, sport, dport, sk);
 	if (IS_ERR(rt)) {
 		if (PTR_ERR(rt) == -ENETUNREACH)
 			IP_INC_STATS(sock_net(sk), IPSTATS_MIB_OUTNOROUTES);
@@ -201,47 +243,9 @@ u32 ox_dst_advmss(const struct dst_entry *dst)
 	return dst_metric_advmss(dst);
 }
 
-int ox_advmss_back(struct net *net, const struct sk_buff *skb, int oif, u32 mark,
-		   u8 tos)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-	struct flowi4 fl4;
-	struct rtable *rt;
-	int mss;
-
-	flowi4_init_output(&fl4, oif, mark, tos & INET_DSCP_MASK, RT_SCOPE_UNIVERSE,
-			   IPPROTO_TCP, FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
-			   sock_net_uid(net, NULL));
-	rt = ip_route_output_flow(net, &fl4, NULL);
-	if (IS_ERR(rt))
-		return PTR_ERR(rt);
-	mss = dst_metric_advmss(&rt->dst);
-	ip_rt_put(rt);
-	return mss;
-}
-
 bool ox_dst_ecn(const struct dst_entry *dst)
 {
 	return dst_feature(dst, RTAX_FEATURE_ECN);
-}
-
-/* Whether the route back to the sender of skb says that ECN works there. */
-bool ox_ecn_back(struct net *net, const struct sk_buff *skb, u32 mark)
-{
-	const struct iphdr *iph = ip_hdr(skb);
-	struct flowi4 fl4;
-	struct rtable *rt;
-	bool ecn;
-
-	flowi4_init_output(&fl4, 0, mark, 0, RT_SCOPE_UNIVERSE, IPPROTO_TCP,
-			   FLOWI_FLAG_ANYSRC, iph->saddr, iph->daddr, 0, 0,
-			   sock_net_uid(net, NULL));
-	rt = ip_route_output_flow(net, &fl4, NULL);
-	if (IS_ERR(rt))
-		return false;
-	ecn = ox_dst_ecn(&rt->dst);
-	ip_rt_put(rt);
-	return ecn;
 }
 
 /* The errno of an ICMP error, as tcp_v4_err() has it; 0 for none. */
@@ -280,11 +284,6 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 #define READ_IPV4(field, name) \
 	(out->field = READ_ONCE(net->ipv4.sysctl_##name))
-
-u8 ox_read_ecn_option(const struct net *net)
-{
-	return READ_ONCE(net->ipv4.sysctl_tcp_ecn_option);
-}
 
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {

@@ -16,19 +16,26 @@ void ox_spin_lock_init(spinlock_t *lock)
 	spin_lock_init(lock);
 }
 
+/* A softirq has BH off already, and need not look for others when it unlocks. */
 void ox_spin_lock_bh(spinlock_t *lock)
 {
-	spin_lock_bh(lock);
+	if (in_serving_softirq())
+		spin_lock(lock);
+	else
+		spin_lock_bh(lock);
 }
 
 bool ox_spin_trylock_bh(spinlock_t *lock)
 {
-	return spin_trylock_bh(lock);
+	return in_serving_softirq() ? spin_trylock(lock) : spin_trylock_bh(lock);
 }
 
 void ox_spin_unlock_bh(spinlock_t *lock)
 {
-	spin_unlock_bh(lock);
+	if (in_serving_softirq())
+		spin_unlock(lock);
+	else
+		spin_unlock_bh(lock);
 }
 
 void ox_assert_spin_locked(spinlock_t *lock)
@@ -165,11 +172,6 @@ struct net *ox_sock_net(const struct sock *sk)
 	return sock_net(sk);
 }
 
-u8 ox_sk_state(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_state);
-}
-
 u64 ox_sk_cookie(struct sock *sk)
 {
 	u32 cookie[2];
@@ -186,11 +188,6 @@ u64 ox_sk_ino(struct sock *sk)
 u32 ox_sk_uid(const struct sock *sk)
 {
 	return from_kuid_munged(&init_user_ns, sk_uid(sk));
-}
-
-int ox_sk_bound_dev_if(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_bound_dev_if);
 }
 
 u32 ox_sk_mark(const struct sock *sk)

@@ -8,13 +8,15 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use kernel::alloc::KVVec;
+use kernel::error::to_result;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::rcu;
 
-const BUCKETS: u32 = 4096;
-const LOCKS: u32 = 64;
+/// So many that chains stay short with a hundred thousand connections.
+const BUCKETS: u32 = 16_384;
+const LOCKS: u32 = 256;
 /// How many sockets are taken out under the lock at a time to be shown or ended.
 const BATCH: usize = 16;
 
@@ -23,6 +25,8 @@ type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 /// The connections of a namespace. Each bucket is a nulls list; a lock serves many buckets.
 pub struct Ehash<F> {
     net: *mut b::net,
+    /// Of the hash, so that nobody can choose ends that meet in a bucket.
+    secret: u32,
     /// What ends the first bucket's list; each table has its own, as an object that is used anew
     /// may lead a reader into the list of another.
     first_end: u32,
@@ -35,6 +39,25 @@ pub struct Ehash<F> {
 unsafe impl<F> Send for Ehash<F> {}
 // SAFETY: As above.
 unsafe impl<F> Sync for Ehash<F> {}
+
+/// `jhash_3words` of the kernel.
+#[inline]
+pub(super) fn hash_words(a: u32, b: u32, c: u32, secret: u32) -> u32 {
+    let start = secret.wrapping_add(0xdead_beef + (3 << 2));
+    let (mut a, mut b) = (a.wrapping_add(start), b.wrapping_add(start));
+    let mut c = c.wrapping_add(start);
+    let mix = |to: &mut u32, from: u32, by| {
+        *to = (*to ^ from).wrapping_sub(from.rotate_left(by));
+    };
+    mix(&mut c, b, 14);
+    mix(&mut a, c, 11);
+    mix(&mut b, a, 25);
+    mix(&mut c, b, 16);
+    mix(&mut a, c, 4);
+    mix(&mut b, a, 14);
+    mix(&mut c, b, 24);
+    c
+}
 
 /// A bucket's lock, held.
 struct Bucket {
@@ -57,7 +80,7 @@ impl<F> Ehash<F> {
         for i in 0..BUCKETS {
             heads.push(Slot::new(MaybeUninit::zeroed()), GFP_KERNEL)?;
             // SAFETY: Just pushed; the vector does not grow, so it stays where it is.
-            unsafe { b::ox_ehash_init(heads[i as usize].get().cast(), first_end + i) };
+            unsafe { b::ox_ehash_init(heads[i as usize].get().cast(), first_end.wrapping_add(i)) };
         }
         let mut locks = KVVec::with_capacity(LOCKS as usize, GFP_KERNEL)?;
         for i in 0..LOCKS {
@@ -67,6 +90,7 @@ impl<F> Ehash<F> {
         }
         Ok(Self {
             net,
+            secret: random::random_u32(),
             first_end,
             heads,
             locks,
@@ -93,9 +117,10 @@ impl<F> Ehash<F> {
         }
     }
 
-    fn hash(tuple: &b::ox_tuple) -> u32 {
-        // SAFETY: The tuple is valid.
-        unsafe { b::ox_tuple_siphash(tuple, 0) as u32 }
+    #[inline]
+    fn hash(&self, tuple: &b::ox_tuple) -> u32 {
+        let ports = u32::from(tuple.sport) << 16 | u32::from(tuple.dport);
+        hash_words(tuple.saddr, tuple.daddr, ports, self.secret)
     }
 
     /// # Safety
@@ -105,19 +130,10 @@ impl<F> Ehash<F> {
         let mut tuple = b::ox_tuple::default();
         // SAFETY: By the function's contract.
         unsafe { b::ox_sk_tuple(sk, &mut tuple) };
-        let hash = Self::hash(&tuple);
+        let hash = self.hash(&tuple);
         let bucket = self.bucket(hash);
         // SAFETY: We hold the bucket's lock; by the function's contract.
-        unsafe {
-            if b::ox_sk_hashed(sk) {
-                return Err(EALREADY);
-            }
-            if b::ox_ehash_find(bucket.head, &tuple) {
-                return Err(EADDRNOTAVAIL);
-            }
-            b::ox_ehash_add(sk, bucket.head, hash);
-        }
-        Ok(())
+        to_result(unsafe { b::ox_ehash_insert(sk, bucket.head, hash) })
     }
 
     /// # Safety
@@ -141,16 +157,26 @@ impl<F> Ehash<F> {
 
     /// The socket of a 4-tuple, or null; the reference found is the caller's.
     fn find(&self, tuple: &b::ox_tuple) -> *mut b::sock {
-        let hash = Self::hash(tuple);
+        let hash = self.hash(tuple);
         let _rcu = rcu::read_lock();
-        let end = self.first_end + hash % BUCKETS;
         // SAFETY: We are under RCU; the namespace is only compared.
-        unsafe { b::ox_ehash_lookup(self.net, self.head(hash), end, tuple) }
+        unsafe { b::ox_ehash_lookup(self.net, self.head(hash), self.end(hash), tuple) }
+    }
+
+    /// What ends the list of a bucket.
+    fn end(&self, hash: u32) -> u32 {
+        self.first_end.wrapping_add(hash % BUCKETS)
     }
 
     /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
     fn collect_sk(&self, bucket: u32, skip: usize) -> [*mut b::sock; BATCH] {
         let mut raw = [core::ptr::null_mut(); BATCH];
+        // SAFETY: The head is valid; the read is that of `READ_ONCE`.
+        let first = unsafe { (&raw const (*self.head(bucket)).first).read_volatile() };
+        // The mark of a list's end.
+        if first.addr() & 1 != 0 {
+            return raw;
+        }
         let bucket = self.bucket(bucket);
         // SAFETY: We hold the bucket's lock; there is room for as many as we say.
         unsafe { b::ox_ehash_collect(bucket.head, skip as u32, raw.as_mut_ptr(), BATCH as u32) };
@@ -183,12 +209,18 @@ impl<F: Family> Ehash<F> {
         self.lookup_wire(&tuple.wire())
     }
 
-    /// Whether some connection has this 4-tuple: cheaper than a look-up when choosing a port.
+    /// Whether some connection has this 4-tuple.
     pub fn contains(&self, tuple: &FourTuple) -> bool {
         let wire = tuple.wire();
-        let bucket = self.bucket(Self::hash(&wire));
-        // SAFETY: We hold the bucket's lock.
-        unsafe { b::ox_ehash_find(bucket.head, &wire) }
+        let hash = self.hash(&wire);
+        let _rcu = rcu::read_lock();
+        // SAFETY: We are under RCU; the namespace is only compared.
+        unsafe { b::ox_ehash_contains(self.net, self.head(hash), self.end(hash), &wire) }
+    }
+
+    /// The hash of a 4-tuple in this table, for tables beside it: under a secret of the namespace.
+    pub fn hash_of(&self, tuple: &FourTuple) -> u32 {
+        self.hash(&tuple.wire())
     }
 
     fn collect(&self, bucket: u32, skip: usize) -> [Option<ARef<Sock<F>>>; BATCH] {

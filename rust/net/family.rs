@@ -72,7 +72,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn net_timer(net: &NetNs<Self>);
 
     /// Makes the state of a new, closed socket.
-    fn new_sock(net: &NetNs<Self>) -> Self::Sock;
+    fn new_sock() -> impl Init<Self::Sock>;
+    /// Makes the state of a connection that `listener` accepts.
+    fn new_child(listener: &Locked<'_, Self>) -> impl Init<Self::Sock>;
     /// Makes the state of a new socket that can be used without its lock.
     fn new_shared(net: &NetNs<Self>) -> Self::Shared;
 

@@ -474,6 +474,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_set_route(self.sk(), route.into_raw()) }
     }
 
+    /// As [`Locked::route`], by the route of the segments that went before the socket.
+    pub fn route_back(&mut self, route: route::BackRoute) {
+        // SAFETY: We hold the lock; the route's reference becomes the socket's.
+        unsafe { b::ox_sk_set_route(self.sk(), route.into_raw()) }
+    }
+
     /// Path MTU to the peer, bytes, read afresh (routes learn it in place); 1500 without a route.
     pub fn path_mtu(&self) -> u32 {
         // SAFETY: We hold the lock.

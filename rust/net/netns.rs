@@ -19,7 +19,6 @@ pub struct NetNs<F: Family> {
     net: *mut b::net,
     inode: u32,
     ehash: Ehash<F>,
-    #[pin]
     ports: Ports,
     stats: stats::Stats,
     tunables: sysctl::Values,
@@ -39,13 +38,14 @@ impl<F: Family> NetNs<F> {
         // SAFETY: The namespace is alive.
         let inode = unsafe { b::ox_net_ino(net) };
         let ehash = Ehash::new(net)?;
+        let ports = Ports::new()?;
         let tunables = sysctl::Values::new(F::TUNABLES)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 net,
                 inode,
                 ehash,
-                ports <- Ports::new(),
+                ports,
                 stats: stats::Stats::new(),
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),
@@ -101,12 +101,6 @@ impl<F: Family> NetNs<F> {
         // SAFETY: The namespace is alive, and the array as long as a name may be.
         unsafe { b::ox_read_congestion(self.net, name.as_mut_ptr()) };
         name
-    }
-
-    /// `tcp_ecn_option` (0 to 3), which Linux looks at for each segment.
-    pub fn ecn_option(&self) -> u8 {
-        // SAFETY: The namespace is alive.
-        unsafe { b::ox_read_ecn_option(self.net) }
     }
 
     /// The value of `F::TUNABLES[index]`; 0 when there is no such.

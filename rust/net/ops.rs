@@ -8,7 +8,6 @@ use crate::net::family::{Ioctl, Whose};
 use core::mem::size_of;
 use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;
-use kernel::sync::Arc;
 
 /// `SIOCINQ`, `SIOCOUTQ`, `SIOCOUTQNSD`, `SIOCATMARK` (`linux/sockios.h`, `asm-generic`).
 const IOCTLS: [(c_uint, Ioctl); 4] = [
@@ -100,7 +99,7 @@ pub(super) unsafe extern "C" fn create<F: Family>(
         (*sock).ops = family::proto_ops();
         b::ox_sock_accept_flags(sock);
         b::sock_init_data(sock, sk);
-        Sock::<F>::init(sk, Arc::clone(&netns));
+        Sock::<F>::init(sk, netns, F::new_sock());
     }
     0
 }
@@ -119,11 +118,8 @@ unsafe extern "C" fn release<F: Family>(sock: *mut b::socket) -> c_int {
     // SAFETY: The file's reference keeps it until the end.
     let this = unsafe { Sock::<F>::from_sk(sk) };
     F::release(this);
-    {
-        let mut locked = this.lock();
-        if !locked.is_orphan() {
-            locked.orphan();
-        }
+    if !this.is_orphan() {
+        this.lock().orphan();
     }
     // SAFETY: The file is going; its reference ends here.
     unsafe {

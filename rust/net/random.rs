@@ -13,8 +13,7 @@ pub fn random_u32() -> u32 {
 }
 
 /// SipHash of a 4-tuple under a key that is made once per boot: for ISNs (RFC 6528), timestamp
-/// offsets and port choice (RFC 6056). `salt` gives independent values of the same tuple; 0 is that
-/// of the established table, so choose another.
+/// offsets and port choice (RFC 6056). `salt` gives independent values of the same tuple.
 pub fn tuple_hash(tuple: &FourTuple, salt: u32) -> u64 {
     // SAFETY: The tuple is valid.
     unsafe { b::ox_tuple_siphash(&tuple.wire(), salt) }

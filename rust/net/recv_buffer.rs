@@ -126,7 +126,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     /// More memory is used than the buffer has: it may have as much, up to `tcp_rmem`, unless the
     /// user chose its size (`tcp_clamp_window`).
     fn stretch(&mut self) {
-        let most = self.sock.net().ipv4().rmem[2];
+        let most = self.sock.net().settings().rmem_max();
         let size = i32::try_from(self.used().min(most)).unwrap_or(i32::MAX);
         let sk = self.sk();
         // SAFETY: The socket is locked; readers without the lock use `READ_ONCE`.

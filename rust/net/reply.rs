@@ -35,8 +35,24 @@ impl Way {
     }
 }
 
+impl Way {
+    pub(super) fn path(&self, tuple: &FourTuple) -> b::ox_path {
+        let wire = tuple.wire();
+        b::ox_path {
+            saddr: wire.saddr,
+            daddr: wire.daddr,
+            sport: wire.sport,
+            dport: wire.dport,
+            oif: self.oif,
+            mark: self.mark,
+            tos: self.tos,
+            ttl: self.ttl,
+        }
+    }
+}
+
 /// A segment without a socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Reply<'h> {
     /// The ends; `local` is the source.
     pub tuple: FourTuple,
@@ -44,6 +60,8 @@ pub struct Reply<'h> {
     pub header: &'h [u8],
     /// How it travels.
     pub way: Way,
+    /// By which route, if that is known.
+    pub route: Option<&'h route::BackRoute>,
 }
 
 impl Reply<'_> {
@@ -54,17 +72,10 @@ impl Reply<'_> {
         if !send_buffer::HEADER_LEN.contains(&self.header.len()) {
             return Err(EINVAL);
         }
-        let wire = self.tuple.wire();
-        let path = b::ox_path {
-            saddr: wire.saddr,
-            daddr: wire.daddr,
-            sport: wire.sport,
-            dport: wire.dport,
-            oif: self.way.oif,
-            mark: self.way.mark,
-            tos: self.way.tos,
-            ttl: self.way.ttl,
-        };
+        let path = self.way.path(&self.tuple);
+        let dst = self
+            .route
+            .map_or(core::ptr::null_mut(), route::BackRoute::raw);
         // SAFETY: The segment is ours until it is sent; the header fits its headroom. A packet, or
         // the namespace's timer, keeps the namespace alive.
         unsafe {
@@ -77,7 +88,7 @@ impl Reply<'_> {
                 self.header.as_ptr().cast(),
                 self.header.len() as u32,
             );
-            to_result(b::ox_segment_reply(net.raw(), segment, &path))
+            to_result(b::ox_segment_reply(net.raw(), segment, &path, dst))
         }
     }
 }

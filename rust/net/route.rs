@@ -7,7 +7,7 @@ use super::*;
 use core::mem::ManuallyDrop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ptr::NonNull;
-use kernel::error::to_result;
+use kernel::error::{from_err_ptr, to_result};
 use kernel::prelude::*;
 
 /// A route to a peer, with the source address that IP chose.
@@ -89,20 +89,55 @@ impl Drop for Route {
     }
 }
 
-/// MSS to announce in the SYN-ACK to the sender of `skb`: of the route back by `way`.
-///
-/// Errors: as [`Route::to`].
-pub fn advmss_back<F: Family>(net: &NetNs<F>, skb: &RxSkb, way: &Way) -> Result<u16> {
-    // SAFETY: The namespace is alive while a segment of it is processed.
-    let mss = unsafe { b::ox_advmss_back(net.raw(), skb.raw(), way.oif, way.mark, way.tos) };
-    to_result(mss.min(0))?;
-    Ok(u16::try_from(mss).unwrap_or(u16::MAX))
+/// The route of segments that have no socket yet, back to a peer.
+pub struct BackRoute(NonNull<b::dst_entry>);
+
+// SAFETY: A counted reference of something that belongs to no thread.
+unsafe impl Send for BackRoute {}
+
+impl BackRoute {
+    /// The route by `way` from the local to the remote end of `tuple`.
+    ///
+    /// Errors: as [`Route::to`].
+    pub fn to<F: Family>(net: &NetNs<F>, tuple: &FourTuple, way: &Way) -> Result<Self> {
+        let path = way.path(tuple);
+        // SAFETY: The namespace is alive while a segment of it is processed; the path is valid.
+        let dst = from_err_ptr(unsafe { b::ox_route_back(net.raw(), &path) })?;
+        NonNull::new(dst).map(Self).ok_or(EHOSTUNREACH)
+    }
+
+    /// MSS to announce.
+    pub fn advmss(&self) -> u16 {
+        // SAFETY: We hold a reference.
+        u16::try_from(unsafe { b::ox_dst_advmss(self.raw()) }).unwrap_or(u16::MAX)
+    }
+
+    /// Whether the administrator says that ECN works there (`features ecn`).
+    pub fn has_ecn(&self) -> bool {
+        // SAFETY: We hold a reference.
+        unsafe { b::ox_dst_ecn(self.raw()) }
+    }
+
+    /// Whether it is still the route that a look-up would give.
+    pub fn holds(&self) -> bool {
+        // SAFETY: We hold a reference.
+        unsafe { b::ox_dst_holds(self.raw()) }
+    }
+
+    pub(super) fn raw(&self) -> *mut b::dst_entry {
+        self.0.as_ptr()
+    }
+
+    pub(super) fn into_raw(self) -> *mut b::dst_entry {
+        ManuallyDrop::new(self).raw()
+    }
 }
 
-/// Whether the administrator says that ECN works on the route back to the sender of `skb`.
-pub fn ecn_back<F: Family>(net: &NetNs<F>, skb: &RxSkb) -> bool {
-    // SAFETY: The namespace is alive while a segment of it is processed.
-    unsafe { b::ox_ecn_back(net.raw(), skb.raw(), skb.mark()) }
+impl Drop for BackRoute {
+    fn drop(&mut self) {
+        // SAFETY: We hold a reference, which ends here.
+        unsafe { b::dst_release(self.raw()) }
+    }
 }
 
 /// `RTN_LOCAL`, `RTN_BROADCAST`, `RTN_MULTICAST` (`linux/rtnetlink.h`).

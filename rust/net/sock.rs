@@ -70,7 +70,7 @@ impl<F: Family> Sock<F> {
         // SAFETY: `sk` is a fresh object; `parent` is a live socket, locked.
         unsafe {
             b::sock_init_data(core::ptr::null_mut(), sk);
-            Self::init(sk, net.handle());
+            Self::init(sk, net.handle(), F::new_child(listener));
             b::ox_sock_inherit(sk, parent);
         }
         // SAFETY: A fresh socket has one reference, which becomes ours.
@@ -82,13 +82,12 @@ impl<F: Family> Sock<F> {
         Ok(child)
     }
 
-    /// Fills in a fresh object.
+    /// Fills in a fresh object, of which `data` is the family's state.
     ///
     /// # Safety
     ///
     /// `sk` was just made by `sk_alloc` of the family's protocol and `sock_init_data`.
-    pub(super) unsafe fn init(sk: *mut b::sock, net: Arc<NetNs<F>>) {
-        let data = F::new_sock(&net);
+    pub(super) unsafe fn init(sk: *mut b::sock, net: Arc<NetNs<F>>, data: impl Init<F::Sock>) {
         let shared = F::new_shared(&net);
         let raw: *mut Layout<F> = sk.cast();
         // SAFETY: The object is as large as `Layout<F>`, and nobody else knows it.
@@ -98,7 +97,7 @@ impl<F: Family> Sock<F> {
             (&raw mut (*raw).recv).write(recv_buffer::State::default());
             (&raw mut (*raw).net).write(ManuallyDrop::new(net));
             (&raw mut (*raw).shared).write(ManuallyDrop::new(shared));
-            (&raw mut (*raw).data).write(ManuallyDrop::new(data));
+            let Ok(()) = data.__init((&raw mut (*raw).data).cast());
             b::ox_sock_init_inet(sk);
             b::ox_sk_timer_setup(sk, Some(timer::fire::<F>));
             (*sk).sk_destruct = Some(Self::destruct);
@@ -229,31 +228,51 @@ impl<F: Family> Sock<F> {
     }
 
     /// Linux's `TCP_*` number of the state, as last set by [`Locked::set_state`].
+    #[inline]
     pub fn state(&self) -> u8 {
+        // SAFETY: The socket is alive; the read is that of `READ_ONCE`.
+        unsafe { (&raw const (*self.common()).skc_state).read_volatile() }
+    }
+
+    fn common(&self) -> *const b::sock_common {
         // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_state(self.sk()) }
+        unsafe { &raw const (*self.sk()).__sk_common }
+    }
+
+    fn ports(&self) -> *const b::sock_common__bindgen_ty_3__bindgen_ty_1 {
+        // SAFETY: The socket is alive.
+        unsafe { &raw const (*self.common()).__bindgen_anon_3.__bindgen_anon_1 }
+    }
+
+    fn addrs(&self) -> *const b::sock_common__bindgen_ty_1__bindgen_ty_1 {
+        // SAFETY: The socket is alive.
+        unsafe { &raw const (*self.common()).__bindgen_anon_1.__bindgen_anon_1 }
     }
 
     /// Our address and port, as last set.
+    #[inline]
     pub fn local(&self) -> SocketAddrV4 {
-        // SAFETY: The socket is alive.
-        unsafe {
-            SocketAddrV4::new(
-                addr::from_be32(b::ox_inet_rcv_saddr(self.sk())),
-                b::ox_inet_num(self.sk()),
+        // SAFETY: The socket is alive; the reads are those of `READ_ONCE`.
+        let (addr, port) = unsafe {
+            (
+                (&raw const (*self.addrs()).skc_rcv_saddr).read_volatile(),
+                (&raw const (*self.ports()).skc_num).read_volatile(),
             )
-        }
+        };
+        SocketAddrV4::new(addr::from_be32(addr), port)
     }
 
     /// The peer's address and port, as last set.
+    #[inline]
     pub fn remote(&self) -> SocketAddrV4 {
-        // SAFETY: The socket is alive.
-        unsafe {
-            SocketAddrV4::new(
-                addr::from_be32(b::ox_inet_daddr(self.sk())),
-                b::ox_inet_dport(self.sk()),
+        // SAFETY: The socket is alive; the reads are those of `READ_ONCE`.
+        let (addr, port) = unsafe {
+            (
+                (&raw const (*self.addrs()).skc_daddr).read_volatile(),
+                (&raw const (*self.ports()).skc_dport).read_volatile(),
             )
-        }
+        };
+        SocketAddrV4::new(addr::from_be32(addr), u16::from_be(port))
     }
 
     /// Both ends.
@@ -284,8 +303,8 @@ impl<F: Family> Sock<F> {
 
     /// Interface the socket is bound to (`SO_BINDTODEVICE`), 0 when none.
     pub fn bound_dev(&self) -> i32 {
-        // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_bound_dev_if(self.sk()) }
+        // SAFETY: The socket is alive; the read is that of `READ_ONCE`.
+        unsafe { (&raw const (*self.common()).skc_bound_dev_if).read_volatile() }
     }
 
     /// `SO_REUSEADDR`.
@@ -347,6 +366,12 @@ impl<F: Family> Sock<F> {
     pub fn may_bind_privileged(&self, port: u16) -> bool {
         // SAFETY: The socket is alive.
         unsafe { b::ox_sk_may_bind(self.sk(), port) }
+    }
+
+    /// No file any more (`SOCK_DEAD`), and there will be none.
+    pub(super) fn is_orphan(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sock_flag(self.sk(), b::sock_flags_SOCK_DEAD) }
     }
 
     /// Bytes of segments on the backlog.

@@ -85,7 +85,7 @@ pub struct Ipv4Sysctls {
     /// `tcp_pingpong_thresh`.
     pub pingpong_thresh: u8,
     /// `net.core.rmem_max`, bytes.
-    pub rmem_max: u32,
+    pub core_rmem_max: u32,
     /// `tcp_adv_win_scale`, signed (tcp_win_from_space).
     pub adv_win_scale: i8,
     /// `tcp_challenge_ack_limit`.
@@ -194,7 +194,7 @@ impl Ipv4Sysctls {
             moderate_rcvbuf: raw.moderate_rcvbuf != 0,
             shrink_window: raw.shrink_window != 0,
             pingpong_thresh: small(raw.pingpong_thresh),
-            rmem_max: raw.rmem_max.max(0).unsigned_abs(),
+            core_rmem_max: raw.rmem_max.max(0).unsigned_abs(),
             adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
             challenge_ack_limit: raw.challenge_ack_limit.unsigned_abs(),
             invalid_ratelimit_ms: raw.invalid_ratelimit_ms.unsigned_abs(),

@@ -4,7 +4,7 @@
 
 use super::bind::release_port;
 use super::flush::send_bare;
-use super::ports::{Owner, Role};
+use super::ports::Role;
 use super::sock_state::Conn;
 use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
@@ -94,14 +94,8 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     if let Some(error) = events.error {
         fail(locked, error);
     }
-    if let (Some(entry), Some(owner)) = (events.time_wait, locked.owner) {
-        let local = locked.sock().local();
-        let owner = Owner {
-            addr: local.ip().to_bits(),
-            role: Role::TimeWait,
-            ..owner
-        };
-        time_wait::enter(net, &locked.sock().tuple(), entry, owner);
+    if let Some(entry) = events.time_wait {
+        time_wait::enter(locked, entry);
     }
     if events.closed || events.time_wait.is_some() {
         finish(locked);

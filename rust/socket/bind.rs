@@ -118,6 +118,11 @@ pub(super) fn join(net: &Net, port: u16, owner: Owner) -> Result {
     Ok(())
 }
 
+/// What `old` is to `port` is `new` from now on, who is another.
+pub(super) fn hand_over(net: &Net, port: u16, old: &Owner, new: Owner) -> Result {
+    net.bind_table.lock().change(port, old, new)
+}
+
 /// The end of one owner's hold on `port`.
 pub(super) fn give_back(net: &Net, port: u16, owner: &Owner) {
     let freed = net.bind_table.lock().release(port, owner);

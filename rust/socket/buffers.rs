@@ -19,7 +19,7 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
     if wanted <= locked.sndbuf() {
         return;
     }
-    let most = locked.net().ipv4().wmem[2];
+    let most = locked.net().settings().wmem_max();
     let size = wanted.min(most);
     if size > locked.sndbuf() {
         locked.set_sndbuf(size);
@@ -62,15 +62,15 @@ pub(super) fn grow_for_early(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
 /// Gives the receive buffer memory for a window of `window` bytes.
 fn grow(locked: &mut Locked<'_, Oxtcp>, window: u32) {
     let net = locked.net();
-    let ipv4 = net.ipv4();
-    if !ipv4.moderate_rcvbuf || locked.is_rcvbuf_chosen() {
+    let settings = net.settings();
+    if !settings.moderate_rcvbuf() || locked.is_rcvbuf_chosen() {
         return;
     }
     let old = locked.rcvbuf();
     let Conn::Open(tcb) = &mut locked.conn else {
         return;
     };
-    let size = tcb.memory_for(window).min(ipv4.rmem[2]);
+    let size = tcb.memory_for(window).min(settings.rmem_max());
     if size > old {
         tcb.on_buffer_grown(size);
         locked.set_rcvbuf(size);

@@ -137,7 +137,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
 
 /// CLOSE.
 fn close(locked: &mut Locked<'_, Oxtcp>, net: &Net) {
-    locked.read_settings(net);
+    locked.read_closing_settings(net);
     let state: &mut super::sock_state::SockState = locked;
     if let Conn::Open(tcb) = &mut state.conn {
         let events = tcb.close(&state.config, false, now());

@@ -195,12 +195,9 @@ fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketA
 }
 
 fn claim_ephemeral(net: &Net, port: u16, owner: super::ports::Owner) -> Result<bool> {
-    let mut table = net.bind_table.lock();
-    if !table.is_ephemeral(port) {
-        return Ok(false);
+    let claimed = net.bind_table.lock().claim_ephemeral(port, owner)?;
+    if claimed {
+        net.ports().get(port);
     }
-    table.join(port, owner)?;
-    drop(table);
-    net.ports().get(port);
-    Ok(true)
+    Ok(claimed)
 }

@@ -6,6 +6,7 @@
 use super::sock_state::Conn;
 use super::syn::config_for;
 use super::{identity, now, Oxtcp};
+use crate::net::route::BackRoute;
 use crate::net::{random, Counter, FourTuple, Locked, RxSkb, Way};
 use crate::tcp::config::Config;
 use crate::tcp::segment::{Segment, Transmit};
@@ -37,19 +38,19 @@ pub(super) fn syn_ack(
 }
 
 /// The connection that an acknowledgment of no connection completes, if it brings a cookie back,
-/// and its settings.
+/// its route and its settings.
 pub(super) fn check(
     locked: &mut Locked<'_, Oxtcp>,
     skb: &RxSkb,
     seg: &Segment,
-) -> Option<(SynReceived, Config)> {
+) -> Option<(SynReceived, BackRoute, Config)> {
     let net = locked.net();
     let now = now();
     let expected = match &locked.conn {
         Conn::Listening(listener) => listener.expects_cookies(now),
         _ => false,
     };
-    if !expected || net.ipv4().syncookies == 0 || !skb.to_this_host() {
+    if !expected || net.settings().syncookies() == 0 || !skb.to_this_host() {
         return None;
     }
     let tuple = skb.tuple();
@@ -66,7 +67,8 @@ pub(super) fn check(
     }
     accepted.ok()?;
     // The MSS that was announced is not in the cookie: it is that of the route, as it was then.
-    let config = config_for(locked, skb, &way, seg.options.timestamps.is_some())?;
+    let route = BackRoute::to(net, &tuple, &way).ok()?;
+    let config = config_for(locked, &route, seg.options.timestamps.is_some());
     let entry = syn_cookie::accept(&config, seg, ids, now, &Ends(&tuple)).ok()?;
-    Some((entry, config))
+    Some((entry, route, config))
 }

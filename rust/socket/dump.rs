@@ -9,7 +9,8 @@
 use super::info::tcp_info;
 use super::namespace::Net;
 use super::sock_state::Conn;
-use super::{listener, now, time_wait, Oxtcp};
+use super::time_wait_table::{Key, SHARDS};
+use super::{listener, now, Oxtcp};
 use crate::net::family::Whose;
 use crate::net::{addr, Entry, EntryTimer, FourTuple, Sock};
 use crate::tcp::state::State;
@@ -86,8 +87,8 @@ pub fn dump(net: &Net, from: [u64; 2], emit: &mut Emit<'_>) {
             return;
         }
     }
-    let (_, key) = start(TIME_WAIT);
-    ending(net, key, emit);
+    let (place, key) = start(TIME_WAIT);
+    ending(net, place, key, emit);
 }
 
 fn ms_until(at: Instant, now: Instant) -> u32 {
@@ -223,18 +224,23 @@ fn socket(sock: &Sock<Oxtcp>, next: [u64; 2], emit: &mut Emit<'_>) -> bool {
     emit(&entry, next)
 }
 
-fn ending(net: &Net, key: u128, emit: &mut Emit<'_>) {
-    let mut from = Some(time_wait::Key::from_number(key));
-    while let Some(first) = from {
-        let mut batch = [None; BATCH];
-        from = net.time_wait.lock().show(&first, &mut batch);
-        for (key, deadline) in batch.iter().flatten() {
-            let entry = small_entry(State::TimeWait, key.tuple(), 0, |now| {
-                EntryTimer::TimeWait(ms_until(*deadline, now))
-            });
-            let next = Position::of(TIME_WAIT, 0, key.number() + 1);
-            if !emit(&entry, next) {
-                return;
+fn ending(net: &Net, place: u64, mut key: u128, emit: &mut Emit<'_>) {
+    for shelf in place as usize..SHARDS {
+        let mut from = Some(Key::from_number(core::mem::take(&mut key)));
+        while let Some(first) = from {
+            let mut batch = [None; BATCH];
+            from = match net.time_wait.nth(shelf) {
+                Some(shelf) => shelf.show(&first, &mut batch),
+                None => None,
+            };
+            for (key, deadline) in batch.iter().flatten() {
+                let entry = small_entry(State::TimeWait, key.tuple(), 0, |now| {
+                    EntryTimer::TimeWait(ms_until(*deadline, now))
+                });
+                let next = Position::of(TIME_WAIT, shelf as u64, key.number() + 1);
+                if !emit(&entry, next) {
+                    return;
+                }
             }
         }
     }

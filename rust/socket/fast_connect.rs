@@ -161,7 +161,7 @@ fn opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> (Opening, u16) {
     let known = known(net, tuple);
     let mss = known.map_or(u16::MAX, |k| k.mss);
     let cookieless = locked.fast_open.as_ref().is_some_and(|f| f.cookieless)
-        || net.ipv4().fastopen & CLIENT_COOKIELESS != 0;
+        || net.settings().fastopen() & CLIENT_COOKIELESS != 0;
     match known {
         _ if cookieless => (Opening::Cookieless, mss),
         Some(known) => (Opening::Cookie(known.cookie), mss),
@@ -170,7 +170,7 @@ fn opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> (Opening, u16) {
 }
 
 fn is_client(net: &Net) -> bool {
-    net.ipv4().fastopen & CLIENT != 0
+    net.settings().fastopen() & CLIENT != 0
 }
 
 /// connect(2) of a socket with `TCP_FASTOPEN_CONNECT`, which is prepared: with a cookie the SYN

@@ -106,7 +106,7 @@ pub(super) fn set_limit(locked: &mut Locked<'_, Oxtcp>, limit: u32) -> Result {
 pub(super) fn on_listen(locked: &mut Locked<'_, Oxtcp>, backlog: u32) -> Result {
     let wanted = SERVER | SERVER_ALWAYS;
     let unset = locked.fast_open.as_ref().is_none_or(|f| f.limit == 0);
-    if unset && locked.net().ipv4().fastopen & wanted == wanted {
+    if unset && locked.net().settings().fastopen() & wanted == wanted {
         set_limit(locked, backlog)?;
     }
     Ok(())
@@ -135,7 +135,7 @@ pub(super) fn on_syn(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple, syn: &Segmen
     let Some(fast_open) = locked.fast_open.as_deref().filter(|f| f.limit > 0) else {
         return ordinary;
     };
-    let sysctl = net.ipv4().fastopen;
+    let sysctl = net.settings().fastopen();
     if sysctl & SERVER == 0 {
         return ordinary;
     }

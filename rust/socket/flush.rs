@@ -5,6 +5,7 @@
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{now, statistics, Oxtcp};
+use crate::net::route::BackRoute;
 use crate::net::{
     trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
 };
@@ -56,7 +57,7 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
-    tcb.set_ecn_option(|| OptionUse::from_number(net.ecn_option()));
+    tcb.set_ecn_option(|| OptionUse::from_number(net.settings().ecn_option()));
     let mut queues = Queues { recv, records };
     while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
         if out.flags.has(Flags::SYN) {
@@ -151,11 +152,17 @@ pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
 /// in Linux.
 pub(super) fn reply_by(net: &NetNs<Oxtcp>, skb: &RxSkb, way: Way, out: &Transmit) {
     let tos = skb.tos();
-    reply_to(net, &skb.tuple(), Way { tos, ..way }, out);
+    reply_to(net, &skb.tuple(), Way { tos, ..way }, None, out);
 }
 
-/// Sends a segment for which there is no socket.
-pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Transmit) {
+/// Sends a segment for which there is no socket, by `route` if that is known.
+pub(super) fn reply_to(
+    net: &NetNs<Oxtcp>,
+    tuple: &FourTuple,
+    way: Way,
+    route: Option<&BackRoute>,
+    out: &Transmit,
+) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -168,6 +175,7 @@ pub(super) fn reply_to(net: &NetNs<Oxtcp>, tuple: &FourTuple, way: Way, out: &Tr
             tos: way.tos & !0x3 | out.ecn.bits(),
             ..way
         },
+        route,
     }
     .send(net);
 }

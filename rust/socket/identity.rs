@@ -7,7 +7,7 @@ use crate::net::{random, FourTuple};
 use crate::tcp::config::{initial_sequence, Identity};
 use crate::tcp::time::Instant;
 
-/// Not 0, by which the table of connections is ordered: what that shows says nothing of the ISS.
+/// Another than that of the ports: which are chosen says nothing of the ISS.
 const ISS_SALT: u32 = 2;
 /// Salt of the hash that ephemeral ports are chosen by (RFC 6056).
 pub(super) const PORT_SALT: u32 = 1;

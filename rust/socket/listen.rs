@@ -5,21 +5,20 @@
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner};
 use super::flush::{flush, reply_by, reply_to};
-use super::listener::{Key, Listener};
+use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{Conn, Phase, SockState};
 use super::syn::{open, path_config};
 use super::{buffers, cookies, fast_open, now, Oxtcp};
-use crate::net::route::Route;
+use crate::net::route::{BackRoute, Route};
 use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::Config;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::syn_received::{on_listen, ListenVerdict, SynReceived, TimerVerdict, Verdict};
-use crate::tcp::Tcb;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -164,7 +163,7 @@ pub(super) fn on_segment(
         Verdict::SynAck => {
             if let Some(entry) = listener.get_mut(&key) {
                 entry.on_syn_again(seg);
-                reply_to(net, &tuple, way, &entry.syn_ack(&config, now));
+                reply_to(net, &tuple, way, None, &entry.syn_ack(&config, now));
             }
         }
         Verdict::Reply(out) => reply_by(net, &skb, way, &out),
@@ -181,7 +180,7 @@ pub(super) fn on_segment(
         }
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
-            if net.ipv4().abort_on_overflow {
+            if net.settings().abort_on_overflow() {
                 give_up(net, listener, &key, &tuple);
                 if let Some(reset) = Transmit::reset_for(seg) {
                     reply_by(net, &skb, way, &reset);
@@ -190,7 +189,9 @@ pub(super) fn on_segment(
             skb.discard(net, DropReason::AcceptQueueFull);
         }
         Verdict::Complete => {
-            if complete(locked, skb, seg, entry, config).is_err() {
+            let route = listener.take_route(&key);
+            let half = HalfOpen { entry, route };
+            if complete(locked, skb, seg, half, &config).is_err() {
                 net.count(Counter::ListenDrops);
             }
         }
@@ -244,7 +245,7 @@ fn on_first(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Op
     match on_listen(seg) {
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Reset(out) => match cookies::check(locked, &skb, seg) {
-            Some((entry, config)) => from_cookie(locked, skb, seg, entry, config),
+            Some(cookie) => from_cookie(locked, skb, seg, cookie),
             None => reply_by(net, &skb, Way::of(locked.sock()), &out),
         },
         ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
@@ -268,8 +269,7 @@ fn from_cookie(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Segment,
-    entry: SynReceived,
-    config: Config,
+    (entry, route, config): (SynReceived, BackRoute, Config),
 ) {
     let net = locked.net();
     let is_full = match &locked.conn {
@@ -281,7 +281,11 @@ fn from_cookie(
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::AcceptQueueFull);
     }
-    if complete(locked, skb, seg, entry, config).is_err() {
+    let half = HalfOpen {
+        entry,
+        route: Some(route),
+    };
+    if complete(locked, skb, seg, half, &config).is_err() {
         net.count(Counter::ListenDrops);
     }
 }
@@ -291,26 +295,21 @@ fn complete(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Segment,
-    entry: SynReceived,
-    config: Config,
+    half: HalfOpen,
+    config: &Config,
 ) -> Result {
     let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
-    let chosen = locked.chosen;
-    // That of now, not that of when the listener began.
-    let config = Config {
-        congestion: chosen.congestion_or(&locked.net().congestion()),
-        ..config
-    };
     {
         let mut new = child.lock_child();
-        if let Err(error) = attach(&mut new, &tuple, config) {
+        if let Err(error) = attach(&mut new, &tuple, config, half.route) {
             super::apply::finish(&mut new);
             new.orphan();
             return Err(error);
         }
-        new.chosen = chosen;
-        establish(&mut new, entry.into_tcb(&config, seg, now()));
+        // That of now, not that of when the listener began.
+        new.config.congestion = new.chosen.congestion_or(&locked.net().congestion());
+        establish(&mut new, half.entry, seg);
         deliver(&mut new, skb, seg);
     }
     if let Conn::Listening(listener) = &mut locked.conn {
@@ -321,13 +320,24 @@ fn complete(
 }
 
 /// Gives a new socket its ends, its route and its place in the tables; it has no control block yet.
-pub(super) fn attach(child: &mut Locked<'_, Oxtcp>, tuple: &FourTuple, config: Config) -> Result {
+/// `route` is that of the segments before it, if one is known.
+pub(super) fn attach(
+    child: &mut Locked<'_, Oxtcp>,
+    tuple: &FourTuple,
+    config: &Config,
+    route: Option<BackRoute>,
+) -> Result {
     let net = child.net();
     child.set_local(tuple.local);
     child.set_remote(tuple.remote);
-    child.config = config;
-    let route = Route::to(child, tuple.local, tuple.remote)?;
-    child.route(route);
+    child.config = *config;
+    match route.filter(BackRoute::holds) {
+        Some(route) => child.route_back(route),
+        None => {
+            let route = Route::to(child, tuple.local, tuple.remote)?;
+            child.route(route);
+        }
+    }
     let owner = owner(child.sock(), *tuple.local.ip(), Role::Connected);
     join(net, tuple.local.port(), owner)?;
     child.owner = Some(owner);
@@ -337,8 +347,9 @@ pub(super) fn attach(child: &mut Locked<'_, Oxtcp>, tuple: &FourTuple, config: C
     net.ehash().insert(child)
 }
 
-fn establish(child: &mut Locked<'_, Oxtcp>, tcb: Tcb) {
-    child.conn = Conn::Open(tcb);
+fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment) {
+    let state: &mut SockState = child;
+    state.conn = Conn::Open(entry.into_tcb(&state.config, seg, now()));
     child.set_state(State::Established.number());
     buffers::expand_send(child);
     buffers::start(child);
@@ -381,7 +392,8 @@ pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
         }
         TimerVerdict::SynAck => {
             let config = path_config(&config, entry.mss(), entry.timestamps());
-            reply_to(net, &key.tuple(port), way, &entry.syn_ack(&config, now));
+            let out = entry.syn_ack(&config, now);
+            reply_to(net, &key.tuple(port), way, None, &out);
             false
         }
     });

@@ -4,13 +4,14 @@
 
 use super::accept_queue::AcceptQueue;
 use super::Oxtcp;
+use crate::net::route::BackRoute;
 use crate::net::{FourTuple, Sock};
 use crate::tcp::syn_cookie;
 use crate::tcp::syn_received::SynReceived;
 use crate::tcp::time::{Duration, Instant};
 use core::net::SocketAddrV4;
 use kernel::prelude::*;
-use kernel::rbtree::{RBTree, RBTreeNode};
+use kernel::rbtree::{RBTree, RBTreeNodeReservation};
 use kernel::sync::aref::ARef;
 
 /// How many half-open connections are looked at in one go, so that the lock is never held for long
@@ -71,10 +72,19 @@ impl Key {
     }
 }
 
+/// A half-open connection, and the route of its SYN-ACK.
+pub(super) struct HalfOpen {
+    pub(super) entry: SynReceived,
+    pub(super) route: Option<BackRoute>,
+}
+
+/// The memory that a half-open connection needs.
+pub(super) type Memory = RBTreeNodeReservation<Key, HalfOpen>;
+
 /// The queues of a listener, under its socket's lock.
 pub struct Listener {
     /// Half-open connections.
-    syn_queue: RBTree<Key, SynReceived>,
+    syn_queue: RBTree<Key, HalfOpen>,
     syn_queue_len: u32,
     /// Those of them whose SYN-ACK was sent once.
     young: u32,
@@ -160,35 +170,37 @@ impl Listener {
 
     /// The half-open connection of `key`.
     pub(super) fn get(&self, key: &Key) -> Option<&SynReceived> {
-        self.syn_queue.get(key)
+        self.syn_queue.get(key).map(|half| &half.entry)
     }
 
     /// The half-open connection of `key`, to be changed in all but its deadline.
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut SynReceived> {
-        self.syn_queue.get_mut(key)
+        self.syn_queue.get_mut(key).map(|half| &mut half.entry)
     }
 
-    /// Adds a half-open connection.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn insert(&mut self, key: Key, entry: SynReceived) -> Result {
-        let node = RBTreeNode::new(key, entry, GFP_ATOMIC)?;
-        self.deadline = earlier(self.deadline, entry.deadline());
-        self.earliest = earlier(self.earliest, entry.deadline());
-        self.remove(&key);
-        self.syn_queue.insert(node);
+    /// Takes the route of the half-open connection of `key`, if it is known.
+    pub(super) fn take_route(&mut self, key: &Key) -> Option<BackRoute> {
+        self.syn_queue.get_mut(key)?.route.take()
+    }
+
+    /// Adds a half-open connection, in its memory.
+    pub(super) fn insert(&mut self, key: Key, half: HalfOpen, memory: Memory) {
+        let deadline = half.entry.deadline();
+        let node = memory.into_node(key, half);
+        self.deadline = earlier(self.deadline, deadline);
+        self.earliest = earlier(self.earliest, deadline);
+        if let Some(old) = self.syn_queue.insert(node) {
+            self.forget(&old.to_key_value().1.entry);
+        }
         self.syn_queue_len = self.syn_queue_len.saturating_add(1);
         self.young = self.young.saturating_add(1);
-        Ok(())
     }
 
     /// Takes a half-open connection out.
-    pub(super) fn remove(&mut self, key: &Key) -> Option<SynReceived> {
-        let entry = self.syn_queue.remove(key)?;
-        self.forget(&entry);
-        Some(entry)
+    pub(super) fn remove(&mut self, key: &Key) -> Option<HalfOpen> {
+        let half = self.syn_queue.remove(key)?;
+        self.forget(&half.entry);
+        Some(half)
     }
 
     fn forget(&mut self, entry: &SynReceived) {
@@ -237,7 +249,8 @@ impl Listener {
     ) -> Option<Key> {
         let mut cursor = self.syn_queue.cursor_lower_bound_mut(from)?;
         let next = cursor.peek_next().map(|(key, _)| *key);
-        let (key, entry) = cursor.current_mut();
+        let (key, half) = cursor.current_mut();
+        let entry = &mut half.entry;
         let was_young = entry.retries() == 0;
         let gone = look(key, entry);
         let is_young = entry.retries() == 0;
@@ -261,8 +274,8 @@ impl Listener {
         let mut next = Some(*from);
         for slot in out {
             let cursor = self.syn_queue.cursor_lower_bound(&next?)?;
-            let (key, entry) = cursor.current();
-            *slot = Some((*key, *entry));
+            let (key, half) = cursor.current();
+            *slot = Some((*key, half.entry));
             next = cursor.peek_next().map(|(key, _)| *key);
         }
         next

@@ -23,6 +23,7 @@ pub mod cookies;
 pub mod dump;
 pub mod fast_connect;
 pub mod fast_open;
+mod few;
 pub mod flush;
 pub mod identity;
 pub mod info;
@@ -33,6 +34,7 @@ pub mod namespace;
 pub mod options;
 pub mod orphans;
 pub mod poll;
+mod port_map;
 pub mod ports;
 pub mod receive_queue;
 pub mod recv;
@@ -42,6 +44,7 @@ pub mod sock_state;
 mod statistics;
 pub mod syn;
 pub mod time_wait;
+pub mod time_wait_table;
 pub mod timing;
 pub mod urgent;
 
@@ -83,8 +86,12 @@ impl Family for Oxtcp {
         time_wait::expire(net, false);
     }
 
-    fn new_sock(net: &NetNs<Self>) -> Self::Sock {
-        sock_state::SockState::new(net)
+    fn new_sock() -> impl Init<Self::Sock> {
+        sock_state::SockState::new()
+    }
+
+    fn new_child(listener: &Locked<'_, Self>) -> impl Init<Self::Sock> {
+        sock_state::SockState::child_of(listener)
     }
 
     fn new_shared(_net: &NetNs<Self>) -> Self::Shared {

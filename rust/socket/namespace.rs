@@ -4,7 +4,7 @@
 
 use super::fast_connect::Cookies;
 use super::ports::PortTable;
-use super::time_wait::TimeWaitTable;
+use super::time_wait_table::TimeWaitTable;
 use super::Oxtcp;
 use crate::net::{BhSpinLock, NetNs, Reservation, Sock, Tunable};
 use crate::new_bh_spinlock;
@@ -65,8 +65,7 @@ pub struct Namespace {
     #[pin]
     pub(super) bind_table: BhSpinLock<PortTable<ARef<Sock<Oxtcp>>, Reservation>>,
     /// Connections in TIME-WAIT.
-    #[pin]
-    pub(super) time_wait: BhSpinLock<TimeWaitTable>,
+    pub(super) time_wait: TimeWaitTable,
     /// One bind at a time, since a reservation in `AF_INET`'s tables sleeps.
     #[pin]
     pub(super) binding: Mutex<()>,
@@ -86,8 +85,8 @@ impl Namespace {
     /// The state of a new namespace.
     pub fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            bind_table <- new_bh_spinlock!(PortTable::new(), c"oxtcp_bind_table"),
-            time_wait <- new_bh_spinlock!(TimeWaitTable::new(), c"oxtcp_time_wait"),
+            bind_table <- new_bh_spinlock!(PortTable::new()?, c"oxtcp_bind_table"),
+            time_wait: TimeWaitTable::new()?,
             binding <- new_mutex!((), "oxtcp_binding"),
             next_port: Atomic::new(0),
             orphans: Atomic::new(0),

@@ -103,6 +103,8 @@ pub fn set(sock: &Sock<Oxtcp>, level: i32, name: i32, value: OptValue) -> Result
         }
         TCP_DEFER_ACCEPT => {
             let seconds = u64::try_from(value).unwrap_or(0);
+            let net = locked.net();
+            locked.refresh(net);
             locked.config.defer_accept = defer_accept::expiries(seconds, locked.config.rto_max);
         }
         TCP_LINGER2 => locked.chosen.linger2 = Some(value.clamp(-1, 120)),
@@ -136,7 +138,7 @@ fn set_fast_open(locked: &mut Locked<'_, Oxtcp>, name: i32, value: i32) -> Resul
     }
     let on = in_range(value, 0, 1)? != 0;
     if name == TCP_FASTOPEN_CONNECT {
-        if locked.net().ipv4().fastopen & fast_open::CLIENT == 0 {
+        if locked.net().settings().fastopen() & fast_open::CLIENT == 0 {
             return Err(EOPNOTSUPP);
         }
         if state != State::Closed {
@@ -237,7 +239,9 @@ pub fn get(sock: &Sock<Oxtcp>, level: i32, name: i32, out: OptWriter<'_>) -> Res
     if level != SOL_TCP {
         return Err(ENOPROTOOPT);
     }
-    let locked = sock.lock();
+    let mut locked = sock.lock();
+    let net = locked.net();
+    locked.refresh(net);
     let config = &locked.config;
     let seconds = |d: Duration| i32::try_from(d.ms() / 1000).unwrap_or(i32::MAX);
     let value = match name {

@@ -8,8 +8,9 @@
 //! with a count, so a server with ten thousand connections costs one entry for each of its local
 //! addresses.
 
+use super::few::Few;
+use super::port_map::PortMap;
 use kernel::prelude::*;
-use kernel::rbtree::{RBTree, RBTreeNode};
 use kernel::sync::Arc;
 
 /// Why an owner holds its port.
@@ -67,25 +68,20 @@ struct Listener<L> {
 }
 
 struct Bucket<L, R: 'static> {
-    shares: KVec<Share<R>>,
+    shares: Few<Share<R>>,
     listeners: KVec<Listener<L>>,
 }
 
 impl<L, R> Bucket<L, R> {
     const fn new() -> Self {
         Self {
-            shares: KVec::new(),
+            shares: Few::new(),
             listeners: KVec::new(),
         }
     }
 
     fn add(&mut self, owner: Owner) -> Result {
-        if let Some(share) = self
-            .shares
-            .as_mut_slice()
-            .iter_mut()
-            .find(|s| s.owner == owner)
-        {
+        if let Some(share) = self.share(&owner) {
             share.count = share.count.saturating_add(1);
             return Ok(());
         }
@@ -94,28 +90,43 @@ impl<L, R> Bucket<L, R> {
             count: 1,
             reservation: None,
         };
-        Ok(self.shares.push(share, GFP_ATOMIC)?)
+        self.shares.push(share)
+    }
+
+    fn share(&mut self, owner: &Owner) -> Option<&mut Share<R>> {
+        self.shares.iter_mut().find(|s| s.owner == *owner)
     }
 
     /// Takes one owner away; gives back the reservation that nobody needs any more, for the caller
     /// to drop outside of the lock.
     fn remove(&mut self, owner: &Owner) -> Option<Arc<R>> {
-        let at = self
-            .shares
-            .as_slice()
-            .iter()
-            .position(|s| s.owner == *owner)?;
-        let share = self.shares.as_mut_slice().get_mut(at)?;
+        let share = self.share(owner)?;
         share.count = share.count.saturating_sub(1);
         if share.count > 0 {
             return None;
         }
-        self.shares.remove(at).ok().and_then(|s| s.reservation)
+        self.shares.take(|s| s.count == 0)?.reservation
+    }
+
+    /// What was `old` is `new` from now on. The reservation stays with the port.
+    fn change(&mut self, old: &Owner, new: Owner) -> Result {
+        let others = self.shares.iter().any(|s| s.owner == new);
+        if let Some(share) = self.share(old).filter(|s| s.count == 1 && !others) {
+            share.owner = new;
+            return Ok(());
+        }
+        self.add(new)?;
+        if let Some(reservation) = self.remove(old) {
+            if let Some(share) = self.share(&new) {
+                share.reservation.get_or_insert(reservation);
+            }
+        }
+        Ok(())
     }
 
     /// Whether `owner`, once `but` (itself in its former role) is left out, meets a conflict.
     fn conflict(&self, owner: &Owner, but: Option<&Owner>) -> bool {
-        self.shares.as_slice().iter().any(|s| {
+        self.shares.iter().any(|s| {
             let others = s.count.saturating_sub(u32::from(but == Some(&s.owner)));
             others > 0 && owner.conflicts(&s.owner)
         })
@@ -124,30 +135,28 @@ impl<L, R> Bucket<L, R> {
 
 /// The bind table of a namespace. `L` is a listener's handle, `R` a reservation in `AF_INET`.
 pub struct PortTable<L, R: 'static> {
-    buckets: RBTree<u16, Bucket<L, R>>,
+    buckets: PortMap<Bucket<L, R>>,
 }
 
 impl<L: Clone, R> PortTable<L, R> {
     /// An empty table.
-    pub(super) fn new() -> Self {
-        Self {
-            buckets: RBTree::new(),
-        }
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            buckets: PortMap::new()?,
+        })
     }
 
     fn bucket(&mut self, port: u16) -> Result<&mut Bucket<L, R>> {
-        if self.buckets.get(&port).is_none() {
-            let node = RBTreeNode::new(port, Bucket::new(), GFP_ATOMIC)?;
-            self.buckets.insert(node);
-        }
-        self.buckets.get_mut(&port).ok_or(ENOMEM)
+        self.buckets.get_or(port, Bucket::new)
     }
 
     fn drop_if_empty(&mut self, port: u16) {
-        let empty = |b: &Bucket<L, R>| b.shares.is_empty() && b.listeners.is_empty();
-        if self.buckets.get(&port).is_some_and(empty) {
-            self.buckets.remove(&port);
-        }
+        self.buckets
+            .remove_if(port, |b| b.shares.is_empty() && b.listeners.is_empty());
     }
 
     /// Gives `port` to `owner` if nobody objects.
@@ -174,20 +183,26 @@ impl<L: Clone, R> PortTable<L, R> {
     /// `ENOMEM`.
     pub fn join(&mut self, port: u16, owner: Owner) -> Result {
         let added = self.bucket(port)?.add(owner);
-        self.drop_if_empty(port);
+        if added.is_err() {
+            self.drop_if_empty(port);
+        }
         added
     }
 
-    /// Whether connect() may choose `port`: it is free, or held by other ephemeral connections
-    /// alone (the 4-tuple is then what must be unique).
-    pub fn is_ephemeral(&self, port: u16) -> bool {
-        self.buckets.get(&port).is_none_or(|b| {
-            b.listeners.is_empty()
-                && b.shares
-                    .as_slice()
-                    .iter()
-                    .all(|s| matches!(s.owner.role, Role::Ephemeral | Role::TimeWait))
-        })
+    /// Gives `port` to `owner` if connect() may choose it: it is free, or held by other ephemeral
+    /// connections alone (the 4-tuple is then what must be unique). Whether it was given.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn claim_ephemeral(&mut self, port: u16, owner: Owner) -> Result<bool> {
+        let bucket = self.bucket(port)?;
+        let shares = |s: &Share<R>| matches!(s.owner.role, Role::Ephemeral | Role::TimeWait);
+        if !bucket.listeners.is_empty() || !bucket.shares.iter().all(shares) {
+            return Ok(false);
+        }
+        self.join(port, owner)?;
+        Ok(true)
     }
 
     /// Takes one `owner` off `port`. What is given back is to be dropped outside of the lock.
@@ -204,19 +219,7 @@ impl<L: Clone, R> PortTable<L, R> {
     ///
     /// `ENOMEM`; nothing has changed then.
     pub fn change(&mut self, port: u16, old: &Owner, new: Owner) -> Result {
-        let bucket = self.bucket(port)?;
-        bucket.add(new)?;
-        if let Some(reservation) = bucket.remove(old) {
-            if let Some(share) = bucket
-                .shares
-                .as_mut_slice()
-                .iter_mut()
-                .find(|s| s.owner == new)
-            {
-                share.reservation.get_or_insert(reservation);
-            }
-        }
-        Ok(())
+        self.bucket(port)?.change(old, new)
     }
 
     /// Makes `old` a listener on its port; `socket` is found by [`PortTable::listener`] from now
@@ -277,10 +280,8 @@ impl<L: Clone, R> PortTable<L, R> {
 
     /// The reservation that an owner of `port` with this very address has already.
     pub fn reservation(&self, port: u16, addr: u32) -> Option<Arc<R>> {
-        let shares = self.buckets.get(&port)?.shares.as_slice();
-        let found = shares
-            .iter()
-            .find(|s| s.owner.addr == addr && s.reservation.is_some())?;
+        let mut shares = self.buckets.get(&port)?.shares.iter();
+        let found = shares.find(|s| s.owner.addr == addr && s.reservation.is_some())?;
         found.reservation.clone()
     }
 
@@ -288,19 +289,12 @@ impl<L: Clone, R> PortTable<L, R> {
     pub fn is_reserved(&self, port: u16) -> bool {
         self.buckets
             .get(&port)
-            .is_some_and(|b| b.shares.as_slice().iter().any(|s| s.reservation.is_some()))
+            .is_some_and(|b| b.shares.iter().any(|s| s.reservation.is_some()))
     }
 
     /// Ties `reservation` to the owners that are as `owner`.
     pub fn reserve(&mut self, port: u16, owner: &Owner, reservation: Arc<R>) {
-        let bucket = self.buckets.get_mut(&port);
-        let share = bucket.and_then(|b| {
-            b.shares
-                .as_mut_slice()
-                .iter_mut()
-                .find(|s| s.owner == *owner)
-        });
-        if let Some(share) = share {
+        if let Some(share) = self.buckets.get_mut(&port).and_then(|b| b.share(owner)) {
             share.reservation = Some(reservation);
         }
     }
@@ -321,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_port_has_one_owner_unless_both_may_share() -> Result {
-        let mut table = PortTable::<u32, ()>::new();
+        let mut table = PortTable::<u32, ()>::new()?;
         let plain = owner(0, false, Role::Bound);
         let shared = owner(0, true, Role::Bound);
 
@@ -338,7 +332,7 @@ mod tests {
 
     #[test]
     fn different_addresses_share_a_port_and_the_wildcard_does_not() -> Result {
-        let mut table = PortTable::<u32, ()>::new();
+        let mut table = PortTable::<u32, ()>::new()?;
 
         table.claim(80, owner(1, false, Role::Bound))?;
         table.claim(80, owner(2, false, Role::Bound))?;
@@ -348,7 +342,7 @@ mod tests {
 
     #[test]
     fn one_of_two_that_share_listens() -> Result {
-        let mut table = PortTable::<u32, ()>::new();
+        let mut table = PortTable::<u32, ()>::new()?;
         let bound = owner(0, true, Role::Bound);
         let listening = owner(0, true, Role::Listening);
 
@@ -364,7 +358,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_listener() -> Result {
-        let mut table = PortTable::<u32, ()>::new();
+        let mut table = PortTable::<u32, ()>::new()?;
         for (addr, socket) in [(5, 1), (6, 2)] {
             let bound = owner(addr, true, Role::Bound);
             table.claim(80, bound)?;
@@ -380,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_reservation_ends_with_its_last_owner() -> Result {
-        let mut table = PortTable::<u32, u8>::new();
+        let mut table = PortTable::<u32, u8>::new()?;
         let bound = owner(0, true, Role::Bound);
         table.claim(80, bound)?;
         table.claim(80, bound)?;
@@ -395,12 +389,34 @@ mod tests {
 
     #[test]
     fn only_ephemeral_owners_share_with_connect() -> Result {
-        let mut table = PortTable::<u32, ()>::new();
-        assert!(table.is_ephemeral(61000));
-        table.join(61000, owner(1, false, Role::Ephemeral))?;
-        assert!(table.is_ephemeral(61000));
+        let mut table = PortTable::<u32, ()>::new()?;
+        let ephemeral = owner(1, false, Role::Ephemeral);
+        assert!(table.claim_ephemeral(61000, ephemeral) == Ok(true));
+        assert!(table.claim_ephemeral(61000, ephemeral) == Ok(true));
         table.claim(61001, owner(1, false, Role::Bound))?;
-        assert!(!table.is_ephemeral(61001));
+        assert!(table.claim_ephemeral(61001, ephemeral) == Ok(false));
+        Ok(())
+    }
+
+    #[test]
+    fn an_owner_changes_and_the_reservation_stays() -> Result {
+        let mut table = PortTable::<u32, u8>::new()?;
+        let (bound, connected) = (
+            owner(0, false, Role::Bound),
+            owner(5, false, Role::Connected),
+        );
+        table.claim(80, bound)?;
+        table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
+
+        // The only one, then one of two, then one that there are others of.
+        table.change(80, &bound, connected)?;
+        table.join(80, connected)?;
+        table.change(80, &connected, bound)?;
+        table.change(80, &connected, bound)?;
+        assert!(table.release(80, &connected).is_none());
+        assert!(table.release(80, &bound).is_none());
+        assert!(table.release(80, &bound).is_some_and(|r| *r == 3));
+        assert!(table.claim(80, bound) == Ok(()));
         Ok(())
     }
 }

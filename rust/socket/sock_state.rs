@@ -9,7 +9,7 @@ use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
 use super::timing::Timing;
-use super::{now, Oxtcp};
+use super::Oxtcp;
 use crate::net::{Locked, Pacing, TICK_US};
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::{Config, LossDetection};
@@ -18,9 +18,9 @@ use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::{EcnConfig, OptionUse};
 use crate::tcp::mtu_probe;
 use crate::tcp::pacing::Runs;
-use crate::tcp::receive_window::{select_scale, text_in, whole_segments, UNCLAMPED};
+use crate::tcp::receive_window::{select_scale, text_in, whole_segments};
 use crate::tcp::state::State;
-use crate::tcp::time::Duration;
+use crate::tcp::time::{Duration, Instant};
 use crate::tcp::Tcb;
 use kernel::prelude::*;
 
@@ -77,6 +77,27 @@ impl Chosen {
             .or_else(|| Algorithm::from_name(until_nul(name)))
             .unwrap_or_default()
     }
+
+    /// How long an orphan stays in FIN-WAIT-2; `sysctl_ms` (`tcp_fin_timeout`) unless the user says.
+    fn fin_timeout(&self, sysctl_ms: u32) -> Duration {
+        match self.linger2 {
+            Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
+            Some(s) if s < 0 => Duration::ZERO,
+            _ => ms(sysctl_ms),
+        }
+    }
+}
+
+fn ms(ms: u32) -> Duration {
+    Duration::from_ms(u64::from(ms))
+}
+
+/// `tcp_orphan_retries`, of which 0 means 8.
+fn orphan_retries(sysctl: u8) -> u8 {
+    match sysctl {
+        0 => 8,
+        n => n,
+    }
 }
 
 /// The state of a socket.
@@ -98,22 +119,30 @@ pub struct SockState {
 }
 
 impl SockState {
-    /// A new socket.
-    pub fn new(net: &Net) -> Self {
-        let mut state = Self {
+    /// A new socket. It takes the namespace's settings when it connects, listens, or is asked.
+    pub fn new() -> impl Init<Self> {
+        Self::with(Config::default, Chosen::default())
+    }
+
+    /// A connection that a listener accepts.
+    pub fn child_of(listener: &Self) -> impl Init<Self> + '_ {
+        Self::with(|| listener.config, listener.chosen)
+    }
+
+    /// Made where it is to be, as it is large.
+    fn with(config: impl FnOnce() -> Config, chosen: Chosen) -> impl Init<Self> {
+        init!(Self {
             phase: Phase::Unconnected,
             conn: Conn::Closed,
             records: SentRecords::new(),
             owner: None,
-            config: Config::default(),
-            chosen: Chosen::default(),
+            config: config(),
+            chosen,
             done: false,
-            receive_space: ReceiveSpace::new(0, now()),
+            receive_space: ReceiveSpace::new(0, Instant::default()),
             counted: false,
             fast_open: None,
-        };
-        state.read_settings(net);
-        state
+        })
     }
 
     /// The state of RFC 9293 3.3.2. TIME-WAIT is an entry of its own; the socket is CLOSED then.
@@ -133,26 +162,34 @@ impl SockState {
         }
     }
 
+    /// Takes the namespace's settings as they are now, as long as there is no connection that has
+    /// its own.
+    pub(super) fn refresh(&mut self, net: &Net) {
+        if matches!(self.conn, Conn::Closed) {
+            self.read_settings(net);
+        }
+    }
+
+    /// Takes those of the namespace's settings that matter to a connection that is being closed.
+    pub(super) fn read_closing_settings(&mut self, net: &Net) {
+        let settings = net.settings();
+        self.config.fin_timeout = self.chosen.fin_timeout(settings.fin_timeout_ms());
+        self.config.orphan_retries = orphan_retries(settings.orphan_retries());
+        self.config.time_wait = ms(setting(net, Setting::TimeWaitMs));
+    }
+
     /// Takes the namespace's settings as they are now; what the user chose stays.
     pub(super) fn read_settings(&mut self, net: &Net) {
         let ipv4 = net.ipv4();
         let seconds = |s: u16| Duration::from_secs(u64::from(s));
-        let ms = |ms: u32| Duration::from_ms(u64::from(ms));
         let chosen = self.chosen;
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             synack_retries: chosen.syn_retries.unwrap_or(ipv4.synack_retries),
             retries1: ipv4.retries1,
             retries: ipv4.retries2,
-            orphan_retries: match ipv4.orphan_retries {
-                0 => 8,
-                n => n,
-            },
-            fin_timeout: match chosen.linger2 {
-                Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
-                Some(s) if s < 0 => Duration::ZERO,
-                _ => ms(ipv4.fin_timeout_ms),
-            },
+            orphan_retries: orphan_retries(ipv4.orphan_retries),
+            fin_timeout: chosen.fin_timeout(ipv4.fin_timeout_ms),
             time_wait: ms(setting(net, Setting::TimeWaitMs)),
             keepalive_time: chosen.keepidle.map_or(ms(ipv4.keepalive_time_ms), seconds),
             keepalive_interval: chosen
@@ -174,6 +211,7 @@ impl SockState {
             window_scaling: ipv4.window_scaling,
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,
+            window_scale: select_scale(ipv4.rmem[2].max(ipv4.core_rmem_max)),
             receive_memory: ipv4.rmem[2],
             shrink_window: ipv4.shrink_window,
             pingpong_threshold: ipv4.pingpong_thresh,
@@ -238,26 +276,27 @@ pub(super) struct BufferSize {
     size: u32,
     /// The user chose it: it will not grow.
     chosen: bool,
-    /// Memory that any may grow to, bytes.
-    most: u32,
 }
 
 impl BufferSize {
-    /// Of a socket in a namespace.
+    /// Of a socket.
     pub(super) fn of(locked: &Locked<'_, Oxtcp>) -> Self {
-        let ipv4 = locked.net().ipv4();
         Self {
             size: locked.rcvbuf(),
             chosen: locked.is_rcvbuf_chosen(),
-            most: ipv4.rmem[2].max(ipv4.rmem_max),
         }
     }
 
-    /// Sets the window of a SYN, not yet whole segments, and its scale.
+    /// Sets the window of a SYN, not yet whole segments, and its scale, which is that of the largest
+    /// buffer that there may be unless the user chose another.
     pub(super) fn apply(&self, config: &mut Config) {
         let space = text_in(self.size);
-        let clamp = if self.chosen { space } else { UNCLAMPED };
+        let scale = select_scale(space);
         config.initial_window = space;
-        config.window_scale = select_scale(space, clamp, self.most);
+        config.window_scale = if self.chosen {
+            scale
+        } else {
+            config.window_scale.max(scale)
+        };
     }
 }

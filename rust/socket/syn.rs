@@ -5,12 +5,12 @@
 use super::apply::apply;
 use super::flush::{flush_offering, reply_to};
 use super::listen::{attach, queue};
-use super::listener::{Key, Listener};
+use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{BufferSize, Conn, SockState};
 use super::{buffers, cookies, fast_open, identity, now, Oxtcp};
-use crate::net::route::{advmss_back, ecn_back};
+use crate::net::route::BackRoute;
 use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity};
 use crate::tcp::ecn::Feedback;
@@ -48,16 +48,17 @@ pub(super) fn open(
             return skb.discard(net, reason);
         }
     };
-    let Some(mut config) = config_for(locked, &skb, &way, seg.options.timestamps.is_some()) else {
+    let Ok(route) = BackRoute::to(net, &tuple, &way) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoSocket);
     };
-    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && ecn_back(net, &skb) {
+    let mut config = config_for(locked, &route, seg.options.timestamps.is_some());
+    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && route.has_ecn() {
         config.ecn = config.ecn.with_capable_path();
     }
     if want_cookie {
         let out = cookies::syn_ack(locked, &config, &tuple, seg);
-        return reply_to(net, &tuple, way, &out);
+        return reply_to(net, &tuple, way, Some(&route), &out);
     }
     let mut ids = identity::of(&tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
@@ -78,11 +79,19 @@ pub(super) fn open(
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
     };
-    let entry = SynReceived::new(&config, seg, ids, now);
-    if listener.insert(Key::new(&tuple), entry).is_err() {
+    let Ok(memory) = Memory::new(GFP_ATOMIC) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
-    }
+    };
+    let entry = SynReceived::new(&config, seg, ids, now);
+    let mut out = entry.syn_ack(&config, now);
+    out.options.fast_open = judgement.offer;
+    reply_to(net, &tuple, way, Some(&route), &out);
+    let half = HalfOpen {
+        entry,
+        route: Some(route),
+    };
+    listener.insert(Key::new(&tuple), half, memory);
     let deadline = listener.deadline();
     trace::set_state(
         net,
@@ -90,9 +99,6 @@ pub(super) fn open(
         State::Listen.number(),
         State::SynReceived.number(),
     );
-    let mut out = entry.syn_ack(&config, now);
-    out.options.fast_open = judgement.offer;
-    reply_to(net, &tuple, way, &out);
     locked.set_deadline(deadline.map(|at| at.us()));
 }
 
@@ -113,14 +119,13 @@ fn open_fast(
     };
     {
         let mut new = child.lock_child();
-        let made =
-            attach(&mut new, &tuple, config).and_then(|()| fast_open::begin(locked, &mut new));
+        let made = attach(&mut new, &tuple, &config, None)
+            .and_then(|()| fast_open::begin(locked, &mut new));
         if made.is_err() {
             super::apply::finish(&mut new);
             new.orphan();
             return Some(skb);
         }
-        new.chosen = locked.chosen;
         new.note_receive(&skb);
         let (state, send, recv) = new.parts_with(skb);
         let records = &mut state.records;
@@ -150,12 +155,13 @@ enum Place {
 /// Whether there is room for one more connection, as `tcp_conn_request` has it. One that takes the
 /// place of a TIME-WAIT (`reopens`) always finds room in the SYN queue.
 fn place(net: &Net, listener: &mut Listener, port: u16, reopens: bool) -> Place {
-    let ipv4 = net.ipv4();
+    let settings = net.settings();
+    let syncookies = settings.syncookies();
     let full = listener.is_syn_queue_full();
     let mut want_cookie = false;
-    if !reopens && (full || ipv4.syncookies == 2) {
-        want_cookie = ipv4.syncookies != 0;
-        if ipv4.syncookies != 2 && !listener.warned {
+    if !reopens && (full || syncookies == 2) {
+        want_cookie = syncookies != 0;
+        if syncookies != 2 && !listener.warned {
             listener.warned = true;
             pr_info!(
                 "possible SYN flooding on port {}, {}\n",
@@ -180,26 +186,25 @@ fn place(net: &Net, listener: &mut Listener, port: u16, reopens: bool) -> Place 
     if want_cookie {
         return Place::Cookie;
     }
-    if !reopens && ipv4.syncookies == 0 && listener.is_reserve_left(ipv4.max_syn_backlog) {
+    if !reopens && syncookies == 0 && listener.is_reserve_left(settings.max_syn_backlog()) {
         return Place::None(DropReason::SynQueueFull);
     }
     Place::Entry
 }
 
-/// The settings of a connection to the sender of `skb`; `None` when no route leads there.
+/// The settings of a connection that comes by `route`.
 pub(super) fn config_for(
     locked: &mut Locked<'_, Oxtcp>,
-    skb: &RxSkb,
-    way: &Way,
+    route: &BackRoute,
     timestamps: bool,
-) -> Option<Config> {
-    let advmss = advmss_back(locked.net(), skb, way).ok()?;
+) -> Config {
+    let advmss = route.advmss();
     let buffer = BufferSize::of(locked);
     let state: &mut SockState = locked;
     let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
     buffer.apply(&mut state.config);
     let timestamps = state.config.timestamps && timestamps;
-    Some(path_config(&state.config, mss, timestamps))
+    path_config(&state.config, mss, timestamps)
 }
 
 /// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its

@@ -33,16 +33,15 @@ pub fn whole_segments(space: u32, mss: u16) -> u32 {
     }
 }
 
-/// Our window scale: `space` is the text that the empty buffer holds, `clamp` the largest window
-/// that is ever to be offered, `most` the memory that the buffer may ever grow to. All in bytes.
-pub fn select_scale(space: u32, clamp: u32, most: u32) -> u8 {
-    let largest = space.max(most).min(clamp).max(1);
-    let scale = largest.ilog2().saturating_sub(15).min(MAX_SCALE);
+/// The scale for windows of up to `largest` bytes, as Linux has it: where that is text, or the memory
+/// that a buffer may grow to.
+pub fn select_scale(largest: u32) -> u8 {
+    let scale = largest.max(1).ilog2().saturating_sub(15).min(MAX_SCALE);
     scale as u8
 }
 
 /// Largest window that can ever be offered.
-pub const UNCLAMPED: u32 = MAX_UNSCALED << MAX_SCALE;
+const UNCLAMPED: u32 = MAX_UNSCALED << MAX_SCALE;
 
 /// Largest window that can be told with this scale.
 fn largest(scale: u8) -> u32 {
@@ -361,10 +360,8 @@ mod tests {
 
     #[test]
     fn the_scale_tells_the_largest_buffer() {
-        assert_eq!(select_scale(10_000, 10_000, 6 << 20), 0);
-        assert_eq!(select_scale(270_000, UNCLAMPED, 15 << 20), 8);
-        assert_eq!(select_scale(1_000_000, 1_000_000, 15 << 20), 4);
-        assert_eq!(select_scale(0, UNCLAMPED, u32::MAX), 14);
+        let scales = [0, 10_000, 1_000_000, 15 << 20, u32::MAX].map(select_scale);
+        assert_eq!(scales, [0, 0, 4, 8, 14]);
     }
 
     #[test]

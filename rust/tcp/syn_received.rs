@@ -270,6 +270,7 @@ impl SynReceived {
 
     /// The control block of the connection that `seg` completes, in ESTABLISHED. The segment is
     /// then to be given to [`Tcb::on_segment`] for its text and FIN.
+    #[inline]
     pub fn into_tcb(self, config: &Config, seg: &Segment, now: Instant) -> Tcb {
         let ids = Identity {
             iss: self.iss,

@@ -230,12 +230,15 @@ pub struct Tcb {
 
 impl Tcb {
     /// Active open (RFC 9293 3.10.1): SYN-SENT; the SYN is there to be fetched.
+    #[inline]
     pub fn connect(config: &Config, ids: Identity, now: Instant) -> Self {
         let mut tcb = Self::new(State::SynSent, config, ids, now);
         tcb.control = Control::Syn;
         tcb
     }
 
+    // Made where it is to be: it is large.
+    #[inline(always)]
     pub(super) fn new(state: State, config: &Config, ids: Identity, now: Instant) -> Self {
         let iss = ids.iss;
         Self {

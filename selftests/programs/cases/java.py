@@ -5,7 +5,7 @@ import glob
 import os
 import subprocess
 
-from harness.ends import SERVER, Failure, fewer, scale
+from harness.ends import SERVER, Failure, fewer, patience
 from harness.program import MIB, Program as Base
 
 APPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps")
@@ -26,7 +26,7 @@ class Program(Base):
         subprocess.run(
             [f"{self.bin}/javac", *flags, "-proc:none", "-d", self.work, *sources],
             check=True,
-            timeout=240 * scale(),
+            timeout=patience(60),
         )
 
     def java(self, name):

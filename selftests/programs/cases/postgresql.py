@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 
-from harness.ends import SERVER, Failure, fewer, scale
+from harness.ends import SERVER, Failure, fewer, patience
 from harness.program import Program as Base
 
 PORT = 5432
@@ -33,7 +33,7 @@ class Program(Base):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=200 * scale(),
+            timeout=patience(60),
         )
         if done.returncode != 0:
             raise Failure(f"initdb: {done.stdout}")

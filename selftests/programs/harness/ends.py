@@ -31,19 +31,24 @@ def read(path):
 
 def wait_for(what, condition, limit=30):
     """Waits until `condition` holds and returns what it returned."""
-    end = time.monotonic() + limit * scale()
+    end = time.monotonic() + patience(limit)
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() > end:
-            raise Failure(f"waited {limit * scale():.0f} s for {what}")
+            raise Failure(f"waited {patience(limit):.0f} s for {what}")
         time.sleep(0.02)
 
 
-def scale():
-    """By how much more patient to be: the debug kernel is slow."""
-    return float(os.environ.get("PROGRAMS_SLOW", "1"))
+# By how much the kernel is slower than the plain one.
+SLOW = float(os.environ.get("PROGRAMS_SLOW", "1"))
+
+
+def patience(seconds):
+    """A time limit: `seconds` are enough where nothing else runs, which a machine that
+    builds meanwhile is not."""
+    return 4 * SLOW * seconds
 
 
 def shown(command):
@@ -54,7 +59,7 @@ def shown(command):
 
 def fewer(count, least=1):
     """How much work to do: less on the debug kernel."""
-    return max(least, int(count / scale()))
+    return max(least, int(count / SLOW))
 
 
 class Process:
@@ -84,7 +89,7 @@ class Process:
             raise Failure(f"{self.name} had ended by itself with {self.process.returncode}")
         os.kill(self.pid, signum)
         try:
-            self.process.wait(limit * scale())
+            self.process.wait(patience(limit))
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name} does not end") from None
         finally:
@@ -197,13 +202,13 @@ class Ends:
                 end.command(command),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                timeout=limit * scale(),
+                timeout=patience(limit),
                 **options,
             )
         except subprocess.TimeoutExpired as late:
             said = (late.stdout or b"") + (late.stderr or b"")
             raise Failure(
-                f"{shown(command)}: not done after {limit * scale():.0f} s; it said:\n"
+                f"{shown(command)}: not done after {patience(limit):.0f} s; it said:\n"
                 + said.decode(errors="replace")
             ) from None
         if done.returncode != 0:

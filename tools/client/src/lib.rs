@@ -27,13 +27,16 @@
 //! that makes a socket fails with `EAFNOSUPPORT`.
 //!
 //! For what is not wrapped here there is `into_std`: the descriptor answers the same system calls
-//! as that of an `AF_INET` socket, so the types of [`std::net`] work on it.
+//! as that of an `AF_INET` socket, so the types of [`std::net`] work on it, and those of runtimes
+//! that are made from them (`tokio::net::TcpStream::from_std`, `mio::net::TcpStream::from_std`; the
+//! examples `tokio_echo` and `mio_echo` show it).
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod address;
 mod family;
 mod listener;
+mod raw;
 mod stream;
 
 pub use family::Family;

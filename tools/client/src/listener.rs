@@ -63,7 +63,7 @@ impl TcpListener {
     /// As `accept(2)`; `WouldBlock` when the listener is non-blocking and the queue is empty.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = self.0.accept()?;
-        Ok((TcpStream::from_std(stream), peer))
+        Ok((stream.into(), peer))
     }
 
     /// The connections as they come, without end.
@@ -87,6 +87,24 @@ impl TcpListener {
     /// As `fcntl(2)`.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
         self.0.set_nonblocking(nonblocking)
+    }
+
+    /// Sets the time to live of packets sent (`IP_TTL`), in hops.
+    ///
+    /// # Errors
+    ///
+    /// As `setsockopt(2)`: `EINVAL` unless it is 1 to 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+
+    /// The time to live of packets sent, in hops.
+    ///
+    /// # Errors
+    ///
+    /// As `getsockopt(2)`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.ttl()
     }
 
     /// Takes the socket's pending error (`SO_ERROR`).
@@ -122,6 +140,22 @@ impl Iterator for Incoming<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.0.accept().map(|(stream, _)| stream))
+    }
+}
+
+impl std::iter::FusedIterator for Incoming<'_> {}
+
+/// The same descriptor; whose family it is of is not checked.
+impl From<net::TcpListener> for TcpListener {
+    fn from(listener: net::TcpListener) -> Self {
+        Self(listener)
+    }
+}
+
+/// As [`TcpListener::into_std`].
+impl From<TcpListener> for net::TcpListener {
+    fn from(listener: TcpListener) -> net::TcpListener {
+        listener.0
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::{self, Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::address::first_that_works;
 use crate::Family;
@@ -57,15 +57,28 @@ impl TcpStream {
     ///
     /// As [`connect`](Self::connect); `TimedOut` after `timeout`, `InvalidInput` when it is zero.
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        Self::connect_timeout_in(Family::running(), addr, timeout)
+    }
+
+    /// As [`connect_timeout`](Self::connect_timeout), for a chosen family.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_timeout`](Self::connect_timeout).
+    pub fn connect_timeout_in(
+        family: Family,
+        addr: &SocketAddr,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        if timeout.is_zero() {
+            let what = "cannot connect within no time at all";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         first_that_works(addr, |addr| {
-            let socket = Family::running().socket()?;
+            let socket = family.socket()?;
             socket.connect_timeout(&addr.into(), timeout)?;
             Ok(Self::from(OwnedFd::from(socket)))
         })
-    }
-
-    pub(crate) fn from_std(stream: net::TcpStream) -> Self {
-        Self(stream)
     }
 
     /// The other end.
@@ -111,6 +124,62 @@ impl TcpStream {
     /// As `getsockopt(2)`.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.0.nodelay()
+    }
+
+    /// Acknowledges at once what comes (`true`), or lets acknowledgments wait for company. The
+    /// kernel goes back to its own choice by itself, see `TCP_QUICKACK` in tcp(7).
+    ///
+    /// # Errors
+    ///
+    /// As `setsockopt(2)`.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        SockRef::from(self).set_tcp_quickack(quickack)
+    }
+
+    /// Whether acknowledgments are sent at once at present.
+    ///
+    /// # Errors
+    ///
+    /// As `getsockopt(2)`.
+    pub fn quickack(&self) -> io::Result<bool> {
+        SockRef::from(self).tcp_quickack()
+    }
+
+    /// What closing does while data is unsent (`SO_LINGER`): go on in the background (`None`), or
+    /// wait so long for it; a duration of zero resets the connection.
+    ///
+    /// # Errors
+    ///
+    /// As `setsockopt(2)`.
+    pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self).set_linger(linger)
+    }
+
+    /// What [`set_linger`](Self::set_linger) last set.
+    ///
+    /// # Errors
+    ///
+    /// As `getsockopt(2)`.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self).linger()
+    }
+
+    /// Sets the time to live of packets sent (`IP_TTL`), in hops.
+    ///
+    /// # Errors
+    ///
+    /// As `setsockopt(2)`: `EINVAL` unless it is 1 to 255.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.0.set_ttl(ttl)
+    }
+
+    /// The time to live of packets sent, in hops.
+    ///
+    /// # Errors
+    ///
+    /// As `getsockopt(2)`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.ttl()
     }
 
     /// Whether reading and writing return `WouldBlock` instead of waiting.
@@ -249,6 +318,20 @@ impl Write for &TcpStream {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// The same descriptor; whose family it is of is not checked.
+impl From<net::TcpStream> for TcpStream {
+    fn from(stream: net::TcpStream) -> Self {
+        Self(stream)
+    }
+}
+
+/// As [`TcpStream::into_std`].
+impl From<TcpStream> for net::TcpStream {
+    fn from(stream: TcpStream) -> net::TcpStream {
+        stream.0
     }
 }
 

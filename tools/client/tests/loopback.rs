@@ -4,7 +4,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -128,6 +128,53 @@ fn nodelay_is_kept() {
     assert!(!client.nodelay().unwrap());
     client.set_nodelay(true).unwrap();
     assert!(client.nodelay().unwrap());
+}
+
+#[test]
+fn options_are_kept() {
+    let (listener, addr) = listen();
+    listener.set_ttl(33).unwrap();
+    assert_eq!(listener.ttl().unwrap(), 33);
+    let client = TcpStream::connect_in(family(), addr).unwrap();
+    client.set_ttl(44).unwrap();
+    assert_eq!(client.ttl().unwrap(), 44);
+    assert_eq!(
+        client.set_ttl(0).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(client.linger().unwrap(), None);
+    let linger = Some(Duration::from_secs(3));
+    client.set_linger(linger).unwrap();
+    assert_eq!(client.linger().unwrap(), linger);
+    client.set_quickack(true).unwrap();
+    assert!(client.quickack().unwrap());
+    client.set_write_timeout(linger).unwrap();
+    assert_eq!(client.write_timeout().unwrap(), linger);
+    assert!(client.take_error().unwrap().is_none());
+    assert!(listener.take_error().unwrap().is_none());
+}
+
+#[test]
+fn connect_timeout_connects() {
+    let (_listener, addr) = listen();
+    let limit = Duration::from_secs(20);
+    let client = TcpStream::connect_timeout_in(family(), &addr, limit).unwrap();
+    assert_eq!(client.peer_addr().unwrap(), addr);
+    let nothing = TcpStream::connect_timeout_in(family(), &addr, Duration::ZERO);
+    assert_eq!(nothing.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_bare_descriptor_is_taken() {
+    let (client, mut server) = pair();
+    let fd = client.into_raw_fd();
+    // SAFETY: Just given out, and nobody else's.
+    let mut client = unsafe { TcpStream::from_raw_fd(fd) };
+    client.write_all(b"x").unwrap();
+    drop(client);
+    let mut got = Vec::new();
+    server.read_to_end(&mut got).unwrap();
+    assert_eq!(got, b"x");
 }
 
 #[test]

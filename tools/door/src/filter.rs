@@ -90,7 +90,7 @@ mod tests {
 
     /// What the kernel would make of a call: the instructions used here, no more.
     fn run(program: &[sock_filter], arch: u32, number: libc::c_long, call: [i32; 3]) -> u32 {
-        let mut data = vec![0u8; 64];
+        let mut data = [0u8; 64];
         data[..4].copy_from_slice(&(number as u32).to_le_bytes());
         data[4..8].copy_from_slice(&arch.to_le_bytes());
         for (at, value) in ARGUMENTS.iter().zip(call) {

@@ -5,13 +5,18 @@
 
 mod demo;
 mod diag;
+mod diagram;
 mod ends;
 mod family;
+mod generate;
+mod monitor;
 mod netns;
+mod observe;
 mod run;
 mod ss;
 mod stat;
 mod state;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -31,12 +36,20 @@ enum Command {
     Ss(ss::Args),
     /// Show counters, in the way of nstat(8)
     Stat(stat::Args),
+    /// Show what happens to connections, while it happens (as root)
+    Trace(trace::Args),
+    /// Watch connections on a full screen: rates, round-trip times, windows
+    Monitor(monitor::Args),
     /// Accept a connection and join it to standard input and output
     Listen(ends::ListenArgs),
     /// Connect, and join the connection to standard input and output
     Connect(ends::ConnectArgs),
     /// Run a program with its TCP sockets moved to oxtcp
     Run(run::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
+    #[command(hide = true)]
+    Supervise(run::supervisor::Args),
     /// Show connections from socket() to CLOSED, segment by segment (as root)
     Demo(demo::Args),
 }
@@ -45,9 +58,13 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ss(args) => ss::main(&args),
         Command::Stat(args) => stat::main(&args),
+        Command::Trace(args) => trace::main(&args),
+        Command::Monitor(args) => monitor::main(&args),
         Command::Listen(args) => ends::listen(&args),
         Command::Connect(args) => ends::connect(&args),
         Command::Run(args) => run::main(&args),
+        Command::Generate(args) => generate::main(&args),
+        Command::Supervise(args) => run::supervisor::main(&args),
         Command::Demo(args) => demo::main(&args),
     };
     match outcome {

@@ -134,6 +134,106 @@ fn ss_shows_a_connection_and_what_tcp_knows() {
     assert!(lines.next().unwrap().contains("cwnd:"));
 }
 
+/// Words of the lines that a command prints; `None` where there is no such command.
+fn words(command: &mut Command) -> Option<Vec<String>> {
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    Some(text.split_whitespace().map(str::to_owned).collect())
+}
+
+#[test]
+fn ss_prints_what_the_systems_own_does() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (&client).write_all(b"unread").unwrap();
+    server.peek(&mut [0; 6]).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for filter in [
+        format!("sport = :{port}"),
+        format!("state close-wait ( sport = :{port} or dport = :{port} )"),
+        format!("exclude listening src 127.0.0.0/8:{port}"),
+    ] {
+        for options in ["-tanpoe", "-tanOm"] {
+            let filter: Vec<&str> = filter.split(' ').collect();
+            let Some(theirs) = words(Command::new("ss").arg(options).args(&filter)) else {
+                return;
+            };
+            let ours = words(oxtcp(&["ss", "--family", "inet", options]).args(&filter)).unwrap();
+            assert_eq!(ours, theirs, "{options} {filter:?}");
+        }
+    }
+}
+
+#[test]
+fn monitor_prints_a_view() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let once = [
+        "monitor",
+        "--family",
+        "inet",
+        "--once",
+        "--interval",
+        "0.05",
+    ];
+    let shown = output(&once);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.status.success());
+    assert!(
+        text.contains(&client.local_addr().unwrap().to_string()),
+        "{text}"
+    );
+}
+
+#[test]
+fn run_by_seccomp_is_the_program_itself() {
+    let run = ["run", "--seccomp", "--family", "inet"];
+    let child = oxtcp(&[&run[..], &["sh", "-c", "echo $$; exit 7"]].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id().to_string();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), id);
+}
+
+#[test]
+fn run_by_seccomp_gives_sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connects = format!(
+        "import socket; s = socket.create_connection(('127.0.0.1', {port})); s.sendall(b'hello')"
+    );
+    let run = ["run", "--seccomp", "--family", "inet", "python3", "-c"];
+    let mut child = Running(oxtcp(&[&run[..], &[&connects]].concat()).spawn().unwrap());
+    let mut got = String::new();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.read_to_string(&mut got).unwrap();
+    assert_eq!(got, "hello");
+    assert!(child.0.wait().unwrap().success());
+}
+
+#[test]
+fn run_refuses_ipv6_where_ipv4_alone_is_asked_for() {
+    let run = [
+        "run",
+        "--seccomp",
+        "-4",
+        "--family",
+        "inet",
+        "python3",
+        "-c",
+    ];
+    let asks = "import socket; socket.socket(socket.AF_INET6)";
+    let failed = output(&[&run[..], &[asks]].concat());
+    let text = String::from_utf8(failed.stderr).unwrap();
+    assert!(text.contains("Address family not supported"), "{text}");
+}
+
 #[test]
 fn a_missing_module_is_said() {
     for args in [
@@ -151,6 +251,13 @@ fn a_missing_module_is_said() {
     assert!(String::from_utf8(failed.stderr)
         .unwrap()
         .contains("is the module loaded?"));
+    if !std::path::Path::new("/proc/net/oxtcp_stat").exists() {
+        let failed = output(&["stat"]);
+        assert!(!failed.status.success());
+        assert!(String::from_utf8(failed.stderr)
+            .unwrap()
+            .contains("is the module loaded?"));
+    }
 }
 
 #[test]
@@ -159,6 +266,9 @@ fn wrong_use_is_status_2() {
         &["listen"][..],
         &["ss", "--family", "x"],
         &["frobnicate"],
+        &["stat", "[", "-p"],
+        &["monitor", "--interval", "0"],
+        &["trace", "--json", "--diagram"],
         &[],
     ] {
         assert_eq!(output(args).status.code(), Some(2), "{args:?}");

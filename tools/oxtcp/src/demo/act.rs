@@ -13,13 +13,11 @@ use oxtcp::Family;
 use socket2::{Domain, Socket, Type};
 
 use super::data::{exchange, Delivery};
-use super::event::Side;
-use super::network::Network;
-use super::row::{human_bytes, Ink, Pen};
+use super::network::{Network, Place};
 use super::stage::{Stage, PATIENCE};
 use super::tally::{Data, Tally};
 use super::verdict;
-use super::world::Queues;
+use crate::diagram::{human_bytes, Ink, Pen, Queues, Side};
 use crate::state::State;
 
 /// Length of the listener's accept queue, in connections.
@@ -422,6 +420,6 @@ mod tests {
             retransmitted: 99,
             acks: 0,
         };
-        assert!(tally_text(Side::Client, tally, 999_999).len() <= super::super::row::WIDTH);
+        assert!(tally_text(Side::Client, tally, 999_999).len() <= crate::diagram::WIDTH);
     }
 }

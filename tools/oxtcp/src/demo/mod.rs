@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `oxtcp demo`: connections from socket() to CLOSED, shown as they happen.
 //!
-//! Observers (`capture`, `trace`, `watch`) report what the kernel does, each with its time. `stage`
-//! puts the reports in order, `world` makes sense of them, `row` draws. `act` plays: it makes the
-//! calls, and knows what must follow from them.
+//! Observers (`observe`, `watch`) report what the kernel does, each with its time. `stage` puts the
+//! reports in order, `world` makes sense of them, `diagram` draws. `act` plays: it makes the calls,
+//! and knows what must follow from them.
 
 mod act;
-mod capture;
 mod data;
-mod end;
 mod event;
 mod network;
-mod row;
 mod stage;
 mod tally;
-mod trace;
 mod verdict;
 mod watch;
 mod world;
@@ -25,11 +21,10 @@ use std::time::Duration;
 use anyhow::{bail, Result};
 use oxtcp::Family;
 
+use crate::diagram::{Ink, Pen, Side};
 use crate::family::{require, FamilyArg};
 use act::Act;
-use event::Side;
 use network::Network;
-use row::{Ink, Pen};
 use stage::print_line;
 
 /// Time for reading a line.

@@ -2,6 +2,7 @@
 //! Two network namespaces joined by a link.
 
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -9,7 +10,7 @@ use std::thread;
 use anyhow::{bail, Context, Result};
 use nix::sched::{setns, CloneFlags};
 
-use super::event::Side;
+use crate::diagram::Side;
 use crate::netns::NAMESPACES;
 
 /// One way's delay of the link: enough that a state between two segments is seen, little enough
@@ -25,6 +26,21 @@ pub struct Network {
     client: Namespace,
     server: Namespace,
     _backlog: BacklogLimit,
+}
+
+/// An end's place on the link.
+pub trait Place {
+    /// Its address.
+    fn address(self) -> Ipv4Addr;
+}
+
+impl Place for Side {
+    fn address(self) -> Ipv4Addr {
+        match self {
+            Side::Client => Ipv4Addr::new(10, 0, 0, 1),
+            Side::Server => Ipv4Addr::new(10, 0, 0, 2),
+        }
+    }
 }
 
 /// The limit that was there, set again when this is dropped.

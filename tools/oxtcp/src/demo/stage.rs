@@ -2,7 +2,6 @@
 //! Where the observers' events become lines on the terminal, in the order of time.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
@@ -13,17 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, Result};
 use oxtcp::Family;
 
-use super::event::{now, Event, Side, What};
-use super::network::Network;
-use super::row::{Ink, Pen, Row};
+use super::event::{Event, What};
+use super::network::{Network, Place};
+use super::watch;
 use super::world::World;
-use super::{capture, trace, watch};
 use crate::diag::SockDiag;
+use crate::diagram::{Ink, Pen, Row, Side};
+use crate::observe::{now, Buffer, Capture, Line, Order, Record};
 use crate::ss;
 
-/// An event is shown when it is this old: by then the other observers have told of what came
-/// before it.
-const SETTLE: Duration = Duration::from_millis(30);
 /// How far apart the clocks read by different observers may be. By so much a call or a segment goes
 /// before the change of state that follows from it; the link's delay is far longer.
 const CLOCK_ERROR: Duration = Duration::from_millis(5);
@@ -44,9 +41,8 @@ pub struct Stage<'a> {
     /// Whether the last line is blank.
     blank: Cell<bool>,
     events: Receiver<Event>,
-    /// Events that are not old enough, by time and then in the order of their coming.
-    pending: BTreeMap<(Duration, u64), Event>,
-    arrived: u64,
+    /// Events that are not old enough.
+    pending: Order<Event>,
     /// The last event's time.
     shown: Duration,
     _observers: Observers,
@@ -56,7 +52,21 @@ struct Observers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     // Removed when the threads have ended.
-    trace: trace::Buffer,
+    trace: Buffer,
+}
+
+/// Changes of state with `port` at either end.
+fn records(port: u16) -> [Record; 2] {
+    let record = |event, optional| Record {
+        event,
+        filter: format!("sport == {port} || dport == {port}"),
+        optional,
+    };
+    // The module's own is not there while only AF_INET is shown.
+    [
+        record("sock/inet_sock_set_state", false),
+        record("oxtcp/oxtcp_set_state", true),
+    ]
 }
 
 impl<'a> Stage<'a> {
@@ -70,17 +80,36 @@ impl<'a> Stage<'a> {
     ) -> Result<Stage<'a>> {
         let (sender, events) = channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let buffer = trace::Buffer::set_up(port)?;
+        let buffer = Buffer::set_up(&records(port))?;
         let mut observers = Observers {
             stop: stop.clone(),
             threads: Vec::new(),
             trace: buffer,
         };
-        let tracing = observers.trace.start(sender.clone(), stop.clone())?;
+        let sink = sender.clone();
+        let tracing = observers.trace.start(stop.clone(), move |line| {
+            let Line::Trace(trace) = line else {
+                return true;
+            };
+            let what = trace.change().map(What::Change);
+            what.is_none_or(|what| sink.send(Event { at: trace.at, what }).is_ok())
+        })?;
         observers.threads.push(tracing);
         for (side, family) in families {
             let namespace = network.namespace(side);
-            let capturing = capture::start(side, namespace, port, sender.clone(), stop.clone())?;
+            let capture = namespace.run(Capture::open)?;
+            let sink = sender.clone();
+            let capturing = capture.start(stop.clone(), move |seen| {
+                let (source, destination) = (seen.segment.source, seen.segment.destination);
+                let ours = source.port() == port || destination.port() == port;
+                // The end sees what it gets too; of that the time is not sure.
+                let leaves = *source.ip() == side.address();
+                let event = Event {
+                    at: seen.at,
+                    what: What::Segment(seen.segment),
+                };
+                !(ours && leaves) || sink.send(event).is_ok()
+            });
             observers.threads.push(capturing);
             let watching =
                 watch::start(side, namespace, family, port, sender.clone(), stop.clone())?;
@@ -96,8 +125,7 @@ impl<'a> Stage<'a> {
             start: now(),
             blank: Cell::new(true),
             events,
-            pending: BTreeMap::new(),
-            arrived: 0,
+            pending: Order::new(),
             shown: Duration::ZERO,
             _observers: observers,
         })
@@ -205,21 +233,15 @@ impl<'a> Stage<'a> {
     }
 
     fn take_in(&mut self, event: Event) {
-        self.arrived += 1;
         let order = match event.what {
             What::Call(..) | What::Segment(_) => event.at.saturating_sub(CLOCK_ERROR),
-            What::Trace(_) | What::Sockets(..) => event.at,
+            What::Change(_) | What::Sockets(..) => event.at,
         };
-        self.pending.insert((order, self.arrived), event);
+        self.pending.insert(order, event);
     }
 
     fn show_settled(&mut self) {
-        let settled = now().saturating_sub(SETTLE);
-        while let Some(entry) = self.pending.first_entry() {
-            if entry.key().0 > settled {
-                return;
-            }
-            let mut event = entry.remove();
+        while let Some(mut event) = self.pending.settled(now()) {
             event.at = event.at.max(self.shown);
             self.shown = event.at;
             for row in self.world.apply(&event) {

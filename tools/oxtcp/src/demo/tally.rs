@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What went over the link while segments were not drawn one by one.
 
-use super::event::{Segment, Side};
+use crate::diagram::Side;
+use crate::observe::Segment;
 
 /// What went over the link while segments were only counted.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -3,9 +3,8 @@
 
 use anyhow::{bail, Result};
 
-use super::event::Side;
-use super::row::{Ink, Pen};
 use super::stage::Stage;
+use crate::diagram::{Ink, Pen, Side};
 use crate::state::State;
 
 /// Whether each end went through the states of RFC 9293, figure 5, and none was left out; and

@@ -10,9 +10,11 @@ use std::time::Duration;
 use anyhow::Result;
 use oxtcp::Family;
 
-use super::event::{now, Event, Side, What};
+use super::event::{Event, What};
 use super::network::Namespace;
 use crate::diag::{SockDiag, Socket};
+use crate::diagram::Side;
+use crate::observe::now;
 use crate::ss;
 
 /// How often the list is looked at: some times for each one-way delay of the link.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What is known of the connection shown, from events in the order of time.
 
-use super::end::End;
-use super::event::{Event, Segment, Side, Trace, Tracepoint, What};
-use super::row::Row;
+use super::event::{Event, What};
 use super::tally::Data;
 use crate::diag::Socket;
+use crate::diagram::{End, Queues, Row, Side};
+use crate::observe::{Change, Segment};
 use crate::state::State;
 
 /// Segments of the data phase that are drawn, before they are only counted.
@@ -22,17 +22,6 @@ pub struct World {
     /// Most connections that were seen in the queues.
     peak: Queues,
     data: Option<Data>,
-}
-
-/// Lengths of a listener's queues, in connections.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Queues {
-    /// SYN queue.
-    pub syn: u32,
-    /// Accept queue.
-    pub accept: u32,
-    /// Its limit.
-    pub limit: u32,
 }
 
 impl World {
@@ -89,7 +78,7 @@ impl World {
     pub fn apply(&mut self, event: &Event) -> Vec<Row> {
         let rows = match &event.what {
             What::Call(side, text) => vec![Row::call(*side, text)],
-            What::Trace(trace) => self.on_trace(trace),
+            What::Change(change) => self.on_change(change),
             What::Sockets(side, sockets) => self.on_sockets(*side, sockets),
             What::Segment(segment) => self.on_segment(segment),
         };
@@ -110,42 +99,35 @@ impl World {
         }
     }
 
-    fn on_trace(&mut self, trace: &Trace) -> Vec<Row> {
-        if trace.local.port() == self.port && trace.peer.port() == 0 {
-            return match trace.new {
-                State::Listen | State::Closed => self.listener_enters(trace.new),
+    fn on_change(&mut self, change: &Change) -> Vec<Row> {
+        if change.local.port() == self.port && change.peer.port() == 0 {
+            return match change.new {
+                State::Listen | State::Closed => self.listener_enters(change.new),
                 _ => Vec::new(),
             };
         }
         // AF_INET chooses the port after it has entered SYN-SENT.
-        let connects = trace.new == State::SynSent && trace.peer.port() == self.port;
-        if connects && self.client_port.is_none() && trace.local.port() != 0 {
-            self.client_port = Some(trace.local.port());
+        let connects = change.new == State::SynSent && change.peer.port() == self.port;
+        if connects && self.client_port.is_none() && change.local.port() != 0 {
+            self.client_port = Some(change.local.port());
         }
-        let Some(side) = self.side_of(trace) else {
+        let Some(side) = self.side_of(change) else {
             return Vec::new();
         };
-        let now = self.end(side).state;
-        let closing = matches!(
-            now,
-            Some(State::FinWait1 | State::FinWait2 | State::Closing | State::TimeWait)
-        );
-        match (trace.new, trace.by) {
-            // Its socket ends, but an entry in TIME-WAIT takes its place.
-            (State::Closed, Tracepoint::Socket) if closing => Vec::new(),
-            // The entry of a SYN queue ends when it becomes a socket.
-            (State::Closed, Tracepoint::Entry) if now != Some(State::TimeWait) => Vec::new(),
-            _ => self.enters(side, trace.new),
+        if self.end_mut(side).is_told(change.by, change.new) {
+            vec![Row::state(side, change.new)]
+        } else {
+            Vec::new()
         }
     }
 
-    /// Whose trace it is, if it is of the connection shown.
-    fn side_of(&self, trace: &Trace) -> Option<Side> {
-        let (local, peer) = (trace.local.port(), trace.peer.port());
+    /// Whose change it is, if it is of the connection shown.
+    fn side_of(&self, change: &Change) -> Option<Side> {
+        let (local, peer) = (change.local.port(), change.peer.port());
         if local == self.port {
             return self.is_client_port(peer).then_some(Side::Server);
         }
-        let unbound = local == 0 && trace.new == State::SynSent && self.client_port.is_none();
+        let unbound = local == 0 && change.new == State::SynSent && self.client_port.is_none();
         (peer == self.port && (unbound || self.is_client_port(local))).then_some(Side::Client)
     }
 
@@ -223,18 +205,18 @@ impl World {
     }
 
     fn on_segment(&mut self, segment: &Segment) -> Vec<Row> {
-        let first = segment.flags.syn && !segment.flags.ack && segment.from_client;
+        let (from, client_port) = if segment.destination.port() == self.port {
+            (Side::Client, segment.source.port())
+        } else {
+            (Side::Server, segment.destination.port())
+        };
+        let first = segment.flags.syn && !segment.flags.ack && from == Side::Client;
         if self.client_port.is_none() && first {
-            self.client_port = Some(segment.client_port);
+            self.client_port = Some(client_port);
         }
-        if !self.is_client_port(segment.client_port) {
+        if !self.is_client_port(client_port) {
             return Vec::new();
         }
-        let from = if segment.from_client {
-            Side::Client
-        } else {
-            Side::Server
-        };
         let again = self.end_mut(from).sends(segment);
         if let Some(data) = &mut self.data {
             data.count(from, segment, again);
@@ -254,10 +236,12 @@ impl World {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Flags;
+    use super::super::network::Place;
     use super::super::tally::Tally;
     use super::*;
+    use crate::observe::{Flags, Tracepoint};
     use crate::ss::table::tests::{connection, listener};
+    use std::net::SocketAddrV4;
     use std::time::Duration;
 
     fn apply(world: &mut World, what: What) -> Vec<String> {
@@ -269,13 +253,8 @@ mod tests {
     }
 
     fn trace(side: Side, by: Tracepoint, new: State) -> What {
-        let client = std::net::SocketAddrV4::new(Side::Client.address(), 61000);
-        let server = std::net::SocketAddrV4::new(Side::Server.address(), 7000);
-        let (local, peer) = match side {
-            Side::Client => (client, server),
-            Side::Server => (server, client),
-        };
-        What::Trace(Trace {
+        let (local, peer) = ends(side);
+        What::Change(Change {
             by,
             local,
             peer,
@@ -283,10 +262,21 @@ mod tests {
         })
     }
 
+    /// The address of a side, and of the other.
+    fn ends(side: Side) -> (SocketAddrV4, SocketAddrV4) {
+        let client = SocketAddrV4::new(Side::Client.address(), 61000);
+        let server = SocketAddrV4::new(Side::Server.address(), 7000);
+        match side {
+            Side::Client => (client, server),
+            Side::Server => (server, client),
+        }
+    }
+
     fn segment(from: Side, flags: Flags, seq: u32, ack: u32, len: u32) -> What {
+        let (source, destination) = ends(from);
         What::Segment(Segment {
-            from_client: from == Side::Client,
-            client_port: 61000,
+            source,
+            destination,
             seq,
             ack,
             len,
@@ -431,7 +421,7 @@ mod tests {
         let What::Segment(mut other) = segment(Side::Client, SYN, 5, 0, 0) else {
             unreachable!()
         };
-        other.client_port += 1;
+        other.source.set_port(61001);
         assert!(apply(&mut world, What::Segment(other)).is_empty());
     }
 

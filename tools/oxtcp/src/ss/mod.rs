@@ -24,9 +24,6 @@ use services::Services;
 pub use table::Table;
 
 /// Options of `oxtcp ss`.
-///
-/// As in ss(8), a listener's Recv-Q is the length of its accept queue and Send-Q that queue's
-/// limit.
 #[derive(clap::Args)]
 #[command(after_help = FILTER_HELP)]
 pub struct Args {
@@ -88,6 +85,7 @@ pub struct Args {
 }
 
 const FILTER_HELP: &str = "\
+A listener's Recv-Q is the length of its accept queue, Send-Q that queue's limit.
 FILTER: [state STATE | exclude STATE]... [EXPRESSION], as in ss(8)
   STATE: established syn-sent syn-recv fin-wait-1 fin-wait-2 time-wait closed close-wait
          last-ack listening closing all connected synchronized bucket big
@@ -139,6 +137,8 @@ pub fn main(args: &Args) -> Result<()> {
     } else {
         let table = Table {
             header: !args.no_header,
+            // Where there can be but one, ss does not repeat it.
+            hide_state: filter.states.is_some_and(|states| states.count_ones() == 1),
             syn_queue: args.syn_queue,
             timers: args.options,
             extended: args.extended.then(Cgroups::scan),

@@ -19,6 +19,8 @@ const MEMORY: [&str; 9] = ["r", "rb", "t", "tb", "f", "w", "o", "bl", "d"];
 pub struct Table {
     /// A line of headings.
     pub header: bool,
+    /// No column with the state.
+    pub hide_state: bool,
     /// A column with the length of a listener's SYN queue, which ss does not have.
     pub syn_queue: bool,
     /// The timer that runs.
@@ -53,7 +55,10 @@ impl Table {
     /// The whole table, each line ended.
     pub fn render(&self, sockets: &[Socket]) -> String {
         use Align::{Left, Port};
-        let mut columns = vec![("State", Left), ("Recv-Q", Left), ("Send-Q", Left)];
+        let mut columns = vec![("Recv-Q", Left), ("Send-Q", Left)];
+        if !self.hide_state {
+            columns.insert(0, ("State", Left));
+        }
         if self.syn_queue {
             columns.push(("Syn-Q", Left));
         }
@@ -98,11 +103,11 @@ impl Table {
     }
 
     fn cells(&self, socket: &Socket) -> Vec<String> {
-        let mut cells = vec![
-            socket.state.ss_name().to_owned(),
-            socket.recv_q.to_string(),
-            socket.send_q.to_string(),
-        ];
+        let mut cells = Vec::new();
+        if !self.hide_state {
+            cells.push(socket.state.ss_name().to_owned());
+        }
+        cells.extend([socket.recv_q.to_string(), socket.send_q.to_string()]);
         if self.syn_queue {
             cells.push(match (socket.state, socket.syn_queue) {
                 (State::Listen, Some(length)) => length.to_string(),
@@ -296,13 +301,18 @@ pub mod tests {
             timers: true,
             ..Table::default()
         };
-        let text = table.render(&[waiting, connection()]);
+        let text = table.render(&[waiting.clone(), connection()]);
         assert_eq!(
             text,
             "State  Recv-Q Send-Q Local Address:Port Peer Address:Port  Process\n\
              LISTEN 2      4            0.0.0.0:80        0.0.0.0:*\n\
              ESTAB  0      1448        10.0.0.2:7000     10.0.0.1:61000 timer:(on,204ms,1)\n"
         );
+        let stateless = Table {
+            hide_state: true,
+            ..Table::default()
+        };
+        assert_eq!(stateless.render(&[waiting]), "2 4 0.0.0.0:80 0.0.0.0:*\n");
     }
 
     #[test]

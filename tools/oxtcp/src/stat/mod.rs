@@ -24,10 +24,8 @@ const COUNTERS: &str = "/proc/net/oxtcp_stat";
 const DROP: &str = "Drop";
 
 /// Options of `oxtcp stat`.
-///
-/// Shows by how much each counter has grown since the last time, and how fast. The first time, and
-/// with -a, it is the count since the module was loaded.
 #[derive(clap::Args)]
+#[command(after_help = HELP)]
 pub struct Args {
     /// The counters themselves, not what came to them since the last time
     #[arg(short, long = "ignore")]
@@ -65,6 +63,10 @@ pub struct Args {
     #[command(flatten)]
     netns: NetnsArg,
 }
+
+const HELP: &str = "\
+Shows by how much each counter has grown since the last time, and how fast (1/s). The
+first time, and with -a, it is the count since the module was loaded.";
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::new(text).map_err(|e| e.to_string())

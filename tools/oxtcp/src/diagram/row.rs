@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use super::event::Side;
-use super::world::Queues;
+use super::{Queues, Side};
 use crate::state::State;
 
 /// Width of everything, in columns.
@@ -19,15 +18,17 @@ const MIDDLE: usize = 49;
 /// One line of the diagram.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
-    at: Option<Duration>,
-    what: Content,
+    pub(super) at: Option<Duration>,
+    pub(super) what: Content,
 }
 
+/// What stands in a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
-enum Content {
+pub(super) enum Content {
     State(Side, State),
     Listener(State),
     Call(Side, String),
+    Trouble(Side, String),
     Queues(Queues),
     Arrow { to: Side, text: String },
     Ellipsis,
@@ -47,6 +48,11 @@ impl Row {
     /// A program calls the kernel.
     pub fn call(side: Side, text: &str) -> Row {
         Content::Call(side, text.to_owned()).into()
+    }
+
+    /// An end drops a segment, or sends one again.
+    pub fn trouble(side: Side, text: String) -> Row {
+        Content::Trouble(side, text).into()
     }
 
     /// The listener's queues have changed.
@@ -78,7 +84,9 @@ impl Row {
         match &self.what {
             Content::State(side, state) => format!("{} {}", side.name(), state.rfc_name()),
             Content::Listener(state) => listener_text(*state),
-            Content::Call(side, text) => format!("{} {text}", side.name()),
+            Content::Call(side, text) | Content::Trouble(side, text) => {
+                format!("{} {text}", side.name())
+            }
             Content::Queues(queues) => queues_text(*queues),
             Content::Arrow {
                 to: Side::Server,
@@ -99,11 +107,11 @@ impl From<Content> for Row {
     }
 }
 
-fn listener_text(state: State) -> String {
+pub(super) fn listener_text(state: State) -> String {
     format!("{} (listener)", state.rfc_name())
 }
 
-fn queues_text(queues: Queues) -> String {
+pub(super) fn queues_text(queues: Queues) -> String {
     format!(
         "SYN queue {}, accept {}/{}",
         queues.syn, queues.accept, queues.limit
@@ -146,7 +154,7 @@ pub enum Ink {
 }
 
 /// Draws rows, with or without colour and Unicode.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pen {
     /// Colours, and characters beyond ASCII.
     pub rich: bool,
@@ -188,6 +196,9 @@ impl Pen {
             }
             Content::Call(side, text) => {
                 *side_cell(*side, &mut left, &mut right) = (Ink::Call, text.clone());
+            }
+            Content::Trouble(side, text) => {
+                *side_cell(*side, &mut left, &mut right) = (Ink::Bad, text.clone());
             }
             Content::Listener(state) => right = (Ink::State, listener_text(*state)),
             Content::Queues(queues) => right = (Ink::Queue, queues_text(*queues)),

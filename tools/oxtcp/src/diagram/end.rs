@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! One end of the connection: its state, and what the segments that it sends mean.
 
-use super::event::Segment;
 use super::row::human_bytes;
+use crate::observe::{Segment, Tracepoint};
 use crate::state::State;
 
 /// What is known of an end, and of the segments that it sent.
@@ -31,6 +31,26 @@ impl End {
         self.state = Some(state);
         self.history.push(state);
         true
+    }
+
+    /// Enters a state that a tracepoint tells of; `false` when it is no step forward.
+    pub fn is_told(&mut self, by: Tracepoint, state: State) -> bool {
+        let closing = matches!(
+            self.state,
+            Some(State::FinWait1 | State::FinWait2 | State::Closing | State::TimeWait)
+        );
+        match (state, by) {
+            // Its socket ends, but an entry in TIME-WAIT takes its place.
+            (State::Closed, Tracepoint::Socket) if closing => false,
+            // The entry of a SYN queue ends when it becomes a socket.
+            (State::Closed, Tracepoint::Entry) if self.state != Some(State::TimeWait) => false,
+            _ => self.enter(state),
+        }
+    }
+
+    /// A sequence number of this end, relative to its first.
+    pub fn relative(&self, seq: u32) -> u32 {
+        seq.wrapping_sub(self.isn.unwrap_or(0))
     }
 
     /// Notes a segment; whether it was sent before.
@@ -65,12 +85,9 @@ impl End {
         if again {
             text += " again";
         }
-        text += &format!(" seq={}", segment.seq.wrapping_sub(sender.isn.unwrap_or(0)));
+        text += &format!(" seq={}", sender.relative(segment.seq));
         if flags.ack {
-            text += &format!(
-                " ack={}",
-                segment.ack.wrapping_sub(receiver.isn.unwrap_or(0))
-            );
+            text += &format!(" ack={}", receiver.relative(segment.ack));
         }
         if segment.len > 0 || !(flags.syn || flags.fin || flags.rst) {
             text += &format!(" len={}", segment.len);
