@@ -6,6 +6,7 @@
 #ifndef OXTCP_HELPERS_H
 #define OXTCP_HELPERS_H
 
+#include <linux/llist.h>
 #include <linux/skbuff.h>
 #include <linux/netfilter.h>
 #include <linux/seq_file.h>
@@ -20,6 +21,16 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+/*
+ * What a socket of the family begins with: inet_sock, as the kernel's code for
+ * socket options and sock_diag expects it, but for its last member, cork, which
+ * is for datagrams and for ip_queue_xmit().
+ */
+struct ox_sock {
+	unsigned long inet[offsetof(struct inet_sock, cork) / sizeof(long)];
+	struct llist_node tsq_node;	/* waits for ox_tsq_work() */
+};
+
 /* The note on an skb that holds text, in skb->cb. */
 struct ox_text_cb {
 	u32 seq;	/* of the first byte kept */
@@ -29,6 +40,12 @@ struct ox_text_cb {
 	bool stamp_ack;	/* the acknowledgment of the last byte is reported */
 };
 
+static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct ox_text_cb) > sizeof(skb->cb));
+	return (struct ox_text_cb *)skb->cb;
+}
+
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
 	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
@@ -37,6 +54,7 @@ struct ox_ipv4_sysctls {
 	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
 	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
 	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
+	int tso_win_divisor;
 	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
 	int shrink_window, pingpong_thresh, rmem_max;
@@ -58,14 +76,27 @@ struct ox_path {
 	__be16 sport, dport;
 	int oif;
 	u32 mark;
+	u32 uid;	/* by which rules choose; OX_NO_UID: the namespace's root */
 	u8 tos;
 	u8 ttl;		/* 0: the route's */
+	bool on_link;	/* SO_DONTROUTE */
 };
+
+#define OX_NO_UID ((u32)-1)
 
 /* The ends of a connection as the wire has them; sport is ours. */
 struct ox_tuple {
 	__be32 saddr, daddr;
 	__be16 sport, dport;
+};
+
+/* What ox_skb_admit() says. */
+enum ox_admission {
+	OX_ADMITTED,
+	OX_NO_MEMORY,
+	OX_POLICY,
+	OX_NETFILTER,
+	OX_BAD_CHECKSUM,
 };
 
 struct ox_port_reservation;
@@ -103,16 +134,17 @@ u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
 u32 ox_sk_mark(const struct sock *sk);
+u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
-int ox_sk_err(const struct sock *sk);
 int ox_sock_error(struct sock *sk);
 int ox_sk_shutdown(const struct sock *sk);
 void ox_sk_set_shutdown(struct sock *sk, int bits);
 bool ox_sk_has_error_queue(const struct sock *sk);
 bool ox_sk_stream_is_writeable(const struct sock *sk);
 void ox_sk_set_nospace(struct sock *sk);
+bool ox_sk_wants_room(const struct sock *sk);
 void ox_sk_stream_write_space(struct sock *sk);
 void ox_sk_wake_async(struct sock *sk, int how, int band);
 void ox_sk_set_socket_state(struct sock *sk, int state);
@@ -148,7 +180,6 @@ u32 ox_skb_headlen(const struct sk_buff *skb);
 bool ox_pskb_may_pull(struct sk_buff *skb, unsigned int len);
 const struct iphdr *ox_ip_hdr(const struct sk_buff *skb);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
-void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
 u32 ox_skb_gso_size(const struct sk_buff *skb);
@@ -158,10 +189,7 @@ bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);
 bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
 void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
-int ox_skb_orphan_frags_rx(struct sk_buff *skb);
-bool ox_skb_tcp_csum_bad(struct sk_buff *skb);
-bool ox_skb_policy_ok(struct sk_buff *skb);
-int ox_skb_ct_confirm(struct sk_buff *skb);
+enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
@@ -170,11 +198,6 @@ bool ox_skb_is_routed(const struct sk_buff *skb);
 bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
-struct ox_text_cb *ox_text_cb(struct sk_buff *skb);
-struct sk_buff *ox_skb_peek(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list);
-struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
-				 const struct sk_buff_head *list);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
 void ox_skb_unlink(struct sk_buff *skb, struct sk_buff_head *list);
 struct sk_buff *ox_rb_to_skb(struct rb_node *node);
@@ -185,8 +208,6 @@ void ox_rb_link(struct rb_node *node, struct rb_node *parent,
 void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root);
 
 /* receive memory */
-int ox_sk_rmem_alloc(const struct sock *sk);
-u32 ox_sk_backlog_len(const struct sock *sk);
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size);
 void ox_skb_set_owner_r(struct sk_buff *skb, struct sock *sk);
 void ox_sk_rmem_charge(struct sock *sk, int delta);
@@ -211,17 +232,32 @@ void ox_sk_set_stamp_base(struct sock *sk, u32 base);
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
 u32 ox_skb_nr_frags(const struct sk_buff *skb);
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
+bool ox_text_is_open(struct sk_buff *skb);
+struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp);
 struct sk_buff *ox_alloc_segment(gfp_t gfp);
 bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
 			 u32 len);
-void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len);
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
+			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
+int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
+
+/* small queues */
+void ox_tsq_init(void (*serve)(struct sock *sk));
+void ox_tsq_exit(void);
+void ox_segment_own(struct sock *sk, struct sk_buff *seg);
+u32 ox_sk_queued(const struct sock *sk);
+u32 ox_sk_queue_limit(const struct sock *sk);
+bool ox_sk_autocorks(const struct sock *sk);
+bool ox_sk_throttle(struct sock *sk);
+void ox_tsq_defer(struct sock *sk);
+bool ox_tsq_deferred(struct sock *sk);
 
 /* routes */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
@@ -302,6 +338,7 @@ void ox_unreserve(struct ox_port_reservation *r);
 int ox_netlink_dump_start(struct sk_buff *skb, const struct nlmsghdr *nlh,
 			  int (*dump)(struct sk_buff *, struct netlink_callback *));
 struct net *ox_skb_net(const struct sk_buff *skb);
+bool ox_skb_net_admin(const struct sk_buff *skb);
 void *ox_nlmsg_data(const struct nlmsghdr *nlh);
 int ox_nlmsg_len(const struct nlmsghdr *nlh);
 void ox_nlmsg_end(struct sk_buff *skb, struct nlmsghdr *nlh);

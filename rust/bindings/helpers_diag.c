@@ -23,6 +23,12 @@ struct net *ox_skb_net(const struct sk_buff *skb)
 	return sock_net(skb->sk);
 }
 
+/* Whether a message's sender administers its network namespace. */
+bool ox_skb_net_admin(const struct sk_buff *skb)
+{
+	return netlink_net_capable(skb, CAP_NET_ADMIN);
+}
+
 void *ox_nlmsg_data(const struct nlmsghdr *nlh)
 {
 	return nlmsg_data(nlh);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* IPv4: sending, routes, ICMP and settings. */
+/* IPv4: replies, routes, ICMP and settings. */
 #include <linux/icmp.h>
 #include <linux/seq_file_net.h>
 #include <net/icmp.h>
@@ -12,65 +12,18 @@
 
 #include "helpers.h"
 
-/* The socket's route, looked up when there is none that holds. */
-/*
- * What the device of the route can do. As for AF_INET's TCP segmentation may be
- * left to the last moment also where the device cannot do it: sk_setup_caps()
- * allows that only to AF_INET.
- */
-static void ox_setup_caps(struct sock *sk, struct dst_entry *dst)
-{
-	const struct net_device *dev = dst->dev;
-
-	sk_setup_caps(sk, dst);
-	if (sk_can_gso(sk) || sk->sk_gso_disabled || dst->header_len)
-		return;
-	sk->sk_route_caps |= NETIF_F_GSO | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
-			     NETIF_F_HW_CSUM;
-	sk->sk_gso_max_size = READ_ONCE(dev->gso_ipv4_max_size);
-	sk->sk_gso_max_segs = max_t(u32, READ_ONCE(dev->gso_max_segs), 1);
-}
-
-static struct dst_entry *ox_sk_dst(struct sock *sk)
-{
-	struct inet_sock *inet = inet_sk(sk);
-	struct flowi4 *fl4 = &inet->cork.fl.u.ip4;
-	struct dst_entry *dst = __sk_dst_check(sk, 0);
-	struct rtable *rt;
-
-	if (dst || !inet->inet_daddr)
-		return dst;
-	inet_sk_init_flowi4(inet, fl4);
-	rt = ip_route_output_flow(sock_net(sk), fl4, sk);
-	if (IS_ERR(rt))
-		return NULL;
-	ox_setup_caps(sk, &rt->dst);
-	return &rt->dst;
-}
-
-/* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
-int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
-{
-	struct inet_sock *inet = inet_sk(sk);
-	int err;
-
-	skb_set_owner_w(seg, sk);
-	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
-	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
-	err = __ip_queue_xmit(sk, seg, &inet->cork.fl,
-			      (READ_ONCE(inet->tos) & ~INET_ECN_MASK) | ecn);
-	return err > 0 ? net_xmit_errno(err) : err;
-}
-
 /* The route of segments without a socket, with a reference; an error pointer. */
 struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 {
+	u8 scope = path->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	struct flowi4 fl4;
+	kuid_t uid;
 
+	uid = path->uid == OX_NO_UID ? sock_net_uid(net, NULL) :
+				       KUIDT_INIT(path->uid);
 	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
-			   RT_SCOPE_UNIVERSE, IPPROTO_TCP, FLOWI_FLAG_ANYSRC,
-			   path->daddr, path->saddr, path->dport, path->sport,
-			   sock_net_uid(net, NULL));
+			   scope, IPPROTO_TCP, FLOWI_FLAG_ANYSRC, path->daddr,
+			   path->saddr, path->dport, path->sport, uid);
 	return (struct dst_entry *)ip_route_output_flow(net, &fl4, NULL);
 }
 
@@ -105,25 +58,17 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->version = 4;
 	iph->ihl = 5;
 	iph->tos = path->tos;
+	iph_set_totlen(iph, seg->len);
 	iph->id = 0;
 	iph->frag_off = htons(IP_DF);
 	iph->ttl = path->ttl ?: ip4_dst_hoplimit(dst);
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
-	err = ip_local_out(net, NULL, seg);
+	rcu_read_lock();
+	err = ox_ip_output(net, NULL, seg);
+	rcu_read_unlock();
 	return err > 0 ? net_xmit_errno(err) : err;
-}
-
-u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
-{
-	u32 size;
-
-	if (!sk_can_gso(sk))
-		return 0;
-	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
-	       (MAX_TCP_HEADER + 1);
-	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
 /*
@@ -156,15 +101,15 @@ static struct rtable *ox_route_output(struct flowi4 *fl4, __be32 daddr,
 
 /*
  * The route of a connection to *daddr. What IP chose comes back in *saddr and
- * *daddr; the flow stays in the socket for those who send by the route.
+ * *daddr.
  */
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		     __be16 sport, __be16 dport, struct dst_entry **dst)
 {
-	struct flowi4 *fl4 = &inet_sk(sk)->cork.fl.u.ip4;
+	struct flowi4 fl4;
 	struct rtable *rt;
 
-	rt = ox_route_output(fl4, *daddr, *saddr, sport, dport, sk);
+	rt = ox_route_output(&fl4, *daddr, *saddr, sport, dport, sk);
 	if (IS_ERR(rt)) {
 		if (PTR_ERR(rt) == -ENETUNREACH)
 			IP_INC_STATS(sock_net(sk), IPSTATS_MIB_OUTNOROUTES);
@@ -174,52 +119,10 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		ip_rt_put(rt);
 		return -ENETUNREACH;
 	}
-	*saddr = fl4->saddr;
-	*daddr = fl4->daddr;
+	*saddr = fl4.saddr;
+	*daddr = fl4.daddr;
 	*dst = &rt->dst;
 	return 0;
-}
-
-/* Takes over the reference of dst; ports and addresses are those of the socket. */
-void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
-{
-	struct inet_sock *inet = inet_sk(sk);
-
-	inet_sk_init_flowi4(inet, &inet->cork.fl.u.ip4);
-	sk_set_txhash(sk);
-	ox_setup_caps(sk, dst);
-}
-
-u32 ox_sk_path_mtu(struct sock *sk)
-{
-	const struct ip_options_rcu *opt;
-	struct dst_entry *dst;
-	u32 mtu = ETH_DATA_LEN;
-
-	rcu_read_lock();
-	dst = ox_sk_dst(sk);
-	if (dst)
-		mtu = ip_sk_use_pmtu(sk) ? dst_mtu(dst) :
-					   READ_ONCE(dst_dev_rcu(dst)->mtu);
-	/* IP options take their place from the text. */
-	opt = rcu_dereference(inet_sk(sk)->inet_opt);
-	if (opt)
-		mtu -= opt->opt.optlen;
-	rcu_read_unlock();
-	return mtu;
-}
-
-u32 ox_sk_advmss(struct sock *sk)
-{
-	struct dst_entry *dst;
-	u32 mss = TCP_MSS_DEFAULT;
-
-	rcu_read_lock();
-	dst = ox_sk_dst(sk);
-	if (dst)
-		mss = dst_metric_advmss(dst);
-	rcu_read_unlock();
-	return mss;
 }
 
 void ox_sk_route_suspect(struct sock *sk)
@@ -308,6 +211,7 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
 	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
 	READ_IPV4(tso_rtt_log, tcp_tso_rtt_log);
+	READ_IPV4(tso_win_divisor, tcp_tso_win_divisor);
 	READ_IPV4(mtu_probing, tcp_mtu_probing);
 	READ_IPV4(mtu_probe_floor, tcp_mtu_probe_floor);
 	READ_IPV4(probe_threshold, tcp_probe_threshold);
@@ -360,14 +264,14 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	ox_read_congestion(net, out->congestion);
 }
 
-/* The name of the namespace's congestion control, with its NUL. */
+/* The name of the namespace's congestion control, filled up with NUL. */
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 {
 	const struct tcp_congestion_ops *ca;
 
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy(name, ca->name, TCP_CA_NAME_MAX);
+	strscpy_pad(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 

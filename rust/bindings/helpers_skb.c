@@ -31,13 +31,6 @@ void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr)
 	*daddr = iph->daddr;
 }
 
-/* From the IP header, where LOCAL_IN has skb->data, to the TCP header. */
-void ox_skb_set_tcp_header(struct sk_buff *skb, unsigned int ihl)
-{
-	__skb_pull(skb, ihl);
-	skb_reset_transport_header(skb);
-}
-
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl)
 {
 	__skb_push(skb, ihl);
@@ -75,12 +68,12 @@ bool ox_skb_to_host(const struct sk_buff *skb)
  * The pages of a zero-copy sender on this machine are still the sender's at
  * LOCAL_IN: take copies before anything is believed or kept.
  */
-int ox_skb_orphan_frags_rx(struct sk_buff *skb)
+static int ox_skb_orphan_frags_rx(struct sk_buff *skb)
 {
 	return skb_orphan_frags_rx(skb, GFP_ATOMIC);
 }
 
-bool ox_skb_tcp_csum_bad(struct sk_buff *skb)
+static bool ox_skb_tcp_csum_bad(struct sk_buff *skb)
 {
 	return skb_checksum_init(skb, IPPROTO_TCP, inet_compute_pseudo) ||
 	       skb_checksum_complete(skb);
@@ -97,13 +90,13 @@ bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl)
 }
 
 /* What IPsec asks of a packet that comes in; TCP's own way does not see it. */
-bool ox_skb_policy_ok(struct sk_buff *skb)
+static bool ox_skb_policy_ok(struct sk_buff *skb)
 {
 	return xfrm4_policy_check(NULL, XFRM_POLICY_IN, skb);
 }
 
 /* A stolen packet never reaches conntrack's own confirm. NF_ACCEPT, or not. */
-int ox_skb_ct_confirm(struct sk_buff *skb)
+static int ox_skb_ct_confirm(struct sk_buff *skb)
 {
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 	const struct nf_ct_hook *hook;
@@ -118,6 +111,23 @@ int ox_skb_ct_confirm(struct sk_buff *skb)
 		return hook->confirm(skb);
 #endif
 	return NF_ACCEPT;
+}
+
+/*
+ * Makes sure that a packet at LOCAL_IN may be taken: from its IP header, where
+ * LOCAL_IN has skb->data, to the TCP header behind ihl bytes.
+ */
+enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl)
+{
+	if (ox_skb_orphan_frags_rx(skb))
+		return OX_NO_MEMORY;
+	if (!ox_skb_policy_ok(skb))
+		return OX_POLICY;
+	if (ox_skb_ct_confirm(skb) != NF_ACCEPT)
+		return OX_NETFILTER;
+	__skb_pull(skb, ihl);
+	skb_reset_transport_header(skb);
+	return ox_skb_tcp_csum_bad(skb) ? OX_BAD_CHECKSUM : OX_ADMITTED;
 }
 
 /* Lets go of all that must not wait in a queue. */
@@ -192,28 +202,6 @@ void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen)
 	kfree_skb_partial(skb, stolen);
 }
 
-struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
-{
-	BUILD_BUG_ON(sizeof(struct ox_text_cb) > sizeof(skb->cb));
-	return (struct ox_text_cb *)skb->cb;
-}
-
-struct sk_buff *ox_skb_peek(const struct sk_buff_head *list)
-{
-	return skb_peek(list);
-}
-
-struct sk_buff *ox_skb_peek_tail(const struct sk_buff_head *list)
-{
-	return skb_peek_tail(list);
-}
-
-struct sk_buff *ox_skb_peek_next(struct sk_buff *skb,
-				 const struct sk_buff_head *list)
-{
-	return skb_peek_next(skb, list);
-}
-
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb)
 {
 	__skb_queue_tail(list, skb);
@@ -254,11 +242,6 @@ void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root)
 	skb->dev = NULL;
 }
 
-int ox_sk_rmem_alloc(const struct sock *sk)
-{
-	return atomic_read(&sk->sk_rmem_alloc);
-}
-
 /* What a segment adds to the memory of a queue, once its header is off, when
  * it can be merged with what is there: its head is not kept then.
  */
@@ -274,11 +257,6 @@ u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
 u32 ox_skb_gso_size(const struct sk_buff *skb)
 {
 	return skb_shinfo(skb)->gso_size;
-}
-
-u32 ox_sk_backlog_len(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_backlog.len);
 }
 
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size)

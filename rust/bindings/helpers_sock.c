@@ -63,20 +63,28 @@ void ox_release_sock(struct sock *sk)
 	release_sock(sk);
 }
 
+/* A softirq has BH off already, and need not look for others when it unlocks. */
 void ox_bh_lock_sock(struct sock *sk)
 {
-	spin_lock_bh(&sk->sk_lock.slock);
+	if (in_serving_softirq())
+		bh_lock_sock(sk);
+	else
+		spin_lock_bh(&sk->sk_lock.slock);
 }
 
 void ox_bh_lock_sock_nested(struct sock *sk)
 {
-	local_bh_disable();
+	if (!in_serving_softirq())
+		local_bh_disable();
 	bh_lock_sock_nested(sk);
 }
 
 void ox_bh_unlock_sock(struct sock *sk)
 {
-	spin_unlock_bh(&sk->sk_lock.slock);
+	if (in_serving_softirq())
+		bh_unlock_sock(sk);
+	else
+		spin_unlock_bh(&sk->sk_lock.slock);
 }
 
 bool ox_sock_owned_by_user(const struct sock *sk)
@@ -190,6 +198,12 @@ u32 ox_sk_uid(const struct sock *sk)
 	return from_kuid_munged(&init_user_ns, sk_uid(sk));
 }
 
+/* The user by the kernel's own number, for rules of routing. */
+u32 ox_sk_kuid(const struct sock *sk)
+{
+	return __kuid_val(sk_uid(sk));
+}
+
 u32 ox_sk_mark(const struct sock *sk)
 {
 	return READ_ONCE(sk->sk_mark);
@@ -210,11 +224,6 @@ void ox_sk_set_reuseport(struct sock *sk, bool on)
 	lock_sock(sk);
 	sk->sk_reuseport = on;
 	release_sock(sk);
-}
-
-int ox_sk_err(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_err);
 }
 
 int ox_sock_error(struct sock *sk)
@@ -252,6 +261,15 @@ void ox_sk_set_nospace(struct sock *sk)
 	set_bit(SOCK_NOSPACE, &sock->flags);
 	/* Pairs with the barrier of the waker, see tcp_poll(). */
 	smp_mb__after_atomic();
+}
+
+/* Pairs with ox_sk_set_nospace(), see tcp_check_space(). */
+bool ox_sk_wants_room(const struct sock *sk)
+{
+	const struct socket *sock = READ_ONCE(sk->sk_socket);
+
+	smp_mb();
+	return sock && test_bit(SOCK_NOSPACE, &sock->flags);
 }
 
 /* sk_stream_write_space() is not exported. */

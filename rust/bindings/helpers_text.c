@@ -8,13 +8,18 @@
 
 #include "helpers.h"
 
-/* An skb of the send buffer: fragments only, accounted to the socket. */
+/*
+ * An skb of the send buffer, accounted to the socket: fragments only, and room
+ * for the headers of the segment that its clone may become.
+ */
 struct sk_buff *ox_alloc_text_skb(struct sock *sk)
 {
-	struct sk_buff *skb = alloc_skb(0, sk->sk_allocation);
+	struct sk_buff *skb = alloc_skb_fclone(MAX_TCP_HEADER, sk->sk_allocation);
 
 	if (!skb)
 		return NULL;
+	skb_reserve(skb, MAX_TCP_HEADER);
+	__skb_header_release(skb);
 	if (!sk_wmem_schedule(sk, skb->truesize)) {
 		__kfree_skb(skb);
 		return NULL;
@@ -197,6 +202,36 @@ u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i)
 	return skb_frag_size(&skb_shinfo(skb)->frags[i]);
 }
 
+/*
+ * Whether text may be appended: not behind what is reported on, nor while a
+ * segment on its way shares the list of fragments.
+ */
+bool ox_text_is_open(struct sk_buff *skb)
+{
+	return !ox_text_cb(skb)->sealed && !skb_cloned(skb);
+}
+
+/*
+ * All of a buffer's skb as a segment that shares its head. NULL while a former
+ * one has its headers there, and without memory.
+ */
+struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+	struct sk_buff *seg;
+
+	if (skb_cloned(skb))
+		return NULL;
+	seg = skb_clone(skb, gfp);
+	if (!seg)
+		return NULL;
+	memset(seg->cb, 0, sizeof(struct inet_skb_parm));
+	shinfo->gso_size = 0;
+	shinfo->gso_segs = 0;
+	shinfo->gso_type = 0;
+	return seg;
+}
+
 struct sk_buff *ox_alloc_segment(gfp_t gfp)
 {
 	struct sk_buff *seg = alloc_skb(MAX_TCP_HEADER, gfp);
@@ -240,10 +275,13 @@ bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 o
 	return true;
 }
 
-void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len)
+/* The flags in without are left out. */
+void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
+			    u8 without)
 {
 	memcpy(skb_push(seg, len), header, len);
 	skb_reset_transport_header(seg);
+	tcp_flag_byte(tcp_hdr(seg)) &= ~without;
 	seg->ip_summed = CHECKSUM_PARTIAL;
 }
 

@@ -36,6 +36,9 @@ unsafe impl<Storage: Zeroable> Zeroable for __BindgenBitfieldUnit<Storage> {}
 
 include!(env!("OXTCP_BINDINGS"));
 
+mod inline;
+pub use inline::*;
+
 // Without lockdep a type that bindgen misreads has the right size by luck only.
 const _: () = assert!(core::mem::size_of::<sock>() == OX_SIZE_SOCK);
 const _: () = assert!(core::mem::size_of::<inet_sock>() == OX_SIZE_INET_SOCK);

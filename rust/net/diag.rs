@@ -194,7 +194,8 @@ unsafe fn attributes<F: Family>(
     Ok(())
 }
 
-/// `SOCK_DESTROY`: an administrator ends a connection. `ENOENT` when there is none such.
+/// `SOCK_DESTROY`: an administrator ends a connection. `ENOENT` when there is none such, `EPERM` for
+/// anybody else.
 ///
 /// # Safety
 ///
@@ -222,14 +223,26 @@ unsafe extern "C" fn destroy<F: Family>(skb: *mut b::sk_buff, nlh: *mut b::nlmsg
             Some(sock) if is_cookie_of(&request, &sock) => {
                 b::sock_diag_destroy(sock.sk(), ECONNABORTED.to_errno().abs())
             }
+            None if !b::ox_skb_net_admin(skb) => EPERM.to_errno(),
+            // Such an entry has no cookie.
+            None if cookie(&request) == u64::MAX
+                && F::end_entry(&net, &FourTuple::from_wire(&tuple)) =>
+            {
+                0
+            }
             _ => ENOENT.to_errno(),
         }
     }
 }
 
+/// All ones: whichever has these ends.
+fn cookie(request: &b::inet_diag_req_v2) -> u64 {
+    let [low, high] = request.id.idiag_cookie;
+    u64::from(high) << 32 | u64::from(low)
+}
+
 /// Whether the request means this socket, and not one that had its ends before.
 fn is_cookie_of<F: Family>(request: &b::inet_diag_req_v2, sock: &Sock<F>) -> bool {
-    let [low, high] = request.id.idiag_cookie;
-    let cookie = u64::from(high) << 32 | u64::from(low);
+    let cookie = cookie(request);
     cookie == u64::MAX || cookie == sock.cookie()
 }

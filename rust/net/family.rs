@@ -122,6 +122,8 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn icmp_error(net: &NetNs<Self>, error: &IcmpError);
     /// A segment that arrived while the socket was in use ([`BhLock::Busy`]).
     fn backlog(sock: &mut Locked<'_, Self>, skb: RxSkb);
+    /// The device has sent some of what [`SendBuffer::throttle`] waits for.
+    fn drained(sock: &mut Locked<'_, Self>);
     /// The deadline set by [`Locked::set_deadline`] has come. The deadline is cleared.
     fn timer(sock: &mut Locked<'_, Self>);
     /// The connection has to end at once, without a word to the user but `error`: its namespace
@@ -133,6 +135,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn destroy(sock: &Sock<Self>, error: Error);
     /// The listener for segments to the local end of `tuple`, if no connection has it.
     fn listener(net: &NetNs<Self>, tuple: &FourTuple) -> Option<ARef<Sock<Self>>>;
+    /// `SOCK_DESTROY` for what is no socket (SYN queue, TIME-WAIT): ends it; whether there was one.
+    /// Process context.
+    fn end_entry(net: &NetNs<Self>, tuple: &FourTuple) -> bool;
 
     /// Shows the sockets of a namespace from position `from` on (zero is the first): calls
     /// `emit(entry, position)` for each, with the position at which a later call resumes AFTER this
@@ -206,6 +211,7 @@ pub struct Registration<F: Family> {
     _netns: Step,
     _proto: Step,
     _reserve: Step,
+    _small_queue: Step,
     _memory: Step,
     _claim: Step,
     _family: PhantomData<F>,
@@ -236,6 +242,10 @@ impl<F: Family> Registration<F> {
         to_result(unsafe { b::ox_memory_init() })?;
         // SAFETY: As above; no socket is left by then.
         let memory = Step(|| unsafe { b::ox_memory_exit() });
+        // SAFETY: Called once, undone by the step.
+        unsafe { b::ox_tsq_init(Some(small_queue::serve::<F>)) };
+        // SAFETY: As above; no socket is left by then.
+        let small_queue = Step(|| unsafe { b::ox_tsq_exit() });
         // SAFETY: Called once, undone by the step.
         to_result(unsafe { b::ox_reserve_init() })?;
         // SAFETY: As above; no reservation is left by then.
@@ -287,6 +297,7 @@ impl<F: Family> Registration<F> {
             _netns: netns,
             _proto: proto,
             _reserve: reserve,
+            _small_queue: small_queue,
             _memory: memory,
             _claim: claim,
             _family: PhantomData,
@@ -311,7 +322,7 @@ impl<F: Family> Registration<F> {
             (*proto).slab_flags = b::SLAB_TYPESAFE_BY_RCU;
             (*proto).freeptr_offset = b::OX_FREEPTR_OFFSET as u32;
             (*proto).backlog_rcv = Some(ops::backlog_rcv::<F>);
-            (*proto).release_cb = Some(timer::release_cb::<F>);
+            (*proto).release_cb = Some(sock::Sock::<F>::release_cb);
             (*proto).keepalive = Some(ops::keepalive::<F>);
             (*proto).diag_destroy = Some(ops::diag_destroy::<F>);
         }

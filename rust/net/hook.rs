@@ -29,7 +29,7 @@ pub(super) struct Hooks<F: Family> {
     net: *mut b::net,
     // The hooks have a pointer to it.
     _netns: Arc<NetNs<F>>,
-    _family: PhantomData<F>,
+    _family: PhantomData<fn() -> F>,
 }
 
 impl<F: Family> Hooks<F> {
@@ -177,18 +177,12 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
         return stolen(DropReason::BadHeader);
     }
     // SAFETY: The packet is ours, and we are under RCU.
-    unsafe {
-        if b::ox_skb_orphan_frags_rx(skb) != 0 {
-            return stolen(DropReason::NoMemory);
-        }
-        if !b::ox_skb_policy_ok(skb) {
-            return stolen(DropReason::Policy);
-        }
-        if b::ox_skb_ct_confirm(skb) != b::NF_ACCEPT as i32 {
-            return stolen(DropReason::Netfilter);
-        }
-        b::ox_skb_set_tcp_header(skb, packet.ihl as u32);
-        if b::ox_skb_tcp_csum_bad(skb) {
+    match unsafe { b::ox_skb_admit(skb, packet.ihl as u32) } {
+        b::ox_admission_OX_ADMITTED => (),
+        b::ox_admission_OX_NO_MEMORY => return stolen(DropReason::NoMemory),
+        b::ox_admission_OX_POLICY => return stolen(DropReason::Policy),
+        b::ox_admission_OX_NETFILTER => return stolen(DropReason::Netfilter),
+        _ => {
             net.count(Counter::InCsumErrors);
             return stolen(DropReason::BadChecksum);
         }

@@ -283,6 +283,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_stream_write_space(self.sk()) }
     }
 
+    /// Whether somebody waits for [`Locked::wake_writable`].
+    pub fn is_room_wanted(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_wants_room(self.sk()) }
+    }
+
     /// Tells everybody that the state changed (`sk_state_change`), and SIGIO takers with `POLL_OUT`
     /// when `connected`.
     pub fn wake_state_change(&self, connected: bool) {
@@ -459,6 +465,9 @@ impl<'a, F: Family> Locked<'a, F> {
     /// goes on until it fires, but not in `TCP_CLOSE`.
     pub fn set_deadline(&mut self, at: Option<u64>) {
         let sock = self.sock;
+        if self.timer_state().keep(at) {
+            return;
+        }
         if u32::from(sock.state()) == b::TCP_CLOSE {
             self.timer_state().stop(sock);
         } else {

@@ -25,6 +25,7 @@ impl Mib for Counter {
             Self::ChallengeAck => b::LINUX_MIB_TCPCHALLENGEACK,
             Self::TimeWait => b::LINUX_MIB_TIMEWAITED,
             Self::TimeWaitRecycled => b::LINUX_MIB_TIMEWAITRECYCLED,
+            Self::AutoCorking => b::LINUX_MIB_TCPAUTOCORKING,
             Self::DelayedAcks => b::LINUX_MIB_DELAYEDACKS,
             Self::KeepAlive => b::LINUX_MIB_TCPKEEPALIVE,
             Self::ZeroWindowProbes => b::LINUX_MIB_TCPWINPROBE,

@@ -45,6 +45,7 @@ pub mod route;
 pub mod rx_skb;
 pub mod send_buffer;
 pub mod settings;
+mod small_queue;
 pub mod sock;
 pub mod sockopt;
 pub mod splice;

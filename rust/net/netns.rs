@@ -10,7 +10,8 @@ use kernel::error::to_result;
 use kernel::ffi::{c_int, c_uint};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
-use kernel::sync::{Arc, ArcBorrow};
+use kernel::sync::atomic::{Acquire, Atomic, Release};
+use kernel::sync::{new_mutex, Arc, ArcBorrow, Mutex};
 
 /// A network namespace, with the family's state (it derefs to it). It outlives the namespace as
 /// long as a socket refers to it.
@@ -90,6 +91,7 @@ impl<F: Family> NetNs<F> {
     }
 
     /// The namespace's TCP settings, `net.ipv4.tcp_*` and others, read now.
+    #[inline]
     pub fn ipv4(&self) -> Ipv4Sysctls {
         Ipv4Sysctls::read(self.net)
     }
@@ -173,7 +175,9 @@ impl<F: Family> core::ops::Deref for NetNs<F> {
 
 /// What is registered for a namespace, in the order in which it is taken away.
 struct PerNet<F: Family> {
-    hooks: Option<hook::Hooks<F>>,
+    hooks: Pin<KBox<Mutex<Option<hook::Hooks<F>>>>>,
+    /// The hooks are there.
+    hooked: Atomic<bool>,
     _proc: proc::Files,
     _sysctl: sysctl::Table,
     netns: Arc<NetNs<F>>,
@@ -229,6 +233,41 @@ pub(super) unsafe fn of_net<F: Family>(net: *mut b::net) -> Option<Arc<NetNs<F>>
     }
 }
 
+impl<F: Family> PerNet<F> {
+    /// Takes in segments from now on. Where no socket was ever made nothing passes through us.
+    fn hook(&self) -> Result {
+        if self.hooked.load(Acquire) {
+            return Ok(());
+        }
+        let mut hooks = self.hooks.lock();
+        if hooks.is_none() {
+            *hooks = Some(hook::Hooks::register(self.netns.net, &self.netns)?);
+            self.hooked.store(true, Release);
+        }
+        Ok(())
+    }
+}
+
+/// The family's state of a namespace in which a socket is to be made. Process context.
+///
+/// Errors: `ENETDOWN` when there is none (any more), `ENOMEM`.
+///
+/// # Safety
+///
+/// `net` is alive.
+pub(super) unsafe fn enter<F: Family>(net: *mut b::net) -> Result<Arc<NetNs<F>>> {
+    // SAFETY: By the function's contract; the pointer is set while the namespace lives.
+    let per_net = unsafe {
+        let slot = slot::<F>(net);
+        if slot.is_null() {
+            return Err(ENETDOWN);
+        }
+        (*slot).as_ref().ok_or(ENETDOWN)?
+    };
+    per_net.hook()?;
+    Ok(per_net.netns.clone())
+}
+
 /// A namespace begins.
 ///
 /// # Safety
@@ -239,10 +278,11 @@ unsafe extern "C" fn init<F: Family>(net: *mut b::net) -> c_int {
         let netns = NetNs::<F>::new(net)?;
         let sysctl = sysctl::Table::register(net, F::TUNABLES, &netns.tunables)?;
         let proc = proc::Files::create::<F>(net)?;
-        let hooks = hook::Hooks::register(net, &netns)?;
+        let hooks = KBox::pin_init(new_mutex!(None, "PerNet::hooks"), GFP_KERNEL)?;
         Ok(KBox::new(
             PerNet {
-                hooks: Some(hooks),
+                hooks,
+                hooked: Atomic::new(false),
                 _proc: proc,
                 _sysctl: sysctl,
                 netns,
@@ -268,8 +308,8 @@ unsafe extern "C" fn init<F: Family>(net: *mut b::net) -> c_int {
 unsafe extern "C" fn pre_exit<F: Family>(net: *mut b::net) {
     // SAFETY: `init` has run, and nobody else changes what it made.
     unsafe {
-        if let Some(per_net) = (*slot::<F>(net)).as_mut() {
-            per_net.hooks = None;
+        if let Some(per_net) = (*slot::<F>(net)).as_ref() {
+            *per_net.hooks.lock() = None;
         }
     }
 }

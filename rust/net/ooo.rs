@@ -229,6 +229,12 @@ impl Tree {
         self.recent = kept;
     }
 
+    /// Whether [`Tree::ranges`] gives any.
+    pub(super) fn has_ranges(&self) -> bool {
+        let [(start, end), ..] = self.recent;
+        start != end
+    }
+
     /// Copies the ranges, the one that changed last first; returns how many there are.
     pub(super) fn ranges(&self, out: &mut [(u32, u32); RANGES]) -> usize {
         *out = self.recent;

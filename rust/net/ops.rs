@@ -85,8 +85,9 @@ pub(super) unsafe extern "C" fn create<F: Family>(
         return EPROTONOSUPPORT.to_errno();
     }
     // SAFETY: `net` is a live namespace, for which `netns::init` has run.
-    let Some(netns) = (unsafe { netns::of_net::<F>(net) }) else {
-        return ENETDOWN.to_errno();
+    let netns = match unsafe { netns::enter::<F>(net) } {
+        Ok(netns) => netns,
+        Err(e) => return e.to_errno(),
     };
     // SAFETY: The protocol is registered.
     let sk = unsafe { b::sk_alloc(net, family::number(), b::GFP_KERNEL, family::proto(), kern) };

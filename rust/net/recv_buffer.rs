@@ -281,6 +281,12 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         unsafe { (*self.state).early.ranges(out) }
     }
 
+    /// Whether any range waits beyond RCV.NXT.
+    pub fn has_gaps(&self) -> bool {
+        // SAFETY: By the contract of `new`.
+        unsafe { (*self.state).early.has_ranges() }
+    }
+
     /// Bytes that can be read now.
     pub fn readable(&self) -> u32 {
         // SAFETY: By the contract of `new`.

@@ -18,10 +18,15 @@ pub struct Way {
     pub oif: i32,
     /// Firewall mark for routing and the packet.
     pub mark: u32,
+    /// The user by whom rules of routing choose, in the kernel's own numbers; none: root.
+    pub uid: Option<u32>,
+    /// Only to hosts on the link (`SO_DONTROUTE`).
+    pub on_link: bool,
 }
 
 impl Way {
-    /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `IP_TOS`, `IP_TTL`.
+    /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `SO_DONTROUTE`, `IP_TOS`,
+    /// `IP_TTL`.
     pub fn of<F: Family>(sock: &Sock<F>) -> Self {
         // SAFETY: The socket is alive.
         unsafe {
@@ -30,6 +35,8 @@ impl Way {
                 ttl: b::ox_inet_ttl(sock.sk()),
                 oif: sock.bound_dev(),
                 mark: b::ox_sk_mark(sock.sk()),
+                uid: Some(b::ox_sk_kuid(sock.sk())),
+                on_link: b::ox_sock_flag(sock.sk(), b::sock_flags_SOCK_LOCALROUTE),
             }
         }
     }
@@ -45,6 +52,8 @@ impl Way {
             dport: wire.dport,
             oif: self.oif,
             mark: self.mark,
+            uid: self.uid.unwrap_or(u32::MAX),
+            on_link: self.on_link,
             tos: self.tos,
             ttl: self.ttl,
         }
@@ -87,6 +96,7 @@ impl Reply<'_> {
                 segment,
                 self.header.as_ptr().cast(),
                 self.header.len() as u32,
+                0,
             );
             to_result(b::ox_segment_reply(net.raw(), segment, &path, dst))
         }

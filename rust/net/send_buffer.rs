@@ -3,8 +3,9 @@
 //! The send buffer: text the user gave, in page fragments, until the peer has it.
 //!
 //! It is `sk_write_queue`, a list of skbs without headers. Text is addressed by its offset from the
-//! oldest byte not released (SND.UNA). What is sent is a fresh skb of headers that refers to the
-//! same pages, so text is copied once, into the buffer, and a retransmission sends the same pages.
+//! oldest byte not released (SND.UNA). What is sent is the clone of such an skb, or a fresh skb of
+//! headers that refers to the same pages, so text is copied once, into the buffer, and a
+//! retransmission sends the same pages.
 
 use super::bindings as b;
 use super::msg::Take;
@@ -89,6 +90,10 @@ impl<F> SendBuffer<'_, F> {
         }
     }
 
+    pub(super) fn sk(&self) -> *mut b::sock {
+        self.sk
+    }
+
     fn state(&mut self) -> &mut State {
         // SAFETY: By the contract of `new`.
         unsafe { &mut *self.state }
@@ -143,7 +148,7 @@ impl<F> SendBuffer<'_, F> {
         // SAFETY: The socket is locked; all skbs are those of its write queue.
         unsafe {
             let tail = b::ox_skb_peek_tail(self.queue());
-            if !tail.is_null() && (*tail).len < MAX_TEXT && !(*b::ox_text_cb(tail)).sealed {
+            if !tail.is_null() && (*tail).len < MAX_TEXT && b::ox_text_is_open(tail) {
                 let n = self.fill(tail, msg, max.min((MAX_TEXT - (*tail).len) as usize))?;
                 if n > 0 {
                     return Ok(n);
@@ -370,25 +375,25 @@ impl<F> SendBuffer<'_, F> {
         }
     }
 
-    /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
-    /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN and PSH
-    /// are left out, and the caller calls again with the rest, with a header that says so.
-    /// Sequential calls cost O(1).
-    ///
-    /// Errors: `ENOMEM` (nothing was sent), `EINVAL` when the text is not there, `EHOSTUNREACH` and
-    /// others when there is no route. What IP or the device drops is not an error: it is a loss.
-    pub fn transmit(&mut self, segments: &Segments<'_>) -> Result<u32> {
-        let Segments {
-            header,
-            offset,
-            len,
-            mss,
-            ecn,
-            accurate_ecn,
-        } = *segments;
-        if !HEADER_LEN.contains(&header.len()) {
-            return Err(EINVAL);
+    /// The text as a segment, if it is just that of one skb, whose head is free.
+    fn whole(&mut self, offset: u32, len: u32) -> Option<*mut b::sk_buff> {
+        if len == 0 {
+            return None;
         }
+        let position = self.state().start.wrapping_add(offset);
+        let (skb, at) = self.find(position)?;
+        // SAFETY: The skb is one of the buffer's, and the socket is locked.
+        let segment = unsafe {
+            if at != 0 || (*skb).len != len {
+                return None;
+            }
+            b::ox_text_clone(skb, self.gfp)
+        };
+        (!segment.is_null()).then_some(segment)
+    }
+
+    /// A segment that refers to the text, as far as [`SendBuffer::coverable`], and how far that is.
+    fn gather(&mut self, offset: u32, len: u32, mss: u16) -> Result<(*mut b::sk_buff, u32)> {
         let covered = self.coverable(offset, len, mss);
         if covered == 0 && len > 0 {
             return Err(EINVAL);
@@ -409,17 +414,38 @@ impl<F> SendBuffer<'_, F> {
             unsafe { b::consume_skb(segment) };
             return Err(EINVAL);
         }
-        let mut bytes = [0; *HEADER_LEN.end()];
-        let bytes = &mut bytes[..header.len()];
-        bytes.copy_from_slice(header);
-        if covered < len {
-            bytes[13] &= !FIN;
+        Ok((segment, covered))
+    }
+
+    /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
+    /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN
+    /// is left out, and the caller calls again with the rest, with a header that says so.
+    /// Sequential calls cost O(1).
+    ///
+    /// Errors: `ENOMEM` (nothing was sent), `EINVAL` when the text is not there, `EHOSTUNREACH` and
+    /// others when there is no route. What IP or the device drops is not an error: it is a loss.
+    pub fn transmit(&mut self, segments: &Segments<'_>) -> Result<u32> {
+        let Segments {
+            header,
+            offset,
+            len,
+            mss,
+            ecn,
+            accurate_ecn,
+        } = *segments;
+        if !HEADER_LEN.contains(&header.len()) {
+            return Err(EINVAL);
         }
-        let cwr = bytes[13] & CWR != 0;
+        let (segment, covered) = match self.whole(offset, len) {
+            Some(segment) => (segment, len),
+            None => self.gather(offset, len, mss)?,
+        };
+        let end = if covered < len { FIN } else { 0 };
+        let cwr = header[13] & CWR != 0;
         // SAFETY: The segment is ours until it is sent; the header fits its headroom.
         to_result(unsafe {
             b::ox_segment_set_gso(segment, mss.into(), cwr, accurate_ecn);
-            b::ox_segment_push_header(segment, bytes.as_ptr().cast(), bytes.len() as u32);
+            b::ox_segment_push_header(segment, header.as_ptr().cast(), header.len() as u32, end);
             b::ox_segment_xmit(self.sk, segment, ecn & 0x3)
         })?;
         Ok(covered)
@@ -503,6 +529,30 @@ mod tests {
             buffer.release(step);
             left -= step;
         }
+        buffer.purge();
+        Ok(())
+    }
+
+    #[test]
+    fn a_segment_under_way_shares_its_skb_with_nothing_new() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        fill(&mut buffer, 100)?;
+        let first = buffer.whole(0, 100).ok_or(EINVAL)?;
+        assert!(buffer.whole(0, 100).is_none());
+        fill(&mut buffer, 50)?;
+        assert!(buffer.whole(0, 150).is_none());
+        let second = buffer.whole(100, 50).ok_or(EINVAL)?;
+        // SAFETY: The segments are ours, and not sent.
+        unsafe {
+            assert_eq!((*first).len, 100);
+            b::consume_skb(first);
+            b::consume_skb(second);
+        }
+        fill(&mut buffer, 7)?;
+        let third = buffer.whole(100, 57).ok_or(EINVAL)?;
+        // SAFETY: As above.
+        unsafe { b::consume_skb(third) };
         buffer.purge();
         Ok(())
     }

@@ -15,7 +15,7 @@ use kernel::sync::Arc;
 /// What an object of the family's slab holds. `sk_alloc` zeroes it; [`init`] fills in the rest.
 #[repr(C)]
 pub(super) struct Layout<F: Family> {
-    pub(super) inet: b::inet_sock,
+    head: b::ox_sock,
     pub(super) timer: timer::State,
     pub(super) send: send_buffer::State,
     pub(super) recv: recv_buffer::State,
@@ -105,6 +105,18 @@ impl<F: Family> Sock<F> {
             (*sk).sk_write_space = Some(b::ox_sk_stream_write_space);
             b::ox_sock_account(sk, 1);
         }
+    }
+
+    /// A process lets go of the socket: what had to wait for that is done now.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a socket of `F`, locked by the caller, who has a reference.
+    pub(super) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
+        // SAFETY: By the function's contract the lock is held for the length of this call.
+        let mut locked = unsafe { Locked::borrow_held(Self::from_sk(sk)) };
+        small_queue::release(&mut locked);
+        timer::release(&mut locked);
     }
 
     /// The last reference is gone, and the last segment in flight.

@@ -174,6 +174,8 @@ counters! {
     TimeWait,
     /// SYNs that ended a TIME-WAIT (RFC 6191).
     TimeWaitRecycled,
+    /// Writes that waited for the device, and for more (`tcp_autocorking`).
+    AutoCorking,
     /// Delayed ACKs sent by the timer.
     DelayedAcks,
     /// Keepalive probes sent.

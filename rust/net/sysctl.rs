@@ -3,7 +3,7 @@
 //! Settings: the kernel's `net.ipv4.*`, and the few that only oxtcp has, as `net.oxtcp.*`.
 
 use super::bindings as b;
-use core::mem::size_of;
+use core::mem::{size_of, MaybeUninit};
 use kernel::alloc::KVec;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -68,6 +68,8 @@ pub struct Ipv4Sysctls {
     pub min_tso_segs: u8,
     /// `tcp_tso_rtt_log`.
     pub tso_rtt_log: u8,
+    /// `tcp_tso_win_divisor`.
+    pub tso_win_divisor: u8,
     /// `tcp_mtu_probing` (0, 1, 2).
     pub mtu_probing: u8,
     /// `tcp_mtu_probe_floor`.
@@ -159,10 +161,15 @@ fn port(value: i32) -> u16 {
 }
 
 impl Ipv4Sysctls {
+    // What the caller does not use is not even converted then.
+    #[inline(always)]
     pub(super) fn read(net: *mut b::net) -> Self {
-        let mut raw = b::ox_ipv4_sysctls::default();
-        // SAFETY: The namespace is alive, and the pointer valid.
-        unsafe { b::ox_read_ipv4_sysctls(net, &mut raw) };
+        let mut raw = MaybeUninit::<b::ox_ipv4_sysctls>::uninit();
+        // SAFETY: The namespace is alive, and the pointer valid; the helper fills all in.
+        let raw = unsafe {
+            b::ox_read_ipv4_sysctls(net, raw.as_mut_ptr());
+            raw.assume_init_ref()
+        };
         Self {
             syn_retries: small(raw.syn_retries),
             synack_retries: small(raw.synack_retries),
@@ -186,6 +193,7 @@ impl Ipv4Sysctls {
             pacing_ca_ratio: port(raw.pacing_ca_ratio),
             min_tso_segs: small(raw.min_tso_segs),
             tso_rtt_log: small(raw.tso_rtt_log),
+            tso_win_divisor: small(raw.tso_win_divisor),
             mtu_probing: small(raw.mtu_probing),
             mtu_probe_floor: port(raw.mtu_probe_floor),
             probe_threshold: port(raw.probe_threshold),

@@ -11,13 +11,26 @@ use super::*;
 pub(super) struct State {
     /// When the family wants to be called, µs of [`now`]; 0 for never.
     deadline: u64,
-    /// What the pending timer was set for, µs.
+    /// What the pending timer was set for, µs; 0 when there is none.
     fires_at: u64,
     /// It fired while a process had the socket; holds the timer's reference.
     deferred: bool,
 }
 
 impl State {
+    /// Takes the deadline `at`, if the timer need not be touched for it; returns whether that is so.
+    #[inline]
+    pub(super) fn keep(&mut self, at: Option<u64>) -> bool {
+        let Some(at) = at else {
+            return false;
+        };
+        let kept = self.fires_at != 0 && self.fires_at <= at;
+        if kept {
+            self.deadline = at;
+        }
+        kept
+    }
+
     /// Moves the deadline. The timer itself is touched only when it would fire too late: one that
     /// fires too early looks again.
     pub(super) fn set<F: Family>(&mut self, sock: &Sock<F>, at: Option<u64>) {
@@ -27,19 +40,19 @@ impl State {
             return;
         };
         let at = at.max(1);
-        self.deadline = at;
-        // SAFETY: The socket is alive and its timer was set up.
-        if unsafe { b::ox_sk_timer_pending(sk) } && self.fires_at <= at {
+        if self.keep(Some(at)) {
             return;
         }
+        self.deadline = at;
         self.fires_at = at;
-        // SAFETY: As above.
+        // SAFETY: The socket is alive and its timer was set up.
         unsafe { b::ox_sk_timer_reset(sk, at.saturating_sub(now())) };
     }
 
     /// No deadline, and no pending timer that would keep the socket.
     pub(super) fn stop<F: Family>(&mut self, sock: &Sock<F>) {
         self.deadline = 0;
+        self.fires_at = 0;
         // SAFETY: The socket is alive, by a reference that is not the timer's.
         unsafe { b::ox_sk_timer_stop(sock.sk()) };
     }
@@ -47,6 +60,7 @@ impl State {
 
 /// Calls the family if its deadline has come; else waits for it again.
 fn run<F: Family>(locked: &mut Locked<'_, F>) {
+    locked.timer_state().fires_at = 0;
     let at = locked.timer_state().deadline;
     if at == 0 {
         return;
@@ -68,7 +82,7 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     // SAFETY: By the function's contract.
     let sk = unsafe { b::ox_sk_of_timer(timer) };
     // SAFETY: The timer's reference keeps it alive until the end of this function, or until
-    // `release_cb`.
+    // `release`.
     let sock = unsafe { Sock::<F>::from_sk(sk) };
     // SAFETY: The socket is alive; the guard below, or the unlock, ends this.
     unsafe { b::ox_bh_lock_sock(sk) };
@@ -89,20 +103,11 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     unsafe { b::ox_sock_put(sk) };
 }
 
-/// A process releases the socket: what the timer deferred is done now.
-///
-/// # Safety
-///
-/// `sk` is a socket of `F`, locked by the caller, who has a reference.
-pub(super) unsafe extern "C" fn release_cb<F: Family>(sk: *mut b::sock) {
-    // SAFETY: By the function's contract.
-    let sock = unsafe { Sock::<F>::from_sk(sk) };
-    // SAFETY: The caller holds the lock for the length of this call.
-    let mut locked = unsafe { Locked::borrow_held(sock) };
+/// A process lets go of the socket: what the timer deferred is done now.
+pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
     if core::mem::replace(&mut locked.timer_state().deferred, false) {
-        run(&mut locked);
-        drop(locked);
-        // SAFETY: The reference that `fire` kept; the caller has another.
-        unsafe { b::ox_sock_put(sk) };
+        run(locked);
+        // SAFETY: The reference that `fire` kept; who holds the lock has another.
+        unsafe { b::ox_sock_put(locked.sock().sk()) };
     }
 }

@@ -47,6 +47,32 @@ fn errno(error: TcpError) -> Error {
 
 /// Acts on what happened at the connection.
 pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
+    if !events.is_plain() {
+        return apply_all(locked, events);
+    }
+    if !events.statistics.is_empty() {
+        statistics::count(locked.net(), events.statistics);
+    }
+    if events.acked > 0 {
+        locked.send_buffer().release(events.acked);
+        make_room(locked);
+    }
+    mirror_state(locked);
+    if events.readable {
+        publish_readable(locked);
+        locked.wake_readable();
+    }
+}
+
+/// The peer has some of the text: a writer who waits for room hears of it.
+fn make_room(locked: &mut Locked<'_, Oxtcp>) {
+    if locked.is_room_wanted() {
+        buffers::expand_send(locked);
+        locked.wake_writable();
+    }
+}
+
+fn apply_all(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     let net = locked.net();
     if let Some(out) = &events.reply {
         send_bare(locked, out);
@@ -59,10 +85,8 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     if events.acked > 0 {
         locked.send_buffer().release(events.acked);
     }
-    if events.acked > 0 || events.connected {
-        buffers::expand_send(locked);
-    }
     if events.connected {
+        buffers::expand_send(locked);
         fast_open::settle(locked, false);
         buffers::start(locked);
     }
@@ -71,7 +95,7 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         locked.set_connected(true);
         locked.wake_state_change(true);
     } else if events.acked > 0 {
-        locked.wake_writable();
+        make_room(locked);
     }
     if let Some(news) = events.urgent {
         urgent::announced(locked, news);

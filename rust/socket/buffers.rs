@@ -45,7 +45,9 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
     let mss = u32::from(locked.config.mss);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, now()) else {
+    // A round trip is counted by the segments that come in it: no need to look at the clock.
+    let (heard, _) = tcb.last_times();
+    let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, heard) else {
         return;
     };
     grow(locked, window);

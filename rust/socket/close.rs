@@ -3,6 +3,7 @@
 //! shutdown(2), close(2), and the ends that others bring about.
 
 use super::apply::{apply, dissolve, finish, mirror_state, BOTH};
+use super::bind::release_port;
 use super::flush::flush;
 use super::listen;
 use super::listener::Listener;
@@ -127,7 +128,9 @@ pub fn release(sock: &Sock<Oxtcp>) {
     locked.orphan();
     orphans::begin(&mut locked);
     if matches!(locked.conn, Conn::Closed) {
-        finish(&mut locked);
+        // Its connection, if it had one, has ended before.
+        locked.set_state(State::Closed.number());
+        release_port(&mut locked);
     }
     drop(locked);
     if let Some(listener) = listener {

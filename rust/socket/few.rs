@@ -7,7 +7,7 @@ use kernel::prelude::*;
 /// Some items, in no order.
 pub(super) struct Few<T> {
     first: Option<T>,
-    rest: KVec<T>,
+    rest: Option<KVec<T>>,
 }
 
 impl<T> Few<T> {
@@ -15,7 +15,7 @@ impl<T> Few<T> {
     pub(super) const fn new() -> Self {
         Self {
             first: None,
-            rest: KVec::new(),
+            rest: None,
         }
     }
 
@@ -26,12 +26,15 @@ impl<T> Few<T> {
 
     /// The items.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        Iterator::chain(self.first.iter(), self.rest.as_slice())
+        let rest = self.rest.as_ref().map_or(&[][..], |rest| rest.as_slice());
+        Iterator::chain(self.first.iter(), rest)
     }
 
     /// The items, to be changed.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        Iterator::chain(self.first.iter_mut(), self.rest.as_mut_slice())
+        let rest = self.rest.as_mut();
+        let rest = rest.map_or(&mut [][..], |rest| rest.as_mut_slice());
+        Iterator::chain(self.first.iter_mut(), rest)
     }
 
     /// Adds one. Softirq too.
@@ -44,17 +47,19 @@ impl<T> Few<T> {
             self.first = Some(item);
             return Ok(());
         }
-        Ok(self.rest.push(item, GFP_ATOMIC)?)
+        let rest = self.rest.get_or_insert_with(KVec::new);
+        Ok(rest.push(item, GFP_ATOMIC)?)
     }
 
     /// Takes out the first one that `which` picks.
     pub(super) fn take(&mut self, which: impl Fn(&T) -> bool) -> Option<T> {
         if self.first.as_ref().is_some_and(&which) {
-            let next = self.rest.pop();
+            let next = self.rest.as_mut().and_then(KVec::pop);
             return core::mem::replace(&mut self.first, next);
         }
-        let at = self.rest.as_slice().iter().position(which)?;
-        self.rest.remove(at).ok()
+        let rest = self.rest.as_mut()?;
+        let at = rest.as_slice().iter().position(which)?;
+        rest.remove(at).ok()
     }
 }
 

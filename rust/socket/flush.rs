@@ -12,7 +12,9 @@ use crate::net::{
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
+use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
+use crate::tcp::time::Instant;
 use kernel::prelude::*;
 
 /// Bytes of the IPv4 header without options.
@@ -33,23 +35,57 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
     TxLimits {
         mss: path_mss(locked),
         max_run: locked.max_gso_bytes(mss),
+        queue: DeviceQueue::default(),
     }
 }
 
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
-    flush_offering(locked, None);
+    if has_output(locked) {
+        send_all(locked, now(), None);
+    }
+    set_timer(locked);
+}
+
+/// As [`flush`], of an event that came at `now`.
+pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
+    if has_output(locked) {
+        send_all(locked, now, None);
+    }
+    set_timer(locked);
 }
 
 /// As [`flush`], with a Fast Open cookie in the SYN-ACK.
 pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
+    if has_output(locked) {
+        send_all(locked, now(), offer);
+    }
+    set_timer(locked);
+}
+
+/// Whether there may be something to send: mostly there is not, and then nothing need be asked.
+fn has_output(locked: &Locked<'_, Oxtcp>) -> bool {
+    match &locked.conn {
+        Conn::Open(tcb) => tcb.has_output(),
+        _ => false,
+    }
+}
+
+/// Sets the timer of a connection for its next deadline.
+fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
+    if let Conn::Open(tcb) = &locked.conn {
+        let deadline = tcb.deadline();
+        locked.set_deadline(deadline.map(|at| at.us()));
+    }
+}
+
+fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>) {
     if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
         return;
     }
-    let now = now();
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let limits = tx_limits(locked);
+    let mut limits = tx_limits(locked);
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
     state.set_pacing(pacing);
@@ -59,7 +95,15 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
     };
     tcb.set_ecn_option(|| OptionUse::from_number(net.settings().ecn_option()));
     let mut queues = Queues { recv, records };
-    while let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) {
+    limits.queue.most = send.queue_limit();
+    while tcb.has_output() {
+        limits.queue.held = send.queued();
+        let Some(mut out) = tcb.poll_transmit(&state.config, &mut queues, &limits, now) else {
+            if tcb.waits_for_device(&state.config, &limits) && send.throttle() {
+                continue;
+            }
+            break;
+        };
         if out.flags.has(Flags::SYN) {
             out.options.fast_open = offer;
         }
@@ -70,16 +114,16 @@ pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cooki
         } else {
             net.count(Counter::OutSegs);
         }
-        statistics::count(net, tcb.take_statistics());
+        if tcb.has_statistics() {
+            statistics::count(net, tcb.take_statistics());
+        }
         let offset = tcb.text_offset(out.seq);
         // What cannot be sent for want of memory or a route is as good as lost on the way.
-        let _ = transmit(&mut send, &tuple, out, offset);
+        let _ = transmit(&mut send, &tuple, &out, offset);
     }
-    let deadline = tcb.deadline();
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
     locked.set_pacing_rate(rate);
-    locked.set_deadline(deadline.map(|at| at.us()));
 }
 
 /// Sends the SYN of a Fast Open, and sets the timer.
@@ -87,36 +131,52 @@ pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
     let net = locked.net();
     let tuple = locked.sock().tuple();
     net.count(Counter::OutSegs);
-    let _ = transmit(&mut locked.send_buffer(), &tuple, syn, 0);
-    let deadline = match &locked.conn {
-        Conn::Open(tcb) => tcb.deadline(),
-        _ => None,
-    };
-    locked.set_deadline(deadline.map(|at| at.us()));
+    let _ = transmit(&mut locked.send_buffer(), &tuple, &syn, 0);
+    set_timer(locked);
 }
 
 /// Hands a run of segments to IP, in as many skbs as its text needs.
 fn transmit(
     send: &mut SendBuffer<'_, Oxtcp>,
     tuple: &FourTuple,
-    mut out: Transmit,
-    mut offset: u32,
+    out: &Transmit,
+    offset: u32,
 ) -> Result {
+    let sent = transmit_some(send, tuple, out, offset)?;
+    if sent >= out.len {
+        return Ok(());
+    }
+    transmit_rest(send, tuple, out, offset, sent)
+}
+
+fn transmit_some(
+    send: &mut SendBuffer<'_, Oxtcp>,
+    tuple: &FourTuple,
+    out: &Transmit,
+    offset: u32,
+) -> Result<u32> {
+    let mut buf = [0; MAX_HEADER_LEN];
+    let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
+    send.transmit(&Segments {
+        header: buf.get(..len).unwrap_or(&[]),
+        offset,
+        len: out.len,
+        mss: out.mss,
+        ecn: out.ecn.bits(),
+        accurate_ecn: out.accurate_ecn,
+    })
+}
+
+#[cold]
+fn transmit_rest(
+    send: &mut SendBuffer<'_, Oxtcp>,
+    tuple: &FourTuple,
+    whole: &Transmit,
+    mut offset: u32,
+    mut sent: u32,
+) -> Result {
+    let mut out = *whole;
     loop {
-        let mut buf = [0; MAX_HEADER_LEN];
-        let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
-        let header = buf.get(..len).unwrap_or(&[]);
-        let sent = send.transmit(&Segments {
-            header,
-            offset,
-            len: out.len,
-            mss: out.mss,
-            ecn: out.ecn.bits(),
-            accurate_ecn: out.accurate_ecn,
-        })?;
-        if sent >= out.len {
-            return Ok(());
-        }
         out.seq += sent;
         out.len = out.len.saturating_sub(sent);
         // Counted from the number of the segment.
@@ -127,6 +187,10 @@ fn transmit(
             out.flags = out.flags.without(Flags::CWR);
         }
         offset = offset.saturating_add(sent);
+        sent = transmit_some(send, tuple, &out, offset)?;
+        if sent >= out.len {
+            return Ok(());
+        }
     }
 }
 
@@ -138,7 +202,7 @@ pub(super) fn send_bare(locked: &mut Locked<'_, Oxtcp>, out: &Transmit) {
     let _ = transmit(
         &mut locked.send_buffer(),
         &tuple,
-        Transmit { len: 0, ..*out },
+        &Transmit { len: 0, ..*out },
         0,
     );
 }

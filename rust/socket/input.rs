@@ -4,7 +4,7 @@
 //! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
 
 use super::apply::apply;
-use super::flush::{flush, path_mss, reply};
+use super::flush::{flush, flush_at, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
@@ -18,35 +18,39 @@ use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::user::IcmpVerdict;
 
-/// Reads the segment in `skb`, with what IP and the merging of segments know of it.
-fn read(skb: &RxSkb) -> Result<Segment, ParseError> {
-    let seg = Segment::parse(skb.header(), skb.payload_len())?;
-    Ok(Segment {
-        ecn: Ecn::from_tos(skb.tos()),
-        merged: skb.segments(),
-        ..seg
-    })
+/// Reads the segment in `skb`.
+fn parse(skb: &RxSkb) -> Result<Segment, ParseError> {
+    Segment::parse(skb.header(), skb.payload_len())
+}
+
+/// What IP and the merging of segments know of the segment in `skb`. It is changed where it lies: to
+/// move it would be to copy it.
+fn complete(seg: &mut Segment, skb: &RxSkb) {
+    seg.ecn = Ecn::from_tos(skb.tos());
+    seg.merged = skb.segments();
 }
 
 /// A segment to one of our ports.
 pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
     net.count(Counter::InSegs);
-    let Ok(seg) = read(&skb) else {
+    let mut parsed = parse(&skb);
+    let Ok(seg) = &mut parsed else {
         net.count(Counter::InErrs);
         skb.discard(net, DropReason::BadHeader);
         return Verdict::Taken;
     };
+    complete(seg, &skb);
     if let Some(sock) = net.lookup(&mut skb) {
-        to_connection(&sock, skb, &seg);
+        to_connection(&sock, skb, seg);
         return Verdict::Taken;
     }
     let floor;
-    (skb, floor) = match time_wait::on_segment(net, skb, &seg) {
+    (skb, floor) = match time_wait::on_segment(net, skb, seg) {
         time_wait::Outcome::Taken => return Verdict::Taken,
         time_wait::Outcome::NotHere(skb) => (skb, None),
         time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
     };
-    to_listener(net, skb, &seg, floor)
+    to_listener(net, skb, seg, floor)
 }
 
 fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb, seg: &Segment) {
@@ -111,16 +115,18 @@ fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
 
 /// A segment that waited while a process had the socket.
 pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
-    let Ok(seg) = read(&skb) else {
+    let mut parsed = parse(&skb);
+    let Ok(seg) = &mut parsed else {
         return;
     };
+    complete(seg, &skb);
     if let Conn::Listening(_) = locked.conn {
-        if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, &seg, None) {
+        if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None) {
             // The listener is ours still, but nobody who has a connection waits for its listener.
-            elsewhere(locked.net(), skb, &seg);
+            elsewhere(locked.net(), skb, seg);
         }
     } else {
-        on_connection(locked, skb, &seg);
+        on_connection(locked, skb, seg);
     }
 }
 
@@ -130,7 +136,8 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         return ended(net, skb, seg);
     }
     locked.note_receive(&skb);
-    let tuple = locked.sock().tuple();
+    let now = now();
+    let sock = locked.sock();
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
@@ -138,9 +145,9 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         return;
     };
     let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
-    let events = tcb.on_segment(&state.config, seg, &mut queues, now());
+    let events = tcb.on_segment(&state.config, seg, &mut queues, now);
     if fast && events.connected {
-        fast_connect::learn(net, &tuple, seg);
+        fast_connect::learn(net, &sock.tuple(), seg);
         match tcb.fast_open_result() {
             Some(true) => net.count(Counter::FastOpenActive),
             Some(false) => net.count(Counter::FastOpenActiveFail),
@@ -161,7 +168,7 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     if let Some(bytes) = events.early {
         buffers::grow_for_early(locked, bytes);
     }
-    flush(locked);
+    flush_at(locked, now);
 }
 
 fn reason(drop: TcpDrop) -> DropReason {
@@ -184,17 +191,20 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     if let Conn::Listening(_) = locked.conn {
         return listen::on_timer(locked);
     }
+    let mss = path_mss(locked);
     let state: &mut super::sock_state::SockState = locked;
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
-    let events = tcb.on_timer(&state.config, &mut state.records, now());
+    let now = now();
+    tcb.on_path(mss);
+    let events = tcb.on_timer(&state.config, &mut state.records, now);
     apply(locked, &events);
     if events.timed_out {
         fast_connect::on_timeout(locked);
         orphans::end_if_too_many(locked);
     }
-    flush(locked);
+    flush_at(locked, now);
 }
 
 /// The route has learnt a smaller MTU.

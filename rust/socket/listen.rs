@@ -348,8 +348,12 @@ pub(super) fn attach(
 }
 
 fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment) {
+    let now = now();
     let state: &mut SockState = child;
-    state.conn = Conn::Open(entry.into_tcb(&state.config, seg, now()));
+    state.conn = Conn::Open(entry.tcb(&state.config, now));
+    if let Conn::Open(tcb) = &mut state.conn {
+        entry.complete(tcb, &state.config, seg, now);
+    }
     child.set_state(State::Established.number());
     buffers::expand_send(child);
     buffers::start(child);

@@ -20,6 +20,7 @@ pub mod buffers;
 pub mod close;
 pub mod connect;
 pub mod cookies;
+pub mod destroy;
 pub mod dump;
 pub mod fast_connect;
 pub mod fast_open;
@@ -175,6 +176,10 @@ impl Family for Oxtcp {
         input::backlog(sock, skb);
     }
 
+    fn drained(sock: &mut Locked<'_, Self>) {
+        flush::flush(sock);
+    }
+
     fn timer(sock: &mut Locked<'_, Self>) {
         input::timer(sock);
     }
@@ -191,6 +196,10 @@ impl Family for Oxtcp {
         let local = tuple.local;
         let table = net.bind_table.lock();
         table.listener(local.port(), local.ip().to_bits(), 0)
+    }
+
+    fn end_entry(net: &NetNs<Self>, tuple: &FourTuple) -> bool {
+        destroy::end_entry(net, tuple)
     }
 
     fn dump(

@@ -81,6 +81,10 @@ impl ReceiveQueue for Queues<'_> {
         self.recv.is_empty()
     }
 
+    fn has_gaps(&self) -> bool {
+        self.recv.has_gaps()
+    }
+
     fn sack_blocks(&self) -> SackBlocks {
         let mut ranges = [(0, 0); 4];
         let count = self.recv.sack_ranges(&mut ranges);

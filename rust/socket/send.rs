@@ -5,7 +5,7 @@
 use super::flush::{flush, tx_limits};
 use super::sock_state::{Conn, SockState};
 use super::{fast_connect, now, Oxtcp};
-use crate::net::{Locked, Msg, Sock, Timeout};
+use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
 
@@ -108,6 +108,30 @@ fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
     }
 }
 
+/// Whether what was written waits for more as the device is busy: it is sent, with what was written
+/// meanwhile, when the device has sent some of what it has.
+fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    let send = locked.send_buffer();
+    if send.queued() == 0 || !send.autocorks() {
+        return false;
+    }
+    drop(send);
+    if !gathers(locked) {
+        return false;
+    }
+    if locked.send_buffer().throttle() {
+        locked.net().count(Counter::AutoCorking);
+    }
+    // It may have been sent before we said that we wait for that.
+    gathers(locked)
+}
+
+fn gathers(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    let mut limits = tx_limits(locked);
+    limits.queue.held = locked.send_buffer().queued();
+    matches!(&locked.conn, Conn::Open(tcb) if tcb.gathers(&limits))
+}
+
 fn take(
     locked: &mut Locked<'_, Oxtcp>,
     msg: &mut Msg<'_>,
@@ -138,7 +162,9 @@ fn take(
                         state.records.end_message(tcb.on_message_end(), una);
                     }
                 }
-                flush(locked);
+                if !autocork(locked) {
+                    flush(locked);
+                }
             }
             Err(e) if e == EAGAIN => {
                 note_full(locked, true);

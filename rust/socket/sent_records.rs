@@ -80,7 +80,11 @@ impl SentRecords {
 
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        *self = Self::new();
+        self.ones = 0;
+        self.head = 0;
+        if self.many.capacity() > 0 {
+            self.many = KVec::new();
+        }
     }
 
     fn is_many(&self) -> bool {

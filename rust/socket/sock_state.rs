@@ -224,6 +224,7 @@ impl SockState {
             runs: Runs {
                 min_segments: ipv4.min_tso_segs,
                 rtt_log: ipv4.tso_rtt_log,
+                win_divisor: ipv4.tso_win_divisor,
                 ..self.config.runs
             },
             mtu: mtu_probe::Settings {

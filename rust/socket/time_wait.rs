@@ -106,6 +106,15 @@ pub(super) fn forget(net: &Net, tuple: &FourTuple) {
     }
 }
 
+/// Ends the entry of `tuple` because an administrator wants it; whether there was one.
+pub(super) fn destroy(net: &Net, tuple: &FourTuple) -> bool {
+    let Some(entry) = remove(net, tuple) else {
+        return false;
+    };
+    ended(net, tuple, &entry);
+    true
+}
+
 fn ended(net: &Net, tuple: &FourTuple, entry: &Entry) {
     give_back(net, tuple.local.port(), &entry.owner);
     trace::set_state(net, tuple, State::TimeWait.number(), State::Closed.number());

@@ -62,7 +62,8 @@ impl Tcb {
             bare: news.duplicate && !updated && !news.sacked,
         };
         self.probe_acknowledged(&probe, now);
-        if self.is_dubious(&news) && (flight > 0 || news.reported) {
+        let dubious = self.is_dubious(&news);
+        if dubious && (flight > 0 || news.reported) {
             self.recover(config, store, &mut news, now);
         }
         if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
@@ -77,7 +78,9 @@ impl Tcb {
             self.statistics
                 .add(Statistic::Delivered, news.delivered_segments);
             self.control(config, &news, limited, (delivered, lost), now);
-            self.update_pacing(config);
+            if news.advanced || dubious {
+                self.update_pacing(config);
+            }
         }
         self.after_fin_acked(config, now, events);
     }
@@ -339,7 +342,12 @@ impl Tcb {
     }
 
     /// The timer for what is outstanding, anew.
-    fn restart_timer<S: RecordStore>(&mut self, config: &Config, store: &S, now: Instant) {
+    pub(super) fn restart_timer<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &S,
+        now: Instant,
+    ) {
         if !self.arm_probe(config, store, true, now) {
             self.rearm_rto(config, store, now);
         }
@@ -399,8 +407,12 @@ impl Tcb {
             rate,
             now,
         };
+        self.congestion_on_ack(&ack);
+    }
+
+    pub(super) fn congestion_on_ack(&mut self, ack: &Ack) {
         let began = self.congestion.ssthresh() == u32::MAX;
-        self.congestion.on_ack(&ack);
+        self.congestion.on_ack(ack);
         let over = began && self.congestion.ssthresh() != u32::MAX;
         if over && self.congestion.algorithm() == Algorithm::Cubic {
             self.statistics.note(Statistic::HystartDelayDetect);
@@ -411,7 +423,7 @@ impl Tcb {
     /// one that acknowledges more is newer, whatever its sequence number: else a window counted from
     /// the old SND.UNA would move with SND.UNA beyond what the peer ever offered. Of two with the
     /// same numbers the one with the larger window is the newer, for windows do not shrink.
-    fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
+    pub(super) fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
         let wnd = self.window_of(seg);
         let newer = advances
             || self.snd_wl1.before(seg.seq)
@@ -470,7 +482,7 @@ fn note_low(low: &mut Option<SeqNumber>, seq: SeqNumber) {
 }
 
 /// Whether the echo is of something sent before `sent`.
-fn is_older(echo: Option<u32>, sent: Instant, offset: u32) -> bool {
+pub(super) fn is_older(echo: Option<u32>, sent: Instant, offset: u32) -> bool {
     let stamp = SeqNumber(sent.ms_wrapped().wrapping_add(offset));
     echo.is_some_and(|echo| SeqNumber(echo).before(stamp))
 }

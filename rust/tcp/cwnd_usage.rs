@@ -12,7 +12,8 @@ impl Tcb {
     /// All is sent that may be sent now: takes note of how full the window is, and gives back what
     /// was not used for a whole retransmission timeout.
     pub(super) fn validate_window(&mut self, config: &Config, now: Instant) {
-        let full = self.pipe().saturating_add(self.mss32()) > self.cwnd();
+        let held_back = self.usage.take_held_back();
+        let full = held_back || self.pipe().saturating_add(self.mss32()) > self.cwnd();
         if !self.usage.take_touched() && !full {
             return;
         }

@@ -305,6 +305,9 @@ impl Tcb {
 
     /// An acceptable segment arrived in a synchronized state; before TS.Recent takes its stamp.
     pub(super) fn ecn_on_arrival(&mut self, seg: &Segment) {
+        if let Mode::Off | Mode::Requested(_) = self.ecn.mode {
+            return;
+        }
         let stamp = seg.options.timestamps.filter(|_| self.timestamps);
         self.ecn.ts_progress = stamp.is_some_and(|ts| {
             let in_turn = seg.seq.at_or_before(self.last_ack_sent);
@@ -360,6 +363,9 @@ impl Tcb {
     /// An acknowledgment within bounds and not older than SND.UNA was processed. Returns whether it
     /// tells of marks.
     pub(super) fn ecn_on_ack(&mut self, seg: &Segment, news: &News) -> bool {
+        if let Mode::Off | Mode::Requested(_) = self.ecn.mode {
+            return false;
+        }
         let loss = matches!(self.recovery, Recovery::Fast { .. } | Recovery::Loss { .. });
         let delivered = Delivered {
             bytes: news.delivered,

@@ -77,3 +77,15 @@ pub struct Events {
     /// What is to be counted.
     pub statistics: Statistics,
 }
+
+impl Events {
+    /// Whether there is nothing but text that has arrived, here or at the peer, and what is to be
+    /// counted.
+    pub fn is_plain(&self) -> bool {
+        !(self.connected || self.peer_closed || self.closed || self.timed_out)
+            && self.error.is_none()
+            && self.time_wait.is_none()
+            && self.reply.is_none()
+            && self.urgent.is_none()
+    }
+}

@@ -34,16 +34,45 @@ impl Tcb {
         now: Instant,
     ) -> Events {
         let mut events = Events::default();
+        if self.is_predicted(seg) {
+            self.on_predicted(config, seg, queues, now, &mut events);
+        } else {
+            self.by_steps(config, seg, queues, now, &mut events);
+        }
+        events
+    }
+
+    /// [`Tcb::on_segment`] without a short cut for what is expected.
+    pub fn on_segment_by_steps<Q: Queues>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        queues: &mut Q,
+        now: Instant,
+    ) -> Events {
+        let mut events = Events::default();
+        self.by_steps(config, seg, queues, now, &mut events);
+        events
+    }
+
+    #[inline(never)]
+    fn by_steps<Q: Queues>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        queues: &mut Q,
+        now: Instant,
+        events: &mut Events,
+    ) {
         self.totals.arrived(seg.len);
         match self.state {
             State::Closed | State::Listen => events.reply = Transmit::reset_for(seg),
             // The connection lives on in its `TimeWait`.
             State::TimeWait => events.dropped = Some(Drop::Closed),
-            State::SynSent => self.in_syn_sent(config, seg, queues, now, &mut events),
-            _ => self.in_other_states(config, seg, queues, now, &mut events),
+            State::SynSent => self.in_syn_sent(config, seg, queues, now, events),
+            _ => self.in_other_states(config, seg, queues, now, events),
         }
-        self.tell(&mut events);
-        events
+        self.tell(events);
     }
 
     /// RFC 9293 3.10.7.3.

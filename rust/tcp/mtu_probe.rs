@@ -207,7 +207,7 @@ impl Tcb {
         let cwnd = self.cwnd();
         let calm = self.recovery == Recovery::Open && !self.is_disordered();
         // Selective acknowledgments take their place from the text.
-        let gaps = self.dsack.is_some() || !queues.sack_blocks().is_empty();
+        let gaps = self.dsack.is_some() || queues.has_gaps();
         if !calm || gaps || cwnd < mss.saturating_mul(MIN_WINDOW) {
             return Next::Text;
         }
@@ -247,6 +247,12 @@ impl Tcb {
         }
         self.repair_without_reduction();
         true
+    }
+
+    /// The path carries segments of `size` now. [`Tcb::poll_transmit`] is told of it too; but a timer
+    /// may have to know before.
+    pub fn on_path(&mut self, size: u16) {
+        self.set_mss(size);
     }
 
     /// The path's MTU has become smaller, to one that `size` fits: segments that are larger are

@@ -32,6 +32,9 @@ impl Tcb {
     ) -> Option<Transmit> {
         self.set_mss(limits.mss);
         self.eff_mss = self.eff_mss.saturating_sub(self.ecn_option_len(now));
+        if !self.has_output() {
+            return None;
+        }
         match self.state {
             State::Closed | State::Listen | State::TimeWait => return None,
             State::SynSent | State::SynReceived if self.control == Control::Syn => {
@@ -49,6 +52,15 @@ impl Tcb {
         out
     }
 
+    /// Whether [`Tcb::poll_transmit`] may have something: else it need not be called.
+    pub fn has_output(&self) -> bool {
+        self.has_more_to_send()
+            || self.ack_due == AckDue::Now
+            || self.control != Control::None
+            || self.tlp == Probe::Due
+            || self.is_probing()
+    }
+
     fn poll_synchronized<Q: Queues>(
         &mut self,
         config: &Config,
@@ -63,7 +75,11 @@ impl Tcb {
         if self.state.may_transmit() || self.is_passive_fast_open() {
             let limits = &self.limits_while_urgent(limits);
             if let Some(part) = self.next_part(config, queues, limits, now) {
-                return Some(self.send(config, &part, queues, now));
+                let out = self.send(config, &part, queues, now);
+                if !self.has_more_to_send() {
+                    self.validate_window(config, now);
+                }
+                return Some(out);
             }
             self.validate_window(config, now);
         }
@@ -88,7 +104,7 @@ impl Tcb {
                 return part;
             }
         }
-        if self.is_paced_out(config, now) {
+        if self.is_paced_out(config, now) || self.is_throttled(config, limits, true) {
             return None;
         }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
@@ -98,10 +114,16 @@ impl Tcb {
             }
             self.undo.frto = Frto::Off;
         }
-        if let Some(part) = self.retransmission(config, store, limits, now) {
-            return Some(part);
+        if self.scoreboard.waiting() > 0 {
+            if let Some(part) = self.retransmission(config, store, limits, now) {
+                return Some(part);
+            }
+        }
+        if self.is_throttled(config, limits, false) {
+            return None;
         }
         match self.next_probe(config, store, now) {
+            Next::Text if self.defers_run(config, store, limits, now) => None,
             Next::Text => self.new_text(config, store, limits, false, now),
             Next::Wait => None,
             Next::Probe(len) => Some(Part {
@@ -248,12 +270,17 @@ impl Tcb {
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
-        let (room, most) = if probe {
-            (mss, mss)
+        let cwnd = self.cwnd();
+        let room = if probe {
+            mss
         } else {
-            let room = self.cwnd().saturating_sub(self.pipe());
-            let half = (self.cwnd() / 2).max(mss);
-            (room, self.run_at_rate(config, limits.max_run).min(half))
+            cwnd.saturating_sub(self.pipe())
+        };
+        let most = if probe || waiting <= mss {
+            mss
+        } else {
+            let half = (cwnd / 2).max(mss);
+            self.run_at_rate(config, limits.max_run).min(half)
         };
         self.chrono.start(Activity::Busy, now);
         if room >= mss && window < waiting.min(mss) {
@@ -265,8 +292,8 @@ impl Tcb {
         let mut len = whole_segments(waiting, allowed, mss);
 
         let tail = waiting % mss;
-        let hold = !probe && last && self.holds_tail(config);
-        if len == waiting && tail != 0 && !fin_waiting && hold {
+        let hold = !probe && last && len == waiting && tail != 0 && !fin_waiting;
+        if hold && self.holds_tail(config) {
             len = len.saturating_sub(tail);
         }
         if len == 0 && window < waiting.min(mss) {
@@ -418,13 +445,8 @@ impl Tcb {
         if part.kind != Kind::MtuProbe && part.len % self.mss32() != 0 {
             self.snd_sml = part.end();
         }
-        match self.retransmit_timer {
-            RetransmitTimer::Persist(_) => {
-                self.backoff = 0;
-                self.rearm_rto(config, store, now);
-            }
-            RetransmitTimer::Off | RetransmitTimer::Probe(_) => self.rearm_rto(config, store, now),
-            RetransmitTimer::Rto(_) | RetransmitTimer::Reorder(_) => {}
+        if let RetransmitTimer::Persist(_) = self.retransmit_timer {
+            self.backoff = 0;
         }
         if part.kind == Kind::Probe {
             self.totals.probes = self.totals.probes.wrapping_add(1);
@@ -434,8 +456,13 @@ impl Tcb {
                 again: false,
             };
             self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
-        } else {
-            self.arm_probe(config, store, false, now);
+        } else if !self.arm_probe(config, store, false, now) {
+            match self.retransmit_timer {
+                RetransmitTimer::Persist(_) | RetransmitTimer::Off | RetransmitTimer::Probe(_) => {
+                    self.rearm_rto(config, store, now);
+                }
+                RetransmitTimer::Rto(_) | RetransmitTimer::Reorder(_) => {}
+            }
         }
     }
 
@@ -485,7 +512,7 @@ impl Tcb {
     /// latter once only.
     fn blocks<R: ReceiveQueue>(&mut self, rx: &R) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
-        if !self.sack {
+        if !self.sack || (self.dsack.is_none() && !rx.has_gaps()) {
             return blocks;
         }
         if let Some(twice) = self.dsack.take() {
@@ -508,7 +535,7 @@ impl Tcb {
 
     /// Bytes that the next segment's blocks take.
     fn blocks_len<R: ReceiveQueue>(&self, rx: &R) -> u16 {
-        if !self.sack {
+        if !self.sack || (self.dsack.is_none() && !rx.has_gaps()) {
             return 0;
         }
         let waiting = rx.sack_blocks().as_slice().len() as u16;

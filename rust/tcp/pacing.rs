@@ -29,6 +29,9 @@ pub struct Runs {
     /// A run may be longer by the largest one halved for each 2^rtt_log µs of the least round trip
     /// (`tcp_tso_rtt_log`).
     pub rtt_log: u8,
+    /// A run that is not full waits for an acknowledgment that is near, unless this part of the
+    /// window is free for it (`tcp_tso_win_divisor`); 0: unless three segments are.
+    pub win_divisor: u8,
 }
 
 impl Default for Runs {
@@ -37,6 +40,7 @@ impl Default for Runs {
             min_segments: 2,
             shift: 10,
             rtt_log: 9,
+            win_divisor: 3,
         }
     }
 }
@@ -117,15 +121,15 @@ impl Tcb {
         early
     }
 
-    fn has_more_to_send(&self) -> bool {
+    pub(super) fn has_more_to_send(&self) -> bool {
         let fin = self.fin_seq().is_some_and(|f| f.at_or_after(self.snd_nxt));
         fin || self.unsent() > 0 || self.scoreboard.waiting() > 0
     }
 
     /// When something that waits may go. It may be gone by now: acknowledged, as it was not lost.
     pub(super) fn pacing_deadline(&self) -> Option<Instant> {
-        let waits = self.state.may_transmit() && self.has_more_to_send();
-        self.pacer.deadline().filter(|_| waits)
+        let at = self.pacer.deadline()?;
+        (self.state.may_transmit() && self.has_more_to_send()).then_some(at)
     }
 
     /// `len` bytes are sent.
@@ -147,6 +151,7 @@ impl Tcb {
             min_segments,
             shift,
             rtt_log,
+            ..
         } = config.runs;
         let rate = self.pacing_rate(config);
         let in_time = rate.checked_shr(shift.into()).unwrap_or(0);

@@ -29,17 +29,7 @@ pub struct Rate {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sampler {
     /// The latest sent of what has arrived.
-    latest: Option<Latest>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Latest {
-    end: SeqNumber,
-    delivered: u32,
-    delivered_at: Instant,
-    sending: Duration,
-    app_limited: bool,
-    in_flight: u32,
+    latest: Option<Record>,
 }
 
 impl Sampler {
@@ -96,14 +86,7 @@ impl Rate {
             return;
         }
         self.first_sent = record.sent;
-        sampler.latest = Some(Latest {
-            end: record.end,
-            delivered: record.delivered,
-            delivered_at: earlier(record.sent, record.delivered_before),
-            sending: Duration::from_us(u64::from(record.first_sent_before)),
-            app_limited: record.app_limited,
-            in_flight: record.in_flight,
-        });
+        sampler.latest = Some(*record);
     }
 
     /// `bytes` have been delivered.
@@ -121,6 +104,19 @@ impl Rate {
         self.limited_until = Some(self.delivered.wrapping_add(pipe));
     }
 
+    /// An acknowledgment that began with `prior` bytes delivered is taken in.
+    pub(super) fn progress(&mut self, prior: u32, now: Instant) {
+        if self
+            .limited_until
+            .is_some_and(|end| SeqNumber(self.delivered).after(SeqNumber(end)))
+        {
+            self.limited_until = None;
+        }
+        if self.delivered != prior {
+            self.delivered_at = now;
+        }
+    }
+
     /// The sample of an acknowledgment that began with `prior` bytes delivered and `lost` lost;
     /// `None` if it measures nothing.
     pub(super) fn sample(
@@ -131,17 +127,11 @@ impl Rate {
         min_rtt: Duration,
         now: Instant,
     ) -> Option<RateSample> {
-        if self
-            .limited_until
-            .is_some_and(|end| SeqNumber(self.delivered).after(SeqNumber(end)))
-        {
-            self.limited_until = None;
-        }
-        if self.delivered != prior {
-            self.delivered_at = now;
-        }
+        self.progress(prior, now);
         let latest = sampler.latest?;
-        let interval = latest.sending.max(now.since(latest.delivered_at));
+        let sending = Duration::from_us(u64::from(latest.first_sent_before));
+        let delivered_at = earlier(latest.sent, latest.delivered_before);
+        let interval = sending.max(now.since(delivered_at));
         if interval == Duration::ZERO || interval < min_rtt {
             // Faster than light: a repetition was taken for the original.
             return None;

@@ -69,6 +69,11 @@ pub trait ReceiveQueue {
 
     /// The ranges that wait, the one that changed last first (RFC 2018 4).
     fn sack_blocks(&self) -> SackBlocks;
+
+    /// Whether any range waits.
+    fn has_gaps(&self) -> bool {
+        !self.sack_blocks().is_empty()
+    }
 }
 
 /// All that the caller lends: the receive buffer and the records of what was sent.

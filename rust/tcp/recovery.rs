@@ -36,7 +36,7 @@ pub(super) enum Recovery {
 impl Tcb {
     /// The congestion control rules its window during a recovery too.
     pub(super) fn rules_itself(&self) -> bool {
-        self.congestion.pacing_rate().is_some()
+        self.congestion.rules_rate()
     }
 
     /// The congestion window: never less than a segment, whatever the segment size has become since

@@ -73,6 +73,11 @@ impl Scoreboard {
         self.waiting
     }
 
+    /// Whether all that is outstanding was sent once and is taken to be on its way.
+    pub(super) fn is_calm(&self) -> bool {
+        self.sacked.bytes | self.lost.bytes | self.resent.bytes == 0
+    }
+
     /// The end of what is selectively acknowledged, or `una` if nothing is.
     pub(super) fn fack(&self, una: SeqNumber) -> SeqNumber {
         if self.sacked.bytes > 0 {
@@ -162,6 +167,12 @@ impl Scoreboard {
 
     /// Text is sent for the first time.
     pub(super) fn push<S: RecordStore>(&mut self, store: &mut S, record: Record) {
+        if store.records().is_empty() {
+            // A store takes one record always.
+            self.add(&record);
+            let _ = store.insert_record(0, record);
+            return;
+        }
         let last = store.records().last().copied();
         let count = store.records().len();
         push(store, record);

@@ -270,13 +270,25 @@ impl SynReceived {
 
     /// The control block of the connection that `seg` completes, in ESTABLISHED. The segment is
     /// then to be given to [`Tcb::on_segment`] for its text and FIN.
-    #[inline]
     pub fn into_tcb(self, config: &Config, seg: &Segment, now: Instant) -> Tcb {
+        let mut tcb = self.tcb(config, now);
+        self.complete(&mut tcb, config, seg, now);
+        tcb
+    }
+
+    /// A control block for [`SynReceived::complete`]. They are apart so that the block, which is
+    /// large, can be made where it is to be.
+    #[inline(always)]
+    pub fn tcb(&self, config: &Config, now: Instant) -> Tcb {
         let ids = Identity {
             iss: self.iss,
             ts_offset: self.ts_offset,
         };
-        let mut tcb = Tcb::new(State::SynReceived, config, ids, now);
+        Tcb::new(State::SynReceived, config, ids, now)
+    }
+
+    /// Makes of the block what [`SynReceived::into_tcb`] gives.
+    pub fn complete(self, tcb: &mut Tcb, config: &Config, seg: &Segment, now: Instant) {
         let syn = Segment {
             seq: self.irs,
             flags: Flags::SYN,
@@ -321,7 +333,6 @@ impl SynReceived {
         tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
         tcb.establish(config, &ack, now, &mut events);
-        tcb
     }
 }
 

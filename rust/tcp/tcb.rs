@@ -21,6 +21,7 @@ use super::rtt::RttEstimator;
 use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
+use super::small_queue::DeviceQueue;
 use super::state::State;
 use super::statistics::{Statistic, Statistics};
 use super::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub struct TxLimits {
     pub mss: u16,
     /// Most bytes of text in one [`Transmit`].
     pub max_run: u32,
+    /// What the connection has in the queues below.
+    pub queue: DeviceQueue,
 }
 
 /// Whether a segment with an acknowledgment is owed.
@@ -114,7 +117,7 @@ pub(super) enum Control {
 ///
 /// Sequence numbers of what we send: text not acknowledged begins at `snd_una`, text queued ends
 /// before `write_seq`, and our FIN, once the user has closed, is `write_seq` itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Tcb {
     pub(super) state: State,
     pub(super) recovery: Recovery,
@@ -453,6 +456,11 @@ impl Tcb {
         &self.totals
     }
 
+    /// Whether [`Tcb::take_statistics`] has something.
+    pub fn has_statistics(&self) -> bool {
+        !self.statistics.is_empty()
+    }
+
     /// What is to be counted of what was sent since this was last called. What happened at a segment
     /// or a timer is in their events.
     pub fn take_statistics(&mut self) -> Statistics {
@@ -557,7 +565,10 @@ impl Tcb {
     /// Retransmission timeout with its backoff.
     pub fn rto(&self, config: &Config) -> Duration {
         let rto = self.rtt.rto(config.rto_min, config.rto_max);
-        rto.backed_off(self.backoff, config.rto_max)
+        match self.backoff {
+            0 => rto,
+            times => rto.backed_off(times, config.rto_max),
+        }
     }
 
     /// Our FIN's number, once the user has closed.

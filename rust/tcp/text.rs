@@ -93,20 +93,40 @@ impl Tcb {
         let len = end.since(first);
         self.note_waiting(rx, first, end);
         self.ecn_on_text(seg);
+        let text = (first, first.since(start), len);
+        let progress = self.store(config, seg, text, rx, now, events);
+        if events.dropped.is_none() && seg.has_fin() {
+            self.peer_fin = Some(end);
+        }
+        progress
+    }
+
+    /// Puts `len` bytes with the number `first`, the segment's from its byte `skip` on, into the
+    /// receive buffer.
+    pub(super) fn store<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        (first, skip, len): (SeqNumber, u32, u32),
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) -> Progress {
+        let end = first + len;
         let arrived = rx.arrived();
         let memory = rx.memory();
         if memory.used > memory.size {
             self.acks.quick = 0;
             self.window.overrun(config.mss);
         }
-        let progress = match rx.store(self.rcv_nxt, first, first.since(start), len) {
+        match rx.store(self.rcv_nxt, first, skip, len) {
             Err(_) => {
                 events.dropped = Some(Drop::NoRoom);
                 if first == self.rcv_nxt {
                     self.window.no_room = true;
                     self.ack_due = AckDue::Now;
                 }
-                return Progress::None;
+                Progress::None
             }
             Ok(nxt) if nxt == self.rcv_nxt => {
                 self.measure_segment(config, seg, &arrived, rx);
@@ -119,7 +139,7 @@ impl Tcb {
             }
             Ok(nxt) => {
                 // RFC 5681 4.2: at once when all or a part of a gap was filled.
-                let filled_gap = nxt != end || !rx.sack_blocks().is_empty();
+                let filled_gap = nxt != end || rx.has_gaps();
                 self.totals.received(nxt.since(self.rcv_nxt));
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
@@ -136,11 +156,7 @@ impl Tcb {
                     Progress::Text
                 }
             }
-        };
-        if seg.has_fin() {
-            self.peer_fin = Some(end);
         }
-        progress
     }
 
     /// Why new text `[first, end)` is not taken: text in the window is, all of it, though it may end
@@ -197,7 +213,12 @@ impl Tcb {
     }
 
     /// The same of what waits already, as far as the blocks show it that the peer is told of.
-    fn note_waiting<R: ReceiveQueue>(&mut self, rx: &R, start: SeqNumber, end: SeqNumber) {
+    pub(super) fn note_waiting<R: ReceiveQueue>(
+        &mut self,
+        rx: &R,
+        start: SeqNumber,
+        end: SeqNumber,
+    ) {
         if !self.sack || !self.reports {
             return;
         }
@@ -214,7 +235,7 @@ impl Tcb {
     }
 
     /// Text in order is to be acknowledged, now or later (`__tcp_ack_snd_check`).
-    fn schedule_ack<R: ReceiveQueue>(
+    pub(super) fn schedule_ack<R: ReceiveQueue>(
         &mut self,
         config: &Config,
         rx: &R,

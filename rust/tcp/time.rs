@@ -13,6 +13,9 @@ pub struct Instant(u64);
 pub struct Duration(u64);
 
 impl Instant {
+    /// Later than any other.
+    pub(super) const NEVER: Self = Self(u64::MAX);
+
     /// The point `us` microseconds after the clock's start.
     pub const fn from_us(us: u64) -> Self {
         Self(us)

@@ -26,13 +26,23 @@ impl Tcb {
     /// When [`Tcb::on_timer`] wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
         let ack = match self.ack_due {
-            AckDue::By(at) => Some(at),
-            AckDue::No | AckDue::Now => None,
+            AckDue::By(at) => at,
+            AckDue::No | AckDue::Now => Instant::NEVER,
         };
-        let timer = self.timer().map(|(_, at)| at);
-        let idle = self.idle_deadline();
-        let pace = self.pacing_deadline();
-        [ack, timer, idle, pace].into_iter().flatten().min()
+        let timer = match self.retransmit_timer {
+            RetransmitTimer::Rto(at)
+            | RetransmitTimer::Probe(at)
+            | RetransmitTimer::Reorder(at)
+            | RetransmitTimer::Persist(at) => at,
+            RetransmitTimer::Off => Instant::NEVER,
+        };
+        let idle = match self.idle_timer {
+            IdleTimer::Keepalive(at) | IdleTimer::FinWait2(at) => at,
+            IdleTimer::Off => Instant::NEVER,
+        };
+        let pace = self.pacing_deadline().unwrap_or(Instant::NEVER);
+        let first = ack.min(timer).min(idle).min(pace);
+        (first != Instant::NEVER).then_some(first)
     }
 
     /// The timer that runs for the connection, as a table of sockets shows it.
@@ -42,14 +52,10 @@ impl Tcb {
             | RetransmitTimer::Probe(at)
             | RetransmitTimer::Reorder(at) => Some((TimerKind::Retransmit, at)),
             RetransmitTimer::Persist(at) => Some((TimerKind::Persist, at)),
-            RetransmitTimer::Off => self.idle_deadline().map(|at| (TimerKind::Idle, at)),
-        }
-    }
-
-    fn idle_deadline(&self) -> Option<Instant> {
-        match self.idle_timer {
-            IdleTimer::Keepalive(at) | IdleTimer::FinWait2(at) => Some(at),
-            IdleTimer::Off => None,
+            RetransmitTimer::Off => match self.idle_timer {
+                IdleTimer::Keepalive(at) | IdleTimer::FinWait2(at) => Some((TimerKind::Idle, at)),
+                IdleTimer::Off => None,
+            },
         }
     }
 

@@ -100,15 +100,16 @@ impl Tcb {
         if !config.loss_probes || !opened || !calm || self.flight() == 0 {
             return false;
         }
+        let rto = self.rto(config);
         let wait = match self.rtt.srtt() {
             Some(srtt) if self.scoreboard.out().segments == 1 => srtt + srtt + config.rto_min,
             Some(srtt) => srtt + srtt + TIMER_SLACK,
             None => super::rtt::INITIAL_RTO,
         };
         let rto = if fresh {
-            self.rto(config)
+            rto
         } else {
-            self.rto_left(config, store, now)
+            Self::left_of(rto, store, now)
         };
         let wait = if rto > Duration::ZERO {
             wait.min(rto)
@@ -126,7 +127,11 @@ impl Tcb {
         store: &S,
         now: Instant,
     ) -> Duration {
-        let rto = self.rto(config);
+        Self::left_of(self.rto(config), store, now)
+    }
+
+    /// What is left of `rto` since the first segment was sent.
+    fn left_of<S: RecordStore>(rto: Duration, store: &S, now: Instant) -> Duration {
         match store.records().first() {
             Some(first) => (first.sent + rto).since(now),
             None => rto,

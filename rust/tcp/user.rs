@@ -27,8 +27,9 @@ impl Tcb {
     /// comes it goes out when the retransmission timeout has passed.
     pub fn on_send(&mut self, bytes: u32, more: bool) {
         let idle = self.unsent() < self.mss32() && self.scoreboard.waiting() == 0;
-        if idle && self.pipe() < self.cwnd() {
-            self.rate.on_app_limited(self.pipe());
+        let pipe = self.pipe();
+        if idle && pipe < self.cwnd() {
+            self.rate.on_app_limited(pipe);
         }
         self.write_seq += bytes;
         self.more_to_come = more;

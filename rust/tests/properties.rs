@@ -11,6 +11,7 @@ use oxtcp_core::tcp::options::{Options, SackBlocks, SeqRange, Timestamps};
 use oxtcp_core::tcp::rtt::RttEstimator;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit, MAX_HEADER_LEN};
 use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::{ReceiveQueue, Tcb};
@@ -197,7 +198,7 @@ proptest! {
             ..Config::default()
         };
         let ids = Identity { iss: SeqNumber(1000), ts_offset: 0 };
-        let limits = TxLimits { mss: 1000, max_run: 64_000 };
+        let limits = TxLimits { mss: 1000, max_run: 64_000, queue: DeviceQueue::default() };
         let mut now = Instant::default();
         let mut tcb = Tcb::connect(&config, ids, now);
         let mut rx = Rx::new(4000, 0);

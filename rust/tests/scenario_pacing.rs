@@ -222,3 +222,33 @@ fn the_limit_of_the_user_bounds_the_rate_that_is_shown() {
     });
     assert_eq!(end.tcb.pacing_rate(&end.config), 1234);
 }
+
+/// A connection with a round trip of `ms` that has much to send, in runs, all of its window in
+/// flight.
+fn window_full(ms: u64) -> End {
+    let mut end = End::established_in(plain(), ms);
+    end.limits.max_run = 20_000;
+    end.send(200_000);
+    let sent: u32 = end.sent().iter().map(|(_, _, len, _)| len).sum();
+    assert_eq!(sent, 10_000);
+    end
+}
+
+#[test]
+fn a_run_waits_for_an_acknowledgment_that_is_near() {
+    let mut end = window_full(1);
+    end.until(end.ms() + 1);
+    // Two segments may go of a window of ten: the next acknowledgment makes more of them.
+    end.acked(UNA + 1000);
+    assert!(end.sent().is_empty());
+    end.acked(UNA + 3000);
+    assert_eq!(end.sent().len(), 1);
+}
+
+#[test]
+fn a_run_does_not_wait_for_an_acknowledgment_that_is_far() {
+    let mut end = window_full(100);
+    end.until(end.ms() + 100);
+    end.acked(UNA + 1000);
+    assert_eq!(end.sent().len(), 1);
+}

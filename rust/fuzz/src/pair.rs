@@ -9,6 +9,7 @@ use crate::support::endpoint::{Endpoint, Packet};
 use crate::support::pair::Pair;
 use arbitrary::Unstructured;
 use oxtcp_core::tcp::segment::{Flags, Segment};
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 
 /// Steps of the adversary.
@@ -23,6 +24,7 @@ pub fn pair(data: &[u8]) {
         let limits = TxLimits {
             mss: draw.pick(&[48, 536, 1460]),
             max_run: draw.pick(&[1, 1460, 65_535]),
+            queue: DeviceQueue::default(),
         };
         let room = draw.pick(&[1, 100, 4000, 100_000]);
         let config = draw.config();

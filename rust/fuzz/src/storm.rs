@@ -11,6 +11,7 @@ use oxtcp_core::tcp::options::Timestamps;
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::Instant;
 
@@ -43,6 +44,7 @@ pub fn storm(data: &[u8]) {
     let limits = TxLimits {
         mss: draw.pick(&[48, 536, 1460]),
         max_run: draw.pick(&[1, 1460, 65_535]),
+        queue: DeviceQueue::default(),
     };
     let room = draw.pick(&[0, 100, 4000, 100_000]);
     let mut now = Instant::from_us(1_000_000);

@@ -8,6 +8,7 @@ use crate::support::endpoint::{Conn, Endpoint, Packet};
 use crate::support::pair::Pair;
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use stateright::{Model, Property};
 use std::hash::{Hash, Hasher};
@@ -171,6 +172,7 @@ impl Model for Scenario {
         let limits = TxLimits {
             mss: 1000,
             max_run: 1000,
+            queue: DeviceQueue::default(),
         };
         // Wraps within the first bytes of one direction, and within the handshake of the other.
         let ends = [0xffff_fffe, 0xffff_ffff]

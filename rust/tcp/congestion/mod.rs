@@ -182,6 +182,12 @@ impl Congestion {
         }
     }
 
+    /// Whether it is the rate that it rules, and not a window: then
+    /// [`CongestionControl::pacing_rate`] names one.
+    pub const fn rules_rate(&self) -> bool {
+        matches!(self, Self::Bbr(_))
+    }
+
     /// Goes on with another control, which takes the window and the threshold over.
     pub fn change(&mut self, algorithm: Algorithm, mss: u32) {
         if algorithm == self.algorithm() {

@@ -21,6 +21,8 @@ pub struct Usage {
     since: Instant,
     /// Something was sent that was not yet looked at.
     touched: bool,
+    /// Text waits for more room in the window, though there is some.
+    held_back: bool,
 }
 
 impl Usage {
@@ -33,7 +35,18 @@ impl Usage {
             used: 0,
             since: now,
             touched: false,
+            held_back: false,
         }
+    }
+
+    /// Text waits for more room than the window has, which is as good as full for it.
+    pub fn hold_back(&mut self) {
+        self.held_back = true;
+    }
+
+    /// Whether that was so since this was last asked.
+    pub fn take_held_back(&mut self) -> bool {
+        core::mem::take(&mut self.held_back)
     }
 
     /// New text is sent; more may follow at once, and only then it shows how full the window is.

@@ -10,6 +10,7 @@ use oxtcp_core::tcp::ecn::{Ecn, EcnConfig};
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::syn_received::{SynReceived, Verdict};
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::Tcb;
@@ -92,6 +93,7 @@ pub fn whole(config: Config, tcb: Tcb) -> End {
         limits: TxLimits {
             mss: MSS,
             max_run: 100 * u32::from(MSS),
+            queue: DeviceQueue::default(),
         },
         now: Instant::default(),
         last: Events::default(),

@@ -11,6 +11,7 @@ use oxtcp_core::tcp::options::{Options, SeqRange, Timestamps};
 use oxtcp_core::tcp::pacing::Runs;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::syn_received::{SynReceived, Verdict};
 use oxtcp_core::tcp::tcb::TxLimits;
@@ -141,6 +142,7 @@ impl End {
             limits: TxLimits {
                 mss: MSS,
                 max_run: u32::from(MSS),
+                queue: DeviceQueue::default(),
             },
             now: Instant::default(),
             last: Events::default(),

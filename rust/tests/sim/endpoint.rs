@@ -16,6 +16,7 @@ use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::syn_received::SynReceived;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
@@ -115,6 +116,7 @@ impl Endpoint {
             limits: TxLimits {
                 mss: place.mss,
                 max_run: params.max_run,
+                queue: DeviceQueue::default(),
             },
             rx,
             send: VecDeque::new(),

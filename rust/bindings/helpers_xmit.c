@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A connection's way out: its route, the IPv4 header, the neighbour. */
+#include <linux/netdevice.h>
+#include <net/inet_ecn.h>
+#include <net/ip.h>
+#include <net/l3mdev.h>
+#include <net/neighbour.h>
+#include <net/route.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+#include "helpers.h"
+
+/*
+ * What the device of the route can do. As for AF_INET's TCP segmentation may be
+ * left to the last moment also where the device cannot do it: sk_setup_caps()
+ * allows that only to AF_INET.
+ */
+static void ox_setup_caps(struct sock *sk, struct dst_entry *dst)
+{
+	const struct net_device *dev = dst->dev;
+
+	sk_setup_caps(sk, dst);
+	if (sk_can_gso(sk) || sk->sk_gso_disabled || dst->header_len)
+		return;
+	sk->sk_route_caps |= NETIF_F_GSO | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
+			     NETIF_F_HW_CSUM;
+	sk->sk_gso_max_size = READ_ONCE(dev->gso_ipv4_max_size);
+	sk->sk_gso_max_segs = max_t(u32, READ_ONCE(dev->gso_max_segs), 1);
+}
+
+static noinline struct dst_entry *ox_sk_reroute(struct sock *sk)
+{
+	struct flowi4 fl4;
+	struct rtable *rt;
+
+	if (!inet_sk(sk)->inet_daddr)
+		return NULL;
+	inet_sk_init_flowi4(inet_sk(sk), &fl4);
+	rt = ip_route_output_flow(sock_net(sk), &fl4, sk);
+	if (IS_ERR(rt))
+		return NULL;
+	ox_setup_caps(sk, &rt->dst);
+	return &rt->dst;
+}
+
+/* The socket's route, looked up when there is none that holds. */
+static struct dst_entry *ox_sk_dst(struct sock *sk)
+{
+	return __sk_dst_check(sk, 0) ?: ox_sk_reroute(sk);
+}
+
+/* Takes over the reference of dst. */
+void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
+{
+	sk_set_txhash(sk);
+	ox_setup_caps(sk, dst);
+}
+
+u32 ox_sk_path_mtu(struct sock *sk)
+{
+	const struct ip_options_rcu *opt;
+	struct dst_entry *dst;
+	u32 mtu = ETH_DATA_LEN;
+
+	rcu_read_lock();
+	dst = ox_sk_dst(sk);
+	if (dst)
+		mtu = ip_sk_use_pmtu(sk) ? dst_mtu(dst) :
+					   READ_ONCE(dst_dev_rcu(dst)->mtu);
+	/* IP options take their place from the text. */
+	opt = rcu_dereference(inet_sk(sk)->inet_opt);
+	if (opt)
+		mtu -= opt->opt.optlen;
+	rcu_read_unlock();
+	return mtu;
+}
+
+u32 ox_sk_advmss(struct sock *sk)
+{
+	struct dst_entry *dst;
+	u32 mss = TCP_MSS_DEFAULT;
+
+	rcu_read_lock();
+	dst = ox_sk_dst(sk);
+	if (dst)
+		mss = dst_metric_advmss(dst);
+	rcu_read_unlock();
+	return mss;
+}
+
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
+{
+	u32 size;
+
+	if (!sk_can_gso(sk))
+		return 0;
+	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
+	       (MAX_TCP_HEADER + 1);
+	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
+}
+
+static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
+			  struct dst_entry *dst, u8 tos)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	struct iphdr *iph = __skb_push(seg, sizeof(*iph));
+	u16 id = atomic_read(&inet->inet_id);
+	int ttl = READ_ONCE(inet->uc_ttl);
+
+	skb_reset_network_header(seg);
+	*(__be16 *)iph = htons(4 << 12 | 5 << 8 | tos);
+	iph_set_totlen(iph, seg->len);
+	iph->id = htons(id);
+	iph->frag_off = ip_dont_fragment(sk, dst) ? htons(IP_DF) : 0;
+	iph->ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl;
+	iph->protocol = IPPROTO_TCP;
+	iph->saddr = inet->inet_saddr;
+	iph->daddr = inet->inet_daddr;
+	/* The socket's lock is held: none of it needs to be atomic. */
+	atomic_set(&inet->inet_id, id + max_t(u16, skb_shinfo(seg)->gso_segs, 1));
+
+	seg->protocol = htons(ETH_P_IP);
+	seg->priority = READ_ONCE(sk->sk_priority);
+	seg->mark = READ_ONCE(sk->sk_mark);
+}
+
+/*
+ * Whether IP would only pass the packet on to the neighbour: no hook wants to
+ * see it, nothing lies between IP and the device, and it need not be cut.
+ */
+static bool ox_goes_straight(struct net *net, struct sock *sk,
+			     const struct sk_buff *seg)
+{
+	const struct dst_entry *dst = skb_dst(seg);
+	const struct net_device *dev = dst_dev_rcu(dst);
+	u16 type = dst_rtable(dst)->rt_type;
+	u32 len = seg->len;
+
+	if (rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]) ||
+	    rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_POST_ROUTING]))
+		return false;
+	if (dst->output != ip_output || dst->lwtstate || netif_is_l3_slave(dev))
+		return false;
+	if (type != RTN_UNICAST && type != RTN_LOCAL)
+		return false;
+	if (skb_headroom(seg) < LL_RESERVED_SPACE(dev))
+		return false;
+	if (skb_is_gso(seg))
+		len = skb_transport_offset(seg) + tcp_hdrlen(seg) +
+		      skb_shinfo(seg)->gso_size;
+	return len <= ip_skb_dst_mtu(sk, seg);
+}
+
+/* What ip_local_out() does when ox_goes_straight(). */
+static int ox_to_neighbour(struct net *net, struct sk_buff *seg)
+{
+	struct rtable *rt = skb_rtable(seg);
+	struct neighbour *neigh;
+	bool is_v6gw = false;
+
+	seg->dev = dst_dev_rcu(&rt->dst);
+	ip_send_check(ip_hdr(seg));
+	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
+	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, seg->len);
+
+	neigh = ip_neigh_for_gw(rt, seg, &is_v6gw);
+	if (IS_ERR(neigh)) {
+		kfree_skb_reason(seg, SKB_DROP_REASON_NEIGH_CREATEFAIL);
+		return PTR_ERR(neigh);
+	}
+	sock_confirm_neigh(seg, neigh);
+	return neigh_output(neigh, seg, is_v6gw);
+}
+
+/*
+ * Sends a packet that has its route and its IPv4 header, but for the checksum.
+ * Under RCU. As the functions of IP, it may return an NET_XMIT_*.
+ */
+int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg)
+{
+	if (ox_goes_straight(net, sk, seg))
+		return ox_to_neighbour(net, seg);
+	return ip_local_out(net, sk, seg);
+}
+
+/* The user has set IP options: IP writes its header itself. */
+static noinline int ox_xmit_options(struct sock *sk, struct sk_buff *seg, u8 tos)
+{
+	struct flowi fl;
+
+	inet_sk_init_flowi4(inet_sk(sk), &fl.u.ip4);
+	return __ip_queue_xmit(sk, seg, &fl, tos);
+}
+
+static int ox_ip_xmit(struct sock *sk, struct sk_buff *seg, u8 tos)
+{
+	struct net *net = sock_net(sk);
+	struct dst_entry *dst;
+
+	if (unlikely(rcu_access_pointer(inet_sk(sk)->inet_opt)))
+		return ox_xmit_options(sk, seg, tos);
+	dst = ox_sk_dst(sk);
+	if (unlikely(!dst)) {
+		IP_INC_STATS(net, IPSTATS_MIB_OUTNOROUTES);
+		kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
+		return -EHOSTUNREACH;
+	}
+	skb_dst_set_noref(seg, dst);
+	ox_push_iphdr(sk, seg, dst, tos);
+	return ox_ip_output(net, sk, seg);
+}
+
+/* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
+int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	int err;
+
+	ox_segment_own(sk, seg);
+	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
+	__tcp_v4_send_check(seg, inet->inet_saddr, inet->inet_daddr);
+	rcu_read_lock();
+	err = ox_ip_xmit(sk, seg, (READ_ONCE(inet->tos) & ~INET_ECN_MASK) | ecn);
+	rcu_read_unlock();
+	return err > 0 ? net_xmit_errno(err) : err;
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Header prediction against the steps of RFC 9293 3.10.7.4: what is predicted leaves the connection
+//! as they would, answers what they would, and sends what they would send.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use oxtcp_core::tcp::config::{Config, Identity};
+use oxtcp_core::tcp::congestion::Algorithm;
+use oxtcp_core::tcp::events::Events;
+use oxtcp_core::tcp::segment::{Segment, Transmit, MAX_HEADER_LEN};
+use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::small_queue::DeviceQueue;
+use oxtcp_core::tcp::syn_received::SynReceived;
+use oxtcp_core::tcp::tcb::TxLimits;
+use oxtcp_core::tcp::time::{Duration, Instant};
+use oxtcp_core::tcp::Tcb;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use support::rx::Rx;
+
+const LIMITS: TxLimits = TxLimits {
+    mss: 1460,
+    max_run: 65_536,
+    queue: DeviceQueue {
+        held: 0,
+        most: u32::MAX,
+    },
+};
+
+/// An end, twice: one that predicts, and one that takes every step.
+struct Twins {
+    config: Config,
+    tcbs: [Tcb; 2],
+    rxs: [Rx; 2],
+    room: u32,
+    predicted: usize,
+}
+
+impl Twins {
+    fn new(config: Config, tcb: Tcb, room: u32) -> Self {
+        Self {
+            config,
+            tcbs: [tcb, tcb],
+            rxs: [Rx::new(room, 0), Rx::new(room, 0)],
+            room,
+            predicted: 0,
+        }
+    }
+
+    fn check(&self) {
+        assert_eq!(self.tcbs[0], self.tcbs[1]);
+        assert_eq!(self.rxs[0].records, self.rxs[1].records);
+    }
+
+    fn arrive(&mut self, seg: &Segment, now: Instant) {
+        for rx in &mut self.rxs {
+            rx.segment = vec![0; seg.len as usize];
+        }
+        self.predicted += usize::from(self.tcbs[0].is_predicted(seg));
+        let (config, rxs) = (&self.config, &mut self.rxs);
+        let predicted: Events = self.tcbs[0].on_segment(config, seg, &mut rxs[0], now);
+        let by_steps = self.tcbs[1].on_segment_by_steps(config, seg, &mut rxs[1], now);
+        assert_eq!(predicted, by_steps);
+        self.check();
+    }
+
+    fn read(&mut self, bytes: usize) {
+        for (tcb, rx) in self.tcbs.iter_mut().zip(&mut self.rxs) {
+            let taken = rx.read(bytes);
+            if !taken.is_empty() {
+                tcb.on_receive(&self.config, rx);
+            }
+        }
+        self.check();
+    }
+
+    fn send(&mut self, bytes: u32) {
+        let held = self.tcbs[0].unacked();
+        let bytes = bytes.min(self.room.saturating_sub(held));
+        for tcb in &mut self.tcbs {
+            tcb.on_send(bytes, false);
+        }
+        self.check();
+    }
+
+    fn timer(&mut self, now: Instant) {
+        for (tcb, rx) in self.tcbs.iter_mut().zip(&mut self.rxs) {
+            if tcb.deadline().is_some_and(|at| at <= now) {
+                tcb.on_timer(&self.config, rx, now);
+            }
+        }
+        self.check();
+    }
+
+    /// What both want to send, as it arrives.
+    fn transmit(&mut self, now: Instant) -> Vec<Segment> {
+        let mut out = Vec::new();
+        loop {
+            let config = &self.config;
+            let [mut first, second] =
+                [0, 1].map(|i| self.tcbs[i].poll_transmit(config, &mut self.rxs[i], &LIMITS, now));
+            assert_eq!(first, second);
+            self.check();
+            match first.take() {
+                Some(transmit) => out.push(on_the_wire(&transmit)),
+                None => return out,
+            }
+        }
+    }
+}
+
+fn on_the_wire(out: &Transmit) -> Segment {
+    let mut buf = [0; MAX_HEADER_LEN];
+    let len = out.header(1, 2, &mut buf);
+    let mut seg = Segment::parse(&buf[..len], out.len).expect("a header of ours");
+    seg.ecn = out.ecn;
+    seg
+}
+
+/// Two ends with an open connection, both twins.
+fn open(config: Config, wraps: bool) -> ([Twins; 2], Instant) {
+    let now = Instant::from_us(5_000_000);
+    let ids = |iss| Identity {
+        iss: SeqNumber(if wraps { u32::MAX - iss } else { iss }),
+        ts_offset: iss,
+    };
+    let mut client = Tcb::connect(&config, ids(7000), now);
+    let mut rx = Rx::new(1, 0);
+    let syn = client.poll_transmit(&config, &mut rx, &LIMITS, now);
+    let syn = on_the_wire(&syn.expect("a SYN"));
+    let half = SynReceived::new(&config, &syn, ids(3000), now);
+    let now = now + Duration::from_ms(3);
+    let answer = on_the_wire(&half.syn_ack(&config, now));
+    client.on_segment(&config, &answer, &mut rx, now);
+    let ack = client.poll_transmit(&config, &mut rx, &LIMITS, now);
+    let ack = on_the_wire(&ack.expect("the last of three"));
+    let server = half.into_tcb(&config, &ack, now + Duration::from_ms(3));
+    let ends = [client, server].map(|tcb| Twins::new(config, tcb, 60_000));
+    (ends, now + Duration::from_ms(3))
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Send(usize, u32),
+    Read(usize, usize),
+    /// The oldest segment on its way to an end arrives.
+    Arrive(usize),
+    /// Another does, or it is lost, or arrives twice.
+    Overtake(usize, usize),
+    Lose(usize, usize),
+    Repeat(usize),
+    Pass(u64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let end = 0usize..2;
+    prop_oneof![
+        8 => (end.clone(), 1u32..9000).prop_map(|(e, n)| Step::Send(e, n)),
+        8 => (end.clone(), 1usize..20_000).prop_map(|(e, n)| Step::Read(e, n)),
+        30 => end.clone().prop_map(Step::Arrive),
+        1 => (end.clone(), 0usize..8).prop_map(|(e, i)| Step::Overtake(e, i)),
+        1 => (end.clone(), 0usize..8).prop_map(|(e, i)| Step::Lose(e, i)),
+        1 => end.prop_map(Step::Repeat),
+        10 => prop_oneof![1u64..3000, 1u64..300_000].prop_map(Step::Pass),
+    ]
+}
+
+prop_compose! {
+    fn any_config()(
+        sack in prop_oneof![4 => Just(true), 1 => Just(false)],
+        timestamps in prop_oneof![4 => Just(true), 1 => Just(false)],
+        nodelay: bool,
+        congestion in prop_oneof![
+            Just(Algorithm::Cubic), Just(Algorithm::Reno), Just(Algorithm::Bbr)
+        ],
+        static_window: bool,
+        accurate in prop_oneof![4 => Just(0u8), 1 => Just(3)],
+    ) -> Config {
+        let mut config = Config {
+            sack, timestamps, nodelay, congestion, initial_window: 60_000, ..Config::default()
+        };
+        config.recovery.static_window = static_window;
+        config.ecn = config.ecn.with_mode(accurate);
+        config
+    }
+}
+
+/// Returns how many segments were predicted.
+fn run(config: Config, wraps: bool, steps: &[Step]) -> usize {
+    let (mut ends, mut now) = open(config, wraps);
+    let mut nets: [Vec<Segment>; 2] = Default::default();
+    for step in steps {
+        match *step {
+            Step::Send(end, bytes) => ends[end].send(bytes),
+            Step::Read(end, bytes) => ends[end].read(bytes),
+            Step::Arrive(end) if !nets[end].is_empty() => {
+                let seg = nets[end].remove(0);
+                ends[end].arrive(&seg, now);
+            }
+            Step::Overtake(end, i) if i < nets[end].len() => {
+                let seg = nets[end].remove(i);
+                ends[end].arrive(&seg, now);
+            }
+            Step::Lose(end, i) if i < nets[end].len() => {
+                nets[end].remove(i);
+            }
+            Step::Repeat(end) if !nets[end].is_empty() => {
+                let seg = nets[end][0];
+                ends[end].arrive(&seg, now);
+            }
+            Step::Pass(us) => {
+                now = now + Duration::from_us(us);
+                ends.iter_mut().for_each(|end| end.timer(now));
+            }
+            _ => {}
+        }
+        for end in 0..2 {
+            let sent = ends[end].transmit(now);
+            nets[1 - end].extend(sent);
+        }
+    }
+    ends.iter().map(|end| end.predicted).sum()
+}
+
+#[test]
+fn requests_and_responses_are_predicted() {
+    let turn = |from: usize| {
+        let to = 1 - from;
+        let [send, pass] = [Step::Send(from, 100), Step::Pass(700)];
+        [send, pass, Step::Arrive(to), Step::Read(to, 100)]
+    };
+    let steps: Vec<_> = (0..100).flat_map(|i| turn(i % 2)).collect();
+    let config = Config {
+        nodelay: true,
+        ..Config::default()
+    };
+    assert_eq!(run(config, false, &steps), 100);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_is_predicted_is_what_the_steps_do(
+        config in any_config(),
+        wraps: bool,
+        steps in vec(any_step(), 1..300),
+    ) {
+        run(config, wraps, &steps);
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What lies between a connection and its wire: firewall rules, connection
+ * tracking, routes, the queue of the device.
+ */
+#include <poll.h>
+
+#include "lib/selftest.h"
+#include "lib/stream.h"
+
+#include <linux/ethtool.h>
+#include <linux/sock_diag.h>
+
+VETH_PAIR_FIXTURE(path)
+
+/* Runs a command of the machine's; false when it fails or is not there. */
+static bool run(const char *command)
+{
+	char line[300];
+
+	snprintf(line, sizeof(line), "%s >/dev/null 2>&1", command);
+	return system(line) == 0;
+}
+
+static bool reaches_server(struct pair *p, const char *text, int ms)
+{
+	char have[20] = "";
+
+	if (!wait_events(p->server, POLLIN, ms))
+		return false;
+	return recv(p->server, have, sizeof(have) - 1, 0) == strlen(text) && !strcmp(have, text);
+}
+
+/* Packets that a device of this namespace has sent. */
+static long sent_by(const char *device)
+{
+	FILE *file = fopen("/proc/net/dev", "r");
+	char line[300], name[20];
+	long packets = -1, n;
+
+	if (!file)
+		die("open /proc/net/dev");
+	while (packets < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, " %15[^:]: %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld", name, &n) == 2 &&
+		    !strcmp(name, device))
+			packets = n;
+	fclose(file);
+	return packets;
+}
+
+/* A counter of /proc/net/netstat: names in one line, numbers in the next. */
+static long counter(const char *name)
+{
+	FILE *file = fopen("/proc/net/netstat", "r");
+	char names[8192], numbers[8192], *a, *b, *at, *bt;
+	long found = -1;
+
+	if (!file)
+		die("open /proc/net/netstat");
+	while (found < 0 && fgets(names, sizeof(names), file) &&
+	       fgets(numbers, sizeof(numbers), file)) {
+		a = strtok_r(names, "\n ", &at);
+		b = strtok_r(numbers, "\n ", &bt);
+		for (; a && b; a = strtok_r(NULL, "\n ", &at), b = strtok_r(NULL, "\n ", &bt))
+			if (!strcmp(a, name))
+				found = atol(b);
+	}
+	fclose(file);
+	return found;
+}
+
+#define CHAIN(name, hook, rule) \
+	"chain " name " { type filter hook " hook " priority 0; " rule "; }; "
+#define DROP(hook) "table ip t { " CHAIN("c", hook, "tcp flags & syn == 0 drop") "}"
+
+/* A rule that comes after the connection is obeyed by its next segment, and forgotten with it. */
+static void rule_holds(struct __test_metadata *_metadata, struct pair *p, const char *hook)
+{
+	char chain[200];
+
+	send_all(p->client, "before", 6);
+	EXPECT_TRUE(reaches_server(p, "before", 5000));
+	snprintf(chain, sizeof(chain), "nft '" DROP("%s") "'", hook);
+	if (!run(chain))
+		SKIP(return, "no nft");
+	send_all(p->client, "behind", 6);
+	EXPECT_FALSE(reaches_server(p, "behind", 300));
+	EXPECT_TRUE(run("nft delete table ip t"));
+	EXPECT_TRUE(reaches_server(p, "behind", 10000));
+}
+
+TEST_F(path, output_rule_drops_from_now_on)
+{
+	rule_holds(_metadata, &self->p, "output");
+}
+
+TEST_F(path, postrouting_rule_drops_from_now_on)
+{
+	rule_holds(_metadata, &self->p, "postrouting");
+}
+
+TEST_F(path, input_rule_drops_from_now_on)
+{
+	enter_far();
+	if (!run("nft '" DROP("input") "'"))
+		SKIP(return, "no nft");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	EXPECT_TRUE(run("nft delete table ip t"));
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
+}
+
+TEST_F(path, connection_tracking_may_come_later)
+{
+	send_all(self->p.client, "before", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
+	if (!run("nft 'table ip t { " CHAIN("c", "output", "ct state invalid drop")
+		 CHAIN("d", "input", "ct state invalid drop") "}'"))
+		SKIP(return, "no nft");
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 1 << 20));
+}
+
+/* A second pair of devices, by which the far end is reached as well. */
+static bool second_way(void)
+{
+	return run("ip link add vc type veth peer name vd") && run("ip link set vc up");
+}
+
+TEST_F(path, changed_route_is_followed)
+{
+	long before;
+	int far;
+
+	send_all(self->p.client, "before", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
+	enter_far();
+	far = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	enter_near();
+	if (!second_way())
+		SKIP(return, "no ip");
+	device_to_namespace("vd", far);
+	enter_far();
+	device_up("vd");
+	enter_near();
+	ASSERT_TRUE(run("ip route add " FAR_ADDR "/32 dev vc src " NEAR_ADDR));
+	before = sent_by("vc");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
+	EXPECT_LT(before, sent_by("vc"));
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 100000));
+}
+
+TEST_F(path, route_is_looked_up_again_by_a_retransmission)
+{
+	if (!run("ip route add blackhole " FAR_ADDR "/32"))
+		SKIP(return, "no ip");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_FALSE(reaches_server(&self->p, "behind", 1000));
+	EXPECT_TRUE(run("ip route del blackhole " FAR_ADDR "/32"));
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 20000));
+}
+
+TEST_F(path, device_that_goes_away_and_comes_back)
+{
+	send_all(self->p.client, "before", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
+	if (!run("ip link set " NEAR_DEV " down"))
+		SKIP(return, "no ip");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	device_up(NEAR_DEV);
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 20000));
+}
+
+TEST_F(path, stream_through_a_device_without_scatter_gather)
+{
+	static const unsigned int features[] = { ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SSG, ETHTOOL_STXCSUM };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++)
+		EXPECT_EQ(0, device_offload(NEAR_DEV, features[i], false));
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 1 << 20));
+}
+
+/* A queue before the device, of which the segments are the socket's until they leave it. */
+static bool slow_device(const char *rate)
+{
+	char command[200];
+
+	snprintf(command, sizeof(command),
+		 "tc qdisc replace dev " NEAR_DEV " root tbf rate %s burst 4kb latency 20s", rate);
+	return run(command);
+}
+
+/* Writes small pieces one after the other, and how often one waited for the device. */
+static long small_writes(int fd, int pieces)
+{
+	long before = counter("TCPAutoCorking");
+	char piece[100] = "piece";
+	int i;
+
+	set_option(fd, SOL_TCP, TCP_NODELAY, 1);
+	for (i = 0; i < pieces; i++)
+		send_all(fd, piece, sizeof(piece));
+	return counter("TCPAutoCorking") - before;
+}
+
+TEST_F(path, small_writes_gather_while_the_device_is_busy)
+{
+	char text[20000];
+
+	if (!slow_device("2mbit"))
+		SKIP(return, "no tbf");
+	EXPECT_LT(0, small_writes(self->p.client, 200));
+	recv_all(self->p.server, text, sizeof(text));
+	EXPECT_EQ(0, memcmp(text + 100 * 199, "piece", 6));
+}
+
+TEST_F(path, small_writes_do_not_gather_when_that_is_off)
+{
+	char text[20000];
+
+	if (!slow_device("2mbit"))
+		SKIP(return, "no tbf");
+	set_sysctl("net/ipv4/tcp_autocorking", "0");
+	EXPECT_EQ(0, small_writes(self->p.client, 200));
+	recv_all(self->p.server, text, sizeof(text));
+}
+
+/* Memory of the segments that wait in the queues below. */
+static long queued(int fd)
+{
+	unsigned int meminfo[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(meminfo);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &len))
+		die("SO_MEMINFO");
+	return meminfo[SK_MEMINFO_WMEM_ALLOC];
+}
+
+TEST_F(path, queue_of_the_device_has_no_more_than_the_limit)
+{
+	static char text[65536];
+	long most = 0;
+	int i;
+
+	if (!slow_device("20mbit"))
+		SKIP(return, "no tbf");
+	set_sysctl("net/ipv4/tcp_limit_output_bytes", "32768");
+	/* Slow start fills whatever it may. */
+	for (i = 0; i < 50; i++) {
+		while (send(self->p.client, text, sizeof(text), MSG_DONTWAIT) > 0)
+			;
+		if (queued(self->p.client) > most)
+			most = queued(self->p.client);
+		while (recv(self->p.server, text, sizeof(text), MSG_DONTWAIT) > 0)
+			;
+		pause_ms(5);
+	}
+	/* One segment may go beyond it, and is large. */
+	EXPECT_GT(200000, most);
+	EXPECT_LT(0, most);
+}
+
+TEST_F_TIMEOUT(path, stream_through_a_slow_device_is_whole, 60)
+{
+	if (!slow_device("200mbit"))
+		SKIP(return, "no tbf");
+	set_sysctl("net/ipv4/tcp_limit_output_bytes", "16384");
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, amount(4 << 20, 256 << 10)));
+}
