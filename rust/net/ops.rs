@@ -4,7 +4,7 @@
 
 use super::bindings as b;
 use super::*;
-use crate::net::family::Ioctl;
+use crate::net::family::{Ioctl, Whose};
 use core::mem::size_of;
 use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;
@@ -216,8 +216,13 @@ unsafe extern "C" fn getname<F: Family>(
     to: *mut b::sockaddr,
     peer: c_int,
 ) -> c_int {
+    let whose = match peer {
+        0 => Whose::Ours,
+        1 => Whose::Peers,
+        _ => Whose::Accepted,
+    };
     // SAFETY: The call holds the file.
-    match F::getname(unsafe { of(sock) }, peer != 0) {
+    match F::getname(unsafe { of(sock) }, whose) {
         Ok(name) => {
             // SAFETY: The core's buffer is a `sockaddr_storage`.
             unsafe { addr::write(to.cast(), name) };

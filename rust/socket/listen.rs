@@ -336,8 +336,6 @@ fn complete(
 pub(super) fn inherit(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>) {
     child.chosen = listener.chosen;
     child.bound.addr = listener.bound.addr;
-    let clamp = child.chosen.window_clamp;
-    child.recv_buffer().set_clamp(clamp);
     let lowat = listener.sock().shared().notsent_lowat();
     child.sock().shared().set_notsent_lowat(lowat);
 }

@@ -47,10 +47,11 @@ mod statistics;
 pub mod syn;
 pub mod time_wait;
 pub mod time_wait_table;
+pub mod timing;
 pub mod urgent;
 mod window;
 
-use crate::net::family::Ioctl;
+use crate::net::family::{Ioctl, Whose};
 use crate::net::{
     Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
     OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
@@ -117,8 +118,8 @@ impl Family for Oxtcp {
         listen::accept(sock, nonblock)
     }
 
-    fn getname(sock: &Sock<Self>, peer: bool) -> Result<SocketAddrV4> {
-        dump::name(sock, peer)
+    fn getname(sock: &Sock<Self>, whose: Whose) -> Result<SocketAddrV4> {
+        dump::name(sock, whose)
     }
 
     fn poll(sock: &Sock<Self>) -> u32 {
