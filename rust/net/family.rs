@@ -117,6 +117,8 @@ pub trait Family: Sized + Send + Sync + 'static {
     ) -> Result<usize>;
     /// `SO_RCVLOWAT` is set, bytes.
     fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32);
+    /// `SO_RCVBUF` was set, `bytes` of memory.
+    fn set_rcvbuf(sock: &mut Locked<'_, Self>, bytes: u32);
     /// `SO_KEEPALIVE` was set to `on`.
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool);
 

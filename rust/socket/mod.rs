@@ -167,6 +167,10 @@ impl Family for Oxtcp {
         buffers::set_rcvlowat(sock, bytes);
     }
 
+    fn set_rcvbuf(sock: &mut Locked<'_, Self>, bytes: u32) {
+        window::fit(sock, bytes);
+    }
+
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {
         options::keepalive(sock, on);
     }

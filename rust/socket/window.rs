@@ -32,6 +32,14 @@ pub(super) fn set_clamp(locked: &mut Locked<'_, Oxtcp>, value: i32) -> Result {
     Ok(())
 }
 
+/// The user has chosen a receive buffer of `size` bytes of memory: the window is to fill it.
+pub(super) fn fit(locked: &mut Locked<'_, Oxtcp>, size: u32) {
+    let state: &mut SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_window_clamp(&state.config, size);
+    }
+}
+
 /// The clamp, or the largest window that the connection offers by itself.
 pub(super) fn clamp(locked: &Locked<'_, Oxtcp>) -> i32 {
     let bytes = match (locked.config.window_clamp, &locked.conn) {
