@@ -206,6 +206,8 @@ TEST_F(segment, time_to_live_is_as_the_user_chose)
 {
 	int ttl = 7;
 
+	/* The second write is not to wait for the acknowledgment of the first. */
+	set_option(self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	send_all(self->fd, "hello", 5);
 	EXPECT_EQ(64, wire_expect(&self->w, PSH).ttl);
 	EXPECT_EQ(0, setsockopt(self->fd, SOL_IP, IP_TTL, &ttl, sizeof(ttl)));
