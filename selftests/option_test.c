@@ -395,6 +395,24 @@ TEST_F(option, window_clamp_bounds_the_window)
 	}
 }
 
+TEST_F(option, a_larger_buffer_opens_the_window_of_a_connection)
+{
+	int listener = own_listen("127.0.0.1", 1), client = own_socket(0), fd;
+	char text[1000] = {};
+	int i;
+
+	set_option(listener, SOL_SOCKET, SO_RCVBUF, 8000);
+	EXPECT_EQ(0, connect_to(client, "127.0.0.1", local_port(listener)));
+	fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, fd);
+	set_option(fd, SOL_SOCKET, SO_RCVBUF, 40000);
+	for (i = 0; i < 40; i++) {
+		send_all(client, text, sizeof(text));
+		recv_all(fd, text, sizeof(text));
+	}
+	EXPECT_LT(16000, offered_window(client));
+}
+
 TEST_F(option, notsent_lowat_bounds_what_waits_to_be_sent)
 {
 	const struct combo own = { LOOPBACK, OWN, OWN };

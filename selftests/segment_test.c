@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Data and acknowledgements of an established connection, segment by segment. */
+#include <netinet/ip_icmp.h>
 #include <poll.h>
 
 #include "lib/selftest.h"
@@ -181,6 +182,57 @@ TEST_F(segment, acknowledgement_of_what_was_not_sent_is_answered)
 	EXPECT_EQ(TCP_ESTABLISHED, state());
 	send_all(self->fd, "hello", 5);
 	EXPECT_EQ(self->w.rcv_nxt, wire_expect(&self->w, PSH).seq);
+}
+
+TEST_F(segment, source_quench_is_ignored)
+{
+	struct segment s;
+	int error = -1;
+	socklen_t len = sizeof(error);
+
+	send_all(self->fd, "hello", 5);
+	s = wire_expect(&self->w, PSH);
+	wire_icmp(&self->w, ICMP_SOURCE_QUENCH, 0, s.seq, 0);
+	/* Less than a retransmission takes. */
+	EXPECT_EQ(0, wire_count(&self->w, ACK, 50));
+	EXPECT_EQ(0, getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &len));
+	EXPECT_EQ(0, error);
+	wire_ack(&self->w, &s);
+	send_all(self->fd, "again", 5);
+	EXPECT_EQ(s.seq + 5, wire_expect(&self->w, PSH).seq);
+}
+
+TEST_F(segment, time_to_live_is_as_the_user_chose)
+{
+	int ttl = 7;
+
+	/* The second write is not to wait for the acknowledgment of the first. */
+	set_option(self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	send_all(self->fd, "hello", 5);
+	EXPECT_EQ(64, wire_expect(&self->w, PSH).ttl);
+	EXPECT_EQ(0, setsockopt(self->fd, SOL_IP, IP_TTL, &ttl, sizeof(ttl)));
+	send_all(self->fd, "again", 5);
+	EXPECT_EQ(7, wire_expect(&self->w, PSH).ttl);
+}
+
+TEST_F(segment, syn_to_many_is_dropped_without_an_answer)
+{
+	static const char * const many[] = { "10.7.0.255", "255.255.255.255", "224.0.0.1" };
+	struct segment s = { .sport = PEER_PORT, .dport = PORT + 1, .flags = SYN, .window = 1000 };
+	int listener = own_socket(0);
+	struct segment answer;
+	size_t i;
+
+	ASSERT_EQ(0, bind_to(listener, "0.0.0.0", PORT + 1));
+	ASSERT_EQ(0, listen(listener, 8));
+	for (i = 0; i < ARRAY_SIZE(many); i++) {
+		s.to = many[i];
+		wire_inject(&s);
+		EXPECT_FALSE(wire_next(&answer, 50));
+	}
+	s.to = NULL;
+	wire_inject(&s);
+	EXPECT_EQ(SYN | ACK, wire_any(SYN).flags);
 }
 
 TEST_F(segment, very_old_acknowledgement_is_ignored)

@@ -58,6 +58,7 @@ struct ox_ipv4_sysctls {
 	int tso_win_divisor;
 	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
 	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
+	int shrink_window, pingpong_thresh, rmem_max;
 	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
 	int rto_min_us, rto_max_ms;
 	int recovery, early_retrans, frto, dsack;
@@ -189,6 +190,8 @@ u32 ox_skb_headers(const struct sk_buff *skb, bool link, const u8 **begin);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
+u32 ox_skb_gso_size(const struct sk_buff *skb);
+u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header);
 int ox_skb_iif(const struct sk_buff *skb);
 bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);

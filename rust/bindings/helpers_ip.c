@@ -221,6 +221,9 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
 	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
 	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
+	READ_IPV4(shrink_window, tcp_shrink_window);
+	READ_IPV4(pingpong_thresh, tcp_pingpong_thresh);
+	out->rmem_max = READ_ONCE(sysctl_rmem_max);
 	READ_IPV4(challenge_ack_limit, tcp_challenge_ack_limit);
 	READ_IPV4(min_snd_mss, tcp_min_snd_mss);
 	READ_IPV4(base_mss, tcp_base_mss);

@@ -250,6 +250,23 @@ void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root)
 	skb->dev = NULL;
 }
 
+/* What a segment adds to the memory of a queue, once its header is off, when
+ * it can be merged with what is there: its head is not kept then.
+ */
+u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
+{
+	u32 head = SKB_TRUESIZE(skb_end_offset(skb));
+
+	if (skb_headlen(skb) > header || skb->truesize < head + skb->len)
+		return skb->truesize;
+	return skb->truesize - head;
+}
+
+u32 ox_skb_gso_size(const struct sk_buff *skb)
+{
+	return skb_shinfo(skb)->gso_size;
+}
+
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size)
 {
 	return sk_rmem_schedule(sk, skb, size);

@@ -21,6 +21,17 @@ pub enum Verdict {
     Pass(RxSkb),
 }
 
+/// Whose name is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Our own end's.
+    Ours,
+    /// The peer's.
+    Peers,
+    /// The peer's of a connection that accept(2) has just given, whatever became of it.
+    Accepted,
+}
+
 /// What an ioctl(2) asks of a stream socket. The value answered goes to the user as an `int`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ioctl {
@@ -32,17 +43,6 @@ pub enum Ioctl {
     OutQNsd,
     /// `SIOCATMARK`: whether the reader is at the urgent mark.
     AtMark,
-}
-
-/// Whose address is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum End {
-    /// The socket's own: getsockname(2).
-    Own,
-    /// The peer's: getpeername(2).
-    Peer,
-    /// The peer's, were it only called so far: `SO_PEERNAME`.
-    Called,
 }
 
 /// The operations of a socket family.
@@ -89,8 +89,8 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn connect(sock: &Sock<Self>, to: Destination, nonblock: bool) -> Result;
     /// accept(2): a connection, which is then attached to the new file.
     fn accept(sock: &Sock<Self>, nonblock: bool) -> Result<ARef<Sock<Self>>>;
-    /// getsockname(2), or getpeername(2) when `peer`.
-    fn getname(sock: &Sock<Self>, whose: End) -> Result<SocketAddrV4>;
+    /// getsockname(2), or getpeername(2), or the peer for accept(2).
+    fn getname(sock: &Sock<Self>, whose: Whose) -> Result<SocketAddrV4>;
     /// The `EPOLL*` mask of the socket's present state (constants in [`poll`]). The caller was put
     /// on the wait queue already, with the barrier, so a change after the look is not lost.
     fn poll(sock: &Sock<Self>) -> u32;
@@ -117,6 +117,8 @@ pub trait Family: Sized + Send + Sync + 'static {
     ) -> Result<usize>;
     /// `SO_RCVLOWAT` is set, bytes.
     fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32);
+    /// `SO_RCVBUF` was set, `bytes` of memory.
+    fn set_rcvbuf(sock: &mut Locked<'_, Self>, bytes: u32);
     /// `SO_KEEPALIVE` was set to `on`.
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool);
 

@@ -328,6 +328,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sock_flag(self.sk(), flag) }
     }
 
+    /// Whether a user has it: not when nobody has accepted it, or it was closed.
+    pub fn has_file(&self) -> bool {
+        // SAFETY: The socket is alive, and we hold the lock.
+        unsafe { !(*self.sk()).sk_socket.is_null() }
+    }
+
     /// No file any more (`SOCK_DEAD`).
     pub fn is_orphan(&self) -> bool {
         self.flag(b::sock_flags_SOCK_DEAD)
@@ -389,6 +395,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { (*self.sk()).sk_rcvbuf }.unsigned_abs()
     }
 
+    /// Whether the user chose the size of the receive buffer.
+    pub fn is_rcvbuf_chosen(&self) -> bool {
+        // SAFETY: We hold the lock.
+        unsafe { u32::from((*self.sk()).sk_userlocks) & b::SOCK_RCVBUF_LOCK != 0 }
+    }
+
     /// Sets `sk_rcvbuf` unless the user locked it (initial size, autotuning).
     pub fn set_rcvbuf(&mut self, bytes: u32) {
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
@@ -398,12 +410,6 @@ impl<'a, F: Family> Locked<'a, F> {
                 (&raw mut (*self.sk()).sk_rcvbuf).write_volatile(bytes)
             }
         }
-    }
-
-    /// Whether the user has set the size of the receive buffer.
-    pub fn is_rcvbuf_locked(&self) -> bool {
-        // SAFETY: The socket is alive; setsockopt writes it under the lock.
-        u32::from(unsafe { (*self.sk()).sk_userlocks }) & b::SOCK_RCVBUF_LOCK != 0
     }
 
     /// Sets `sk_rcvlowat`, bytes.

@@ -4,7 +4,7 @@
 
 use super::bindings as b;
 use super::*;
-use crate::net::family::{End, Ioctl};
+use crate::net::family::{Ioctl, Whose};
 use core::mem::size_of;
 use kernel::ffi::{c_int, c_uint, c_ulong};
 use kernel::prelude::*;
@@ -47,6 +47,7 @@ pub(super) unsafe fn fill<F: Family>(ops: *mut b::proto_ops, family: u32, owner:
         (*ops).mmap = Some(b::ox_sock_mmap);
         (*ops).set_peek_off = Some(b::sk_set_peek_off);
         (*ops).set_rcvlowat = Some(set_rcvlowat::<F>);
+        (*ops).set_rcvbuf = Some(set_rcvbuf::<F>);
     }
 }
 
@@ -217,9 +218,9 @@ unsafe extern "C" fn getname<F: Family>(
     peer: c_int,
 ) -> c_int {
     let whose = match peer {
-        0 => End::Own,
-        1 => End::Peer,
-        _ => End::Called,
+        0 => Whose::Ours,
+        1 => Whose::Peers,
+        _ => Whose::Accepted,
     };
     // SAFETY: The call holds the file.
     match F::getname(unsafe { of(sock) }, whose) {
@@ -383,6 +384,17 @@ unsafe extern "C" fn set_rcvlowat<F: Family>(sk: *mut b::sock, bytes: c_int) -> 
     let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
     F::set_rcvlowat(&mut locked, bytes.max(0).unsigned_abs());
     0
+}
+
+/// `SO_RCVBUF` was set.
+///
+/// # Safety
+///
+/// `sk` is a socket of `F`, locked by the caller.
+unsafe extern "C" fn set_rcvbuf<F: Family>(sk: *mut b::sock, bytes: c_int) {
+    // SAFETY: setsockopt has the socket for the length of this call.
+    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
+    F::set_rcvbuf(&mut locked, bytes.max(0).unsigned_abs());
 }
 
 /// `SOCK_DESTROY`, allowed and found.

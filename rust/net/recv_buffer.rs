@@ -20,8 +20,6 @@ pub(super) struct State {
     pub(super) early: ooo::Tree,
     /// Bytes that can be read.
     readable: u32,
-    /// Largest window, bytes; 0 for no limit.
-    clamp: u32,
 }
 
 /// Text could not be kept: no memory within `SO_RCVBUF`, or the kernel's. Treat it as not received.
@@ -128,6 +126,21 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         }
     }
 
+    /// More memory is used than the buffer has: it may have as much, up to `tcp_rmem`, unless the
+    /// user chose its size (`tcp_clamp_window`).
+    fn stretch(&mut self) {
+        let most = self.sock.net().settings().rmem_max();
+        let size = i32::try_from(self.used().min(most)).unwrap_or(i32::MAX);
+        let sk = self.sk();
+        // SAFETY: The socket is locked; readers without the lock use `READ_ONCE`.
+        unsafe {
+            let chosen = u32::from((*sk).sk_userlocks) & b::SOCK_RCVBUF_LOCK != 0;
+            if !chosen && (*sk).sk_rcvbuf < size {
+                (&raw mut (*sk).sk_rcvbuf).write_volatile(size);
+            }
+        }
+    }
+
     /// Sees that the segment's memory is within bounds and paid for, at the cost of early text.
     fn make_room(&mut self, segment: &RxSkb, in_order: bool) -> Result<(), DropReason> {
         let sk = self.sk();
@@ -135,6 +148,9 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         // SAFETY: The socket is locked; the skb is ours.
         unsafe {
             let over = || b::ox_sk_rmem_alloc(sk) > (*sk).sk_rcvbuf;
+            if over() {
+                self.stretch();
+            }
             if over() {
                 if !in_order {
                     return Err(DropReason::OfoFull);
@@ -219,40 +235,44 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         rcv_nxt
     }
 
-    /// Bytes of text that may still come: what can be offered as window. Half of the memory is
-    /// taken for what the kernel needs beside the text.
-    pub fn space(&self) -> u32 {
+    /// Bytes of memory in use by text.
+    pub fn used(&self) -> u32 {
         // SAFETY: The socket is locked.
-        let used = unsafe { b::ox_sk_rmem_alloc(self.sk()) }
+        unsafe { b::ox_sk_rmem_alloc(self.sk()) }
             .max(0)
-            .unsigned_abs();
-        let free = self
-            .rcvbuf()
-            .saturating_sub(used)
-            .saturating_sub(self.sock.backlog_len());
-        self.clamped(free / 2)
+            .unsigned_abs()
     }
 
-    /// Bytes of text that fit when the buffer is empty: half of `SO_RCVBUF`'s memory.
-    pub fn capacity(&self) -> u32 {
-        self.clamped(self.rcvbuf() / 2)
+    /// Bytes of memory in use by segments that wait while the socket is locked.
+    pub fn backlog(&self) -> u32 {
+        self.sock.backlog_len()
     }
 
-    /// Has [`RecvBuffer::space`] and [`RecvBuffer::capacity`] say no more than `bytes`; 0 for no
-    /// limit.
-    pub fn set_clamp(&mut self, bytes: u32) {
-        self.state().clamp = bytes;
+    /// Whether nothing waits to be read, in the way of `skb_queue_len`.
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: The socket is locked.
+        unsafe { b::ox_skb_peek(self.queue()) }.is_null()
     }
 
-    fn clamped(&self, bytes: u32) -> u32 {
-        // SAFETY: By the contract of `new`.
-        match unsafe { (*self.state).clamp } {
-            0 => bytes,
-            clamp => bytes.min(clamp),
-        }
+    /// Memory of the segment being processed, as it came, and as it would be merged with what is
+    /// there; bytes of text in each of the segments that were merged into it, 0 if it is one.
+    pub fn arrived(&self) -> (u32, u32, u32) {
+        self.segment.as_ref().map_or((0, 0, 0), |segment| {
+            let header = segment.header().len() as u32;
+            let skb = segment.raw();
+            // SAFETY: The skb is ours.
+            unsafe {
+                (
+                    (*skb).truesize,
+                    b::ox_skb_added_truesize(skb, header),
+                    b::ox_skb_gso_size(skb),
+                )
+            }
+        })
     }
 
-    fn rcvbuf(&self) -> u32 {
+    /// `SO_RCVBUF`, bytes of memory.
+    pub fn size(&self) -> u32 {
         // SAFETY: The socket is locked.
         unsafe { (*self.sk()).sk_rcvbuf }.max(0).unsigned_abs()
     }

@@ -21,8 +21,8 @@ pub(super) const HEADER_LEN: RangeInclusive<usize> = 20..=60;
 /// Most text in one skb of the buffer, bytes: what one super-segment takes.
 const MAX_TEXT: u32 = 64 * 1024;
 const MAX_FRAGS: usize = b::OX_MAX_SKB_FRAGS;
-/// FIN and PSH, which belong to the end of the text.
-const END_FLAGS: u8 = 0x01 | 0x08;
+/// FIN, which belongs to the end of the text. (PSH is at the end of each super-segment, as in Linux.)
+const FIN: u8 = 0x01;
 const CWR: u8 = 0x80;
 
 /// The send buffer's own state in the socket: zero is empty.
@@ -107,7 +107,7 @@ impl<F> SendBuffer<'_, F> {
     }
 
     /// Copies up to `max` bytes of `msg` behind the text (or takes its pages, when it was spliced),
-    /// as far as there is room; returns how many. The memory is accounted; process context.
+    /// if there is any room; returns how many. The memory is accounted; process context.
     ///
     /// With `MSG_ZEROCOPY` and `SO_ZEROCOPY` the user's own pages are taken, and reported free on
     /// the error queue.
@@ -116,15 +116,20 @@ impl<F> SendBuffer<'_, F> {
     /// (wait by [`Locked::wait_writable`]); `EFAULT` when the user's memory cannot be read;
     /// `ENOBUFS` when a zero-copy send cannot be accounted.
     pub fn append(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
+        if msg.remaining() > 0 && self.free_space() == 0 {
+            return Err(EAGAIN);
+        }
+        self.append_beyond(msg, max)
+    }
+
+    /// As [`SendBuffer::append`], whether there is room or not: what completes a run of segments is
+    /// worth the memory.
+    pub fn append_beyond(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
         let wanted = max.min(msg.remaining());
         let mut done = 0;
         let mut error = EAGAIN;
         while done < wanted {
-            let room = self.free_space().min(MAX_TEXT) as usize;
-            if room == 0 {
-                break;
-            }
-            match self.append_some(msg, room.min(wanted - done)) {
+            match self.append_some(msg, wanted - done) {
                 Ok(n) => done += n,
                 Err(e) => {
                     error = e;
@@ -151,6 +156,7 @@ impl<F> SendBuffer<'_, F> {
                     return Ok(n);
                 }
             }
+            let max = max.min(MAX_TEXT as usize);
             let skb = b::ox_alloc_text_skb(sk);
             if skb.is_null() {
                 return Err(EAGAIN);
@@ -414,8 +420,8 @@ impl<F> SendBuffer<'_, F> {
     }
 
     /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
-    /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN and PSH
-    /// are left out, and the caller calls again with the rest, with a header that says so.
+    /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN
+    /// is left out, and the caller calls again with the rest, with a header that says so.
     /// Sequential calls cost O(1).
     ///
     /// Errors: `ENOMEM` (nothing was sent), `EINVAL` when the text is not there, `EHOSTUNREACH` and
@@ -437,7 +443,7 @@ impl<F> SendBuffer<'_, F> {
             Some(segment) => (segment, len),
             None => self.gather(offset, len, mss)?,
         };
-        let end = if covered < len { END_FLAGS } else { 0 };
+        let end = if covered < len { FIN } else { 0 };
         let cwr = header[13] & CWR != 0;
         // SAFETY: The segment is ours until it is sent; the header fits its headroom.
         to_result(unsafe {
@@ -563,10 +569,14 @@ mod tests {
         let mut buffer = buffer(&socket, &mut state);
         let mut source = Source::new(4 << 20)?;
         let mut msg = source.msg();
-        let n = buffer.append(&mut msg, 4 << 20)?;
-        assert!(n > 0 && n < 4 << 20);
+        let mut done = 0;
+        while let Ok(n) = buffer.append(&mut msg, 10_000) {
+            done += n;
+        }
+        assert!(done > 0 && done < 4 << 20);
         assert_eq!(buffer.free_space(), 0);
         assert_eq!(buffer.append(&mut msg, 1), Err(EAGAIN));
+        assert_eq!(buffer.append_beyond(&mut msg, 1), Ok(1));
         buffer.purge();
         assert_eq!(buffer.append(&mut msg, 1), Ok(1));
         buffer.purge();

@@ -62,6 +62,8 @@ settings! {
     moderate_rcvbuf: bool = ipv4.sysctl_tcp_moderate_rcvbuf, |v| v != 0;
     /// The most of `tcp_rmem`, bytes.
     rmem_max: u32 = ipv4.sysctl_tcp_rmem[2], i32::unsigned_abs;
+    /// `tcp_ecn_option` (0 to 3).
+    ecn_option: u8 = ipv4.sysctl_tcp_ecn_option;
     /// The most of `tcp_wmem`, bytes.
     wmem_max: u32 = ipv4.sysctl_tcp_wmem[2], i32::unsigned_abs;
     /// `tcp_fastopen`, its bits.

@@ -86,6 +86,12 @@ pub struct Ipv4Sysctls {
     pub slow_start_after_idle: bool,
     /// `tcp_moderate_rcvbuf`.
     pub moderate_rcvbuf: bool,
+    /// `tcp_shrink_window`.
+    pub shrink_window: bool,
+    /// `tcp_pingpong_thresh`.
+    pub pingpong_thresh: u8,
+    /// `net.core.rmem_max`, bytes.
+    pub core_rmem_max: u32,
     /// `tcp_adv_win_scale`, signed (tcp_win_from_space).
     pub adv_win_scale: i8,
     /// `tcp_challenge_ack_limit`.
@@ -200,6 +206,9 @@ impl Ipv4Sysctls {
             probe_interval: raw.probe_interval_s.unsigned_abs(),
             slow_start_after_idle: raw.slow_start_after_idle != 0,
             moderate_rcvbuf: raw.moderate_rcvbuf != 0,
+            shrink_window: raw.shrink_window != 0,
+            pingpong_thresh: small(raw.pingpong_thresh),
+            core_rmem_max: raw.rmem_max.max(0).unsigned_abs(),
             adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
             challenge_ack_limit: raw.challenge_ack_limit.unsigned_abs(),
             invalid_ratelimit_ms: raw.invalid_ratelimit_ms.unsigned_abs(),

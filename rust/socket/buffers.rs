@@ -3,7 +3,7 @@
 //! Buffers that grow with the path, within `tcp_wmem` and `tcp_rmem`, as long as the user has not
 //! set their size.
 
-use super::sock_state::Conn;
+use super::sock_state::{Conn, SockState};
 use super::{now, Oxtcp};
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
@@ -26,10 +26,15 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-/// Begins to watch how much the user reads.
+/// Begins to offer windows, and to watch how much the user reads.
 pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
-    let window = locked.config.initial_window;
-    locked.receive_space = ReceiveSpace::new(window, now());
+    let size = locked.rcvbuf();
+    let state: &mut SockState = locked;
+    let Conn::Open(tcb) = &mut state.conn else {
+        return;
+    };
+    let first = tcb.begin_receiving(&state.config, size);
+    state.receive_space = ReceiveSpace::new(first, now());
 }
 
 /// The user has read `bytes`: the receive buffer may have to grow.
@@ -45,18 +50,47 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let Some(window) = locked.receive_space.on_read(bytes, mss, rtt, heard) else {
         return;
     };
+    grow(locked, window);
+}
+
+/// Text came early, up to so many bytes behind what is next: it must not hold back what is before.
+pub(super) fn grow_for_early(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
+    if locked.has_file() {
+        let window = locked.receive_space.space().saturating_mul(2);
+        grow(locked, window.saturating_add(bytes));
+    }
+}
+
+/// Gives the receive buffer memory for a window of `window` bytes.
+fn grow(locked: &mut Locked<'_, Oxtcp>, window: u32) {
     let net = locked.net();
     let settings = net.settings();
-    // The buffer's memory is twice the text that it is meant to hold.
-    let size = window.saturating_mul(2).min(settings.rmem_max());
-    if settings.moderate_rcvbuf() && size > locked.rcvbuf() {
-        locked.set_rcvbuf(size);
+    if !settings.moderate_rcvbuf() || locked.is_rcvbuf_chosen() {
+        return;
+    }
+    let old = locked.rcvbuf();
+    let Conn::Open(tcb) = &locked.conn else {
+        return;
+    };
+    let size = tcb.memory_for(window).min(settings.rmem_max());
+    if size > old {
+        enlarge(locked, size);
+    }
+}
+
+/// The receive buffer is to have `size` bytes of memory, more than it has.
+fn enlarge(locked: &mut Locked<'_, Oxtcp>, size: u32) {
+    locked.set_rcvbuf(size);
+    let size = locked.rcvbuf();
+    let state: &mut SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_buffer_grown(&state.config, size);
     }
 }
 
 /// `SO_RCVLOWAT`: no more than the receive buffer may hold, and that may have to grow.
 pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
-    let most = if locked.is_rcvbuf_locked() {
+    let most = if locked.is_rcvbuf_chosen() {
         locked.rcvbuf()
     } else {
         locked.net().ipv4().rmem[2]
@@ -66,8 +100,11 @@ pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
     if locked.recv_buffer().readable() >= bytes {
         locked.wake_readable();
     }
-    let size = bytes.saturating_mul(2);
-    if size > locked.rcvbuf() {
-        locked.set_rcvbuf(size);
+    let size = match &locked.conn {
+        Conn::Open(tcb) => tcb.memory_for(bytes),
+        _ => bytes.saturating_mul(2),
+    };
+    if size > locked.rcvbuf() && !locked.is_rcvbuf_chosen() {
+        enlarge(locked, size);
     }
 }

@@ -9,7 +9,7 @@ use super::flush::flush;
 use super::listen::abandon;
 use super::namespace::{local_ports, Net};
 use super::ports::Role;
-use super::sock_state::{Conn, Phase, SockState};
+use super::sock_state::{BufferSize, Conn, Phase, SockState};
 use super::{fast_connect, identity, now, time_wait, Oxtcp};
 use crate::net::route::Route;
 use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock, Timeout};
@@ -131,18 +131,18 @@ fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
     let now = now();
     let ids = identity::of(&locked.sock().tuple(), now);
     let keepalive = locked.keepopen();
-    let capacity = locked.recv_buffer().capacity();
+    let buffer = BufferSize::of(locked);
     let state: &mut SockState = locked;
     state.read_settings(net);
     state.config.keepalive = keepalive;
-    state.set_path(advmss, capacity);
+    state.set_path(advmss, &buffer);
     if ecn {
         state.config.ecn = state.config.ecn.with_capable_path();
     }
     state.done = false;
     let mut tcb = Tcb::connect(&state.config, ids, now);
     if state.chosen.delays_acks {
-        tcb.set_quick_ack(false);
+        tcb.set_quick_ack(&state.config, false);
     }
     state.conn = Conn::Open(tcb);
     locked.set_state(State::SynSent.number());

@@ -11,7 +11,7 @@ use super::namespace::Net;
 use super::sock_state::Conn;
 use super::time_wait_table::{Key, SHARDS};
 use super::{listener, now, Oxtcp};
-use crate::net::family::End;
+use crate::net::family::Whose;
 use crate::net::{addr, Entry, EntryTimer, FourTuple, Sock};
 use crate::tcp::state::State;
 use crate::tcp::time::Instant;
@@ -246,17 +246,18 @@ fn ending(net: &Net, place: u64, mut key: u128, emit: &mut Emit<'_>) {
     }
 }
 
-/// getsockname(2), getpeername(2). Errors: `ENOTCONN`.
-pub fn name(sock: &Sock<Oxtcp>, whose: End) -> kernel::error::Result<SocketAddrV4> {
-    if whose == End::Own {
+/// getsockname(2), getpeername(2), the address of accept(2). Errors: `ENOTCONN`.
+pub fn name(sock: &Sock<Oxtcp>, whose: Whose) -> kernel::error::Result<SocketAddrV4> {
+    if whose == Whose::Ours {
         return Ok(sock.shown_local());
     }
     let locked = sock.lock();
-    let connected = match locked.state() {
-        State::Closed | State::Listen => false,
-        State::SynSent => whose == End::Called,
-        _ => true,
-    };
+    // A connection that was reset before it was accepted still had a peer.
+    let connected = whose == Whose::Accepted
+        || !matches!(
+            locked.state(),
+            State::Closed | State::SynSent | State::Listen
+        );
     if connected && sock.remote().port() != 0 {
         Ok(sock.remote())
     } else {

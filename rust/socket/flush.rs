@@ -10,6 +10,7 @@ use crate::net::route::BackRoute;
 use crate::net::{
     trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
 };
+use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::small_queue::DeviceQueue;
@@ -96,6 +97,7 @@ fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>)
     let Conn::Open(tcb) = &mut state.conn else {
         return;
     };
+    tcb.set_ecn_option(|| OptionUse::from_number(net.settings().ecn_option()));
     let mut queues = Queues { recv, records };
     limits.queue.most = send.queue_limit();
     while tcb.has_output() {

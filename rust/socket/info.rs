@@ -58,6 +58,9 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_rto = us(tcb.rto(&state.config));
     info.tcpi_snd_mss = mss;
     info.tcpi_rcv_mss = tcb.rcv_mss().into();
+    info.tcpi_ato = us(tcb.ack_wait().min(state.config.delayed_ack_max));
+    info.tcpi_rcv_ssthresh = tcb.window_threshold();
+    info.tcpi_rcv_space = state.receive_space.space();
     info.tcpi_advmss = state.config.mss.into();
     let board = tcb.scoreboard();
     info.tcpi_unacked = board.out().segments;
@@ -65,7 +68,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_lost = board.lost().segments;
     info.tcpi_retrans = board.resent().segments;
     info.tcpi_last_data_sent = ms_since(sent);
-    info.tcpi_last_data_recv = ms_since(heard);
+    info.tcpi_last_data_recv = ms_since(tcb.last_text());
     info.tcpi_last_ack_recv = ms_since(heard);
     info.tcpi_pmtu = u32::from(state.config.mss) + 40;
     info.tcpi_rtt = tcb.rtt().srtt().map_or(0, us);
@@ -76,6 +79,10 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
         u32::MAX => i32::MAX as u32,
         bytes => bytes / mss,
     };
+    let times = tcb.chrono(now);
+    info.tcpi_busy_time = times.busy.us();
+    info.tcpi_rwnd_limited = times.window_limited.us();
+    info.tcpi_sndbuf_limited = times.buffer_limited.us();
     info.tcpi_reordering = tcb.rack().reordering().into();
     info.tcpi_reord_seen = tcb.rack().times_reordered();
     let totals = tcb.totals();

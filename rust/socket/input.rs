@@ -9,7 +9,7 @@ use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{fast_connect, identity, now, orphans, time_wait, Oxtcp};
+use super::{buffers, fast_connect, identity, now, orphans, time_wait, Oxtcp};
 use crate::net::{random, BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
@@ -198,6 +198,9 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
     }
     drop((send, queues));
     apply(locked, &events);
+    if let Some(bytes) = events.early {
+        buffers::grow_for_early(locked, bytes);
+    }
     flush_at(locked, now);
 }
 
@@ -205,6 +208,8 @@ fn reason(drop: TcpDrop) -> DropReason {
     match drop {
         TcpDrop::Paws => DropReason::Paws,
         TcpDrop::OutOfWindow => DropReason::OutOfWindow,
+        TcpDrop::BeyondWindow => DropReason::BeyondWindow,
+        TcpDrop::ZeroWindow => DropReason::ZeroWindow,
         TcpDrop::Challenge => DropReason::UnexpectedSyn,
         TcpDrop::BadAck => DropReason::BadAck,
         TcpDrop::BadFlags => DropReason::BadFlags,
@@ -259,6 +264,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         return;
     };
     let seq = SeqNumber(error.seq);
+    let accepted = locked.has_file();
     let in_flight = matches!(&locked.conn, Conn::Open(tcb) if tcb.is_in_flight(seq));
     if error.mtu != 0 && in_flight {
         error.learn_mtu();
@@ -267,7 +273,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let Conn::Open(tcb) = &mut locked.conn else {
         return;
     };
-    let (verdict, mut events) = tcb.on_icmp(seq);
+    let (verdict, mut events) = tcb.on_icmp(seq, accepted);
     let errno = kernel::error::Error::from_errno(error.errno.saturating_neg());
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),

@@ -335,8 +335,6 @@ fn complete(
 /// What a connection takes over from its listener, beside what the socket core knows of.
 pub(super) fn inherit(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp>) {
     child.bound.addr = listener.bound.addr;
-    let clamp = child.chosen.window_clamp;
-    child.recv_buffer().set_clamp(clamp);
     let lowat = listener.sock().shared().notsent_lowat();
     child.sock().shared().set_notsent_lowat(lowat);
 }

@@ -47,10 +47,11 @@ mod statistics;
 pub mod syn;
 pub mod time_wait;
 pub mod time_wait_table;
+pub mod timing;
 pub mod urgent;
 mod window;
 
-use crate::net::family::{End, Ioctl};
+use crate::net::family::{Ioctl, Whose};
 use crate::net::{
     Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
     OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
@@ -117,7 +118,7 @@ impl Family for Oxtcp {
         listen::accept(sock, nonblock)
     }
 
-    fn getname(sock: &Sock<Self>, whose: End) -> Result<SocketAddrV4> {
+    fn getname(sock: &Sock<Self>, whose: Whose) -> Result<SocketAddrV4> {
         dump::name(sock, whose)
     }
 
@@ -164,6 +165,10 @@ impl Family for Oxtcp {
 
     fn set_rcvlowat(sock: &mut Locked<'_, Self>, bytes: u32) {
         buffers::set_rcvlowat(sock, bytes);
+    }
+
+    fn set_rcvbuf(sock: &mut Locked<'_, Self>, bytes: u32) {
+        window::fit(sock, bytes);
     }
 
     fn keepalive(sock: &mut Locked<'_, Self>, on: bool) {

@@ -5,7 +5,7 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{fast_open, now, saved_syn, send, urgent, window, Oxtcp};
+use super::{fast_open, now, saved_syn, send, timing, urgent, window, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
@@ -73,6 +73,9 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         }
         TCP_NODELAY => {
             locked.config.nodelay = value != 0;
+            if let (Conn::Open(tcb), true) = (&mut locked.conn, value != 0) {
+                tcb.push_pending();
+            }
             flush(&mut locked);
         }
         TCP_CORK => {
@@ -136,11 +139,13 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         }
         TCP_QUICKACK => {
             locked.chosen.delays_acks = value == 0;
+            let config = locked.config;
             if let Conn::Open(tcb) = &mut locked.conn {
-                tcb.set_quick_ack(value != 0);
+                tcb.set_quick_ack(&config, value != 0);
                 flush(&mut locked);
             }
         }
+        name if timing::is_option(name) => return timing::set(&mut locked, name, value),
         _ => return Err(ENOPROTOOPT),
     }
     Ok(())
@@ -284,7 +289,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         },
         TCP_USER_TIMEOUT => i32::try_from(config.user_timeout.ms()).unwrap_or(i32::MAX),
         TCP_QUICKACK => match &locked.conn {
-            Conn::Open(tcb) => i32::from(tcb.is_quick_ack()),
+            Conn::Open(tcb) => i32::from(tcb.is_quick_ack(config)),
             _ => i32::from(!locked.chosen.delays_acks),
         },
         TCP_FASTOPEN => {
@@ -301,7 +306,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         TCP_INQ => i32::from(locked.chosen.inq),
         TCP_THIN_LINEAR_TIMEOUTS => locked.chosen.thin_linear.into(),
         TCP_THIN_DUPACK | TCP_IS_MPTCP => 0,
-        TCP_WINDOW_CLAMP => window::clamp(&mut locked),
+        TCP_WINDOW_CLAMP => window::clamp(&locked),
         TCP_NOTSENT_LOWAT => locked.chosen.notsent_lowat.cast_signed(),
         TCP_SAVE_SYN => locked.chosen.save_syn as i32,
         TCP_SAVED_SYN => return saved_syn::get(locked, out),
@@ -325,6 +330,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
             }
             return out.bytes(&name);
         }
+        name if timing::is_option(name) => timing::get(&locked, name),
         _ => return Err(ENOPROTOOPT),
     };
     drop(locked);

@@ -8,7 +8,7 @@ use super::Oxtcp;
 use crate::net::{RecvBuffer, RxSkb};
 use crate::tcp::options::{SackBlocks, SeqRange};
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::{NoRoom, ReceiveQueue, Record, RecordStore};
+use crate::tcp::{Arrived, Memory, NoRoom, ReceiveQueue, Record, RecordStore};
 
 /// A socket's queues.
 pub(super) struct Queues<'a> {
@@ -40,6 +40,10 @@ impl RecordStore for Queues<'_> {
     fn remove_records(&mut self, at: usize, count: usize) {
         self.records.remove_records(at, count);
     }
+
+    fn message_end(&self, after: SeqNumber) -> Option<SeqNumber> {
+        self.records.message_end(after)
+    }
 }
 
 impl ReceiveQueue for Queues<'_> {
@@ -56,12 +60,25 @@ impl ReceiveQueue for Queues<'_> {
             .map_err(|_| NoRoom)
     }
 
-    fn space(&self) -> u32 {
-        self.recv.space()
+    fn memory(&self) -> Memory {
+        Memory {
+            size: self.recv.size(),
+            used: self.recv.used(),
+            backlog: self.recv.backlog(),
+        }
     }
 
-    fn capacity(&self) -> u32 {
-        self.recv.capacity()
+    fn arrived(&self) -> Arrived {
+        let (memory, added, segment) = self.recv.arrived();
+        Arrived {
+            memory,
+            added,
+            segment,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.recv.is_empty()
     }
 
     fn has_gaps(&self) -> bool {

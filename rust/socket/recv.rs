@@ -245,10 +245,9 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
     publish_readable(locked);
     let (state, _send, recv) = locked.parts();
     if let Conn::Open(tcb) = &mut state.conn {
-        let emptied = recv.readable() == 0;
         let records = &mut state.records;
         let queues = Queues { recv, records };
-        tcb.on_receive(&state.config, &queues, emptied);
+        tcb.on_receive(&state.config, &queues);
         flush(locked);
     }
 }

@@ -3,14 +3,11 @@
 //! sendmsg(2) and the other writes.
 
 use super::flush::{flush, tx_limits};
-use super::sock_state::Conn;
-use super::{fast_connect, Oxtcp};
+use super::sock_state::{Conn, SockState};
+use super::{fast_connect, now, Oxtcp};
 use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
-
-/// Bytes that are taken at once when there is a limit to those not sent: a super-segment.
-const LOWAT_STEP: usize = 64 * 1024;
 
 /// Takes the bytes of `msg` into the send buffer, blocking as the flags and `SO_SNDTIMEO` say, and
 /// sends what may be sent.
@@ -78,6 +75,44 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
     }
 }
 
+/// Takes as much as completes the run of segments at the end of the queue, whether there is room for
+/// it or not, as Linux does; or as much as a run holds, if there is any room and `TCP_NOTSENT_LOWAT`
+/// permits.
+fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+    let lowat = locked.sock().shared().notsent_lowat();
+    if lowat != u32::MAX && unsent(locked) >= lowat {
+        return Err(EAGAIN);
+    }
+    let limits = tx_limits(locked);
+    let (goal, begun) = match &locked.conn {
+        Conn::Open(tcb) => {
+            let goal = tcb.size_goal(limits.max_run).max(1);
+            (goal, tcb.unsent() % goal)
+        }
+        _ => (u32::MAX, 0),
+    };
+    let max = goal.saturating_sub(begun) as usize;
+    if begun > 0 {
+        locked.send_buffer().append_beyond(msg, max)
+    } else {
+        locked.send_buffer().append(msg, max)
+    }
+}
+
+/// The user waits for room in the send buffer, or does not any more.
+fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
+    if let Conn::Open(tcb) = &mut locked.conn {
+        if full {
+            // What is there is to go, full segment or not: there may be none for long.
+            tcb.on_send(0, false);
+            flush(locked);
+        }
+    }
+    if let Conn::Open(tcb) = &mut locked.conn {
+        tcb.on_buffer_full(full, now());
+    }
+}
+
 /// Whether what was written waits for more as the device is busy: it is sent, with what was written
 /// meanwhile, when the device has sent some of what it has.
 fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
@@ -110,41 +145,38 @@ fn take(
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        let taken = append(locked, msg);
-        match taken {
+        match append(locked, msg) {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
                 if msg.remaining() == 0 {
                     locked.send_buffer().stamp(msg);
                 }
-                if let Conn::Open(tcb) = &mut locked.conn {
+                let ended = msg.flags().eor() && msg.remaining() == 0;
+                let state: &mut SockState = locked;
+                if let Conn::Open(tcb) = &mut state.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);
                     if msg.flags().oob() && msg.remaining() == 0 {
                         tcb.on_send_urgent();
+                    }
+                    if ended {
+                        let una = tcb.snd_una();
+                        state.records.end_message(tcb.on_message_end(), una);
                     }
                 }
                 if !autocork(locked) {
                     flush(locked);
                 }
             }
-            Err(e) if e == EAGAIN => locked.wait_writable(timeout)?,
+            Err(e) if e == EAGAIN => {
+                note_full(locked, true);
+                locked.wait_writable(timeout)?;
+                note_full(locked, false);
+            }
             Err(e) => return Err(e),
         }
     }
     Ok(())
-}
-
-/// Puts bytes into the send buffer, as far as there is room and `TCP_NOTSENT_LOWAT` permits.
-fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
-    let lowat = locked.sock().shared().notsent_lowat();
-    if lowat == u32::MAX {
-        return locked.send_buffer().append(msg, usize::MAX);
-    }
-    if unsent(locked) >= lowat {
-        return Err(EAGAIN);
-    }
-    locked.send_buffer().append(msg, LOWAT_STEP)
 }
 
 fn unsent(locked: &Locked<'_, Oxtcp>) -> u32 {

@@ -3,6 +3,7 @@
 //! The store of what the protocol core remembers of sent text. A connection with one run on its
 //! way, or none, has no memory for it beside the socket's own.
 
+use crate::tcp::seq::SeqNumber;
 use crate::tcp::{NoRoom, Record, RecordStore};
 use kernel::prelude::*;
 
@@ -20,6 +21,38 @@ pub(super) struct SentRecords {
     /// The records, behind `head` that are gone.
     many: KVec<Record>,
     head: usize,
+    /// Where messages end, if the user ever ended one.
+    ends: Option<KBox<MessageEnds>>,
+}
+
+/// Most ends of messages that are remembered: of more, some messages go together.
+const MOST_ENDS: usize = 16;
+
+/// The numbers behind the last messages that the user ended (`MSG_EOR`), the oldest first.
+#[derive(Default)]
+struct MessageEnds {
+    numbers: [u32; MOST_ENDS],
+    count: usize,
+}
+
+impl MessageEnds {
+    fn all(&self) -> impl Iterator<Item = SeqNumber> + '_ {
+        let count = self.count.min(MOST_ENDS);
+        let numbers = self.numbers.iter().take(count);
+        numbers.map(|number| SeqNumber(*number))
+    }
+
+    /// Forgets those up to `una`, and takes `end`, if there is room.
+    fn push(&mut self, end: SeqNumber, una: SeqNumber) {
+        let mut kept = Self::default();
+        let later = self.all().filter(|old| old.after(una));
+        let all = Iterator::chain(later, [end]);
+        for (slot, number) in kept.numbers.iter_mut().zip(all) {
+            *slot = number.0;
+            kept.count = kept.count.saturating_add(1);
+        }
+        *self = kept;
+    }
 }
 
 impl SentRecords {
@@ -30,6 +63,18 @@ impl SentRecords {
             ones: 0,
             many: KVec::new(),
             head: 0,
+            ends: None,
+        }
+    }
+
+    /// A message of the user ends before `end`; all before `una` is acknowledged. Process context.
+    /// Without memory it is not remembered: the message goes together with what follows.
+    pub(super) fn end_message(&mut self, end: SeqNumber, una: SeqNumber) {
+        if self.ends.is_none() {
+            self.ends = KBox::new(MessageEnds::default(), GFP_KERNEL).ok();
+        }
+        if let Some(ends) = &mut self.ends {
+            ends.push(end, una);
         }
     }
 
@@ -121,8 +166,13 @@ impl RecordStore for SentRecords {
             self.close_gap(self.head.saturating_add(at), count);
         }
         if !self.is_many() {
-            self.clear();
+            self.many = KVec::new();
+            self.head = 0;
         }
+    }
+
+    fn message_end(&self, after: SeqNumber) -> Option<SeqNumber> {
+        self.ends.as_ref()?.all().find(|end| end.after(after))
     }
 }
 

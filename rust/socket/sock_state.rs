@@ -8,7 +8,9 @@ use super::namespace::{setting, Net, Setting};
 use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
-use crate::net::{Pacing, TICK_US};
+use super::timing::Timing;
+use super::Oxtcp;
+use crate::net::{Locked, Pacing, TICK_US};
 use crate::tcp::buffer_space::ReceiveSpace;
 use crate::tcp::config::{Config, LossDetection};
 use crate::tcp::congestion::pacing::Ratios;
@@ -16,6 +18,7 @@ use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::{EcnConfig, OptionUse};
 use crate::tcp::mtu_probe;
 use crate::tcp::pacing::Runs;
+use crate::tcp::receive_window::{select_scale, text_in, whole_segments};
 use crate::tcp::state::State;
 use crate::tcp::tcb::DEFAULT_MSS;
 use crate::tcp::time::{Duration, Instant};
@@ -62,6 +65,8 @@ pub struct Chosen {
     pub maxseg: Option<u16>,
     /// `TCP_CONGESTION`.
     pub congestion: Option<Algorithm>,
+    /// Bounds of timers.
+    pub timing: Timing,
     /// `TCP_INQ`: a read tells how much is left.
     pub inq: bool,
     /// `TCP_QUICKACK` was taken away before there was a connection.
@@ -70,8 +75,6 @@ pub struct Chosen {
     pub thin_linear: bool,
     /// `TCP_SAVE_SYN`: which headers of a SYN a listener keeps.
     pub save_syn: SaveSyn,
-    /// `TCP_WINDOW_CLAMP`, bytes; 0 for none.
-    pub window_clamp: u32,
     /// `TCP_NOTSENT_LOWAT`, bytes; 0 for that of the namespace.
     pub notsent_lowat: u32,
     /// `TCP_TX_DELAY`, µs.
@@ -221,7 +224,6 @@ impl SockState {
         let ipv4 = net.ipv4();
         let seconds = |s: u16| Duration::from_secs(u64::from(s));
         let chosen = self.chosen;
-        let window_scale = (ipv4.rmem[2].max(1).ilog2().saturating_sub(15)).min(14);
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             syn_linear_timeouts: ipv4.syn_linear_timeouts,
@@ -237,8 +239,11 @@ impl SockState {
                 .keepintvl
                 .map_or(ms(ipv4.keepalive_intvl_ms), seconds),
             keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
-            rto_min: Duration::from_us(u64::from(ipv4.rto_min_us)),
-            rto_max: ms(ipv4.rto_max_ms),
+            rto_min: chosen
+                .timing
+                .rto_min(Duration::from_us(u64::from(ipv4.rto_min_us))),
+            rto_max: chosen.timing.rto_max(ms(ipv4.rto_max_ms)),
+            delayed_ack_max: chosen.timing.delayed_ack_max(),
             min_rtt_window: Duration::from_secs(ipv4.min_rtt_wlen.into()),
             recovery: LossDetection::from_bits(ipv4.recovery),
             loss_probes: matches!(ipv4.early_retrans, 3 | 4),
@@ -249,7 +254,10 @@ impl SockState {
             window_scaling: ipv4.window_scaling,
             timestamps: ipv4.timestamps != 0,
             sack: ipv4.sack,
-            window_scale: window_scale as u8,
+            window_scale: select_scale(ipv4.rmem[2].max(ipv4.core_rmem_max)),
+            receive_memory: ipv4.rmem[2],
+            shrink_window: ipv4.shrink_window,
+            pingpong_threshold: ipv4.pingpong_thresh,
             congestion: chosen.congestion_or(&ipv4.congestion),
             pacing: Ratios {
                 slow_start: ipv4.pacing_ss_ratio,
@@ -295,23 +303,45 @@ impl SockState {
         self.config.runs.shift = pacing.shift;
     }
 
-    /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes)
-    /// and the window of the SYN, which as in Linux is a multiple of it. `capacity` is the text
-    /// that an empty receive buffer holds, bytes.
-    pub(super) fn set_path(&mut self, advmss: u16, capacity: u32) {
+    /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes),
+    /// the window of the SYN, and its scale.
+    pub(super) fn set_path(&mut self, advmss: u16, buffer: &BufferSize) {
         let mss = self.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
+        buffer.apply(&mut self.config);
         self.config.mss = mss;
-        self.config.initial_window = initial_window(mss, capacity);
+        self.config.initial_window = whole_segments(self.config.initial_window, mss);
     }
 }
 
-/// The window of a SYN or SYN-ACK, bytes.
-pub(super) fn initial_window(mss: u16, capacity: u32) -> u32 {
-    let mss = u32::from(mss).max(1);
-    let window = capacity.min(65535);
-    if window > mss {
-        window - window % mss
-    } else {
-        window
+/// The size of a receive buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BufferSize {
+    /// Bytes of memory.
+    size: u32,
+    /// The user chose it: it will not grow.
+    chosen: bool,
+}
+
+impl BufferSize {
+    /// Of a socket.
+    pub(super) fn of(locked: &Locked<'_, Oxtcp>) -> Self {
+        Self {
+            size: locked.rcvbuf(),
+            chosen: locked.is_rcvbuf_chosen(),
+        }
+    }
+
+    /// Sets the window of a SYN, not yet whole segments, and its scale, which is that of the largest
+    /// buffer that there may be unless the user chose another.
+    pub(super) fn apply(&self, config: &mut Config) {
+        let most = config.window_clamp;
+        let space = text_in(self.size).min(most);
+        let scale = select_scale(space);
+        config.initial_window = space;
+        config.window_scale = if self.chosen {
+            scale
+        } else {
+            config.window_scale.max(scale).min(select_scale(most))
+        };
     }
 }

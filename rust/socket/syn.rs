@@ -8,14 +8,15 @@ use super::listen::{attach, inherit, queue};
 use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::receive_queue::Queues;
-use super::sock_state::{initial_window, Conn, SockState};
-use super::{cookies, fast_open, identity, now, saved_syn, Oxtcp};
+use super::sock_state::{BufferSize, Conn, SockState};
+use super::{buffers, cookies, fast_open, identity, now, saved_syn, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::options::TIMESTAMPS_LEN;
+use crate::tcp::receive_window::whole_segments;
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
@@ -138,6 +139,7 @@ fn open_fast(
         let (tcb, events) = Tcb::accept_fast(&config, seg, ids, &mut queues, now());
         drop((send, queues));
         new.conn = Conn::Open(tcb);
+        buffers::start(&mut new);
         apply(&mut new, &events);
         flush_offering(&mut new, offer);
     }
@@ -203,10 +205,10 @@ pub(super) fn config_for(
     timestamps: bool,
 ) -> Config {
     let advmss = route.advmss();
-    let capacity = locked.recv_buffer().capacity();
+    let buffer = BufferSize::of(locked);
     let state: &mut SockState = locked;
     let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
-    state.config.initial_window = capacity;
+    buffer.apply(&mut state.config);
     let timestamps = state.config.timestamps && timestamps;
     path_config(&state.config, mss, timestamps)
 }
@@ -221,7 +223,7 @@ pub(super) fn path_config(config: &Config, mss: u16, timestamps: bool) -> Config
     };
     Config {
         mss,
-        initial_window: initial_window(text, config.initial_window),
+        initial_window: whole_segments(config.initial_window, text),
         ..*config
     }
 }

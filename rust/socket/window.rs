@@ -2,6 +2,7 @@
 
 //! `TCP_WINDOW_CLAMP`: the largest window that is offered.
 
+use super::sock_state::{Conn, SockState};
 use super::Oxtcp;
 use crate::net::Locked;
 use crate::tcp::state::State;
@@ -15,21 +16,36 @@ pub(super) fn set_clamp(locked: &mut Locked<'_, Oxtcp>, value: i32) -> Result {
     if value == 0 && locked.state() != State::Closed {
         return Err(EINVAL);
     }
-    let clamp = match value {
-        0 => 0,
+    let size = locked.rcvbuf();
+    let net = locked.net();
+    let state: &mut SockState = locked;
+    state.config.window_clamp = match value {
+        0 => u32::MAX,
         bytes => u32::try_from(bytes).unwrap_or(0).max(MIN_CLAMP),
     };
-    locked.chosen.window_clamp = clamp;
-    locked.recv_buffer().set_clamp(clamp);
+    match &mut state.conn {
+        Conn::Open(tcb) => tcb.on_window_clamp(&state.config, size),
+        // The scale of those to come was chosen for the clamp before.
+        Conn::Listening(_) => state.read_settings(net),
+        Conn::Closed => {}
+    }
     Ok(())
 }
 
-/// The clamp, or the window that an empty buffer of the connection gives.
-pub(super) fn clamp(locked: &mut Locked<'_, Oxtcp>) -> i32 {
-    let bytes = match locked.chosen.window_clamp {
-        0 if matches!(locked.state(), State::Closed | State::Listen) => 0,
-        0 => locked.recv_buffer().capacity(),
-        clamp => clamp,
+/// The user has chosen a receive buffer of `size` bytes of memory: the window is to fill it.
+pub(super) fn fit(locked: &mut Locked<'_, Oxtcp>, size: u32) {
+    let state: &mut SockState = locked;
+    if let Conn::Open(tcb) = &mut state.conn {
+        tcb.on_window_clamp(&state.config, size);
+    }
+}
+
+/// The clamp, or the largest window that the connection offers by itself.
+pub(super) fn clamp(locked: &Locked<'_, Oxtcp>) -> i32 {
+    let bytes = match (locked.config.window_clamp, &locked.conn) {
+        (u32::MAX, Conn::Open(tcb)) => tcb.window_clamp(),
+        (u32::MAX, _) => 0,
+        (clamp, _) => clamp,
     };
     i32::try_from(bytes).unwrap_or(i32::MAX)
 }

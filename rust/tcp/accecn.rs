@@ -84,7 +84,7 @@ pub(super) struct AccEcn {
     handshake: bool,
     failures: u8,
     seen: Seen,
-    option: OptionUse,
+    pub(super) option: OptionUse,
     beacon: u8,
     fallback: bool,
     /// Segments for each acknowledgment, a moving average with [`AVERAGE_PLACES`].

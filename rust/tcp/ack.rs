@@ -241,6 +241,9 @@ impl Tcb {
         self.snd_sml = self.snd_sml.max(self.snd_una);
         self.retries = 0;
         self.stalled_since = now;
+        if self.unacked() == 0 && self.flight() == 0 {
+            self.chrono.rest(now);
+        }
         news.set_timer = true;
         news.reneging = store
             .records()

@@ -42,6 +42,11 @@ impl ReceiveSpace {
         }
     }
 
+    /// Most that was read in one round trip, bytes.
+    pub fn space(&self) -> u32 {
+        self.space
+    }
+
     /// The user has read `bytes`. Once in a round trip of `rtt`: if more was read than ever before,
     /// the window (bytes) that would not hold the sender back, should it double its own, as in
     /// Linux (`tcp_rcv_space_adjust`).

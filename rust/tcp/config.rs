@@ -94,8 +94,19 @@ pub struct Config {
     pub window_scale: u8,
     /// MSS that we announce, bytes.
     pub mss: u16,
-    /// Receive space at the start, bytes: the window of the SYN.
+    /// Receive space at the start, bytes: the window of the SYN, as far as that can tell.
     pub initial_window: u32,
+    /// Largest window to offer, bytes (`TCP_WINDOW_CLAMP`); `u32::MAX` for no limit.
+    pub window_clamp: u32,
+    /// Memory that the receive buffer may grow to, bytes (`tcp_rmem`).
+    pub receive_memory: u32,
+    /// The window may shrink when memory is short (`tcp_shrink_window`).
+    pub shrink_window: bool,
+    /// Answers of the user, soon after text came, from which on acknowledgments wait for another
+    /// (`tcp_pingpong_thresh`).
+    pub pingpong_threshold: u8,
+    /// Longest wait of an acknowledgment (`TCP_DELACK_MAX_US`).
+    pub delayed_ack_max: Duration,
     /// Congestion control (`tcp_congestion_control`, `TCP_CONGESTION`).
     pub congestion: Algorithm,
     /// Rates of sending (`tcp_pacing_ss_ratio`, `tcp_pacing_ca_ratio`).
@@ -159,6 +170,11 @@ impl Default for Config {
             window_scale: 7,
             mss: 1460,
             initial_window: 65535,
+            window_clamp: u32::MAX,
+            receive_memory: 6 << 20,
+            shrink_window: false,
+            pingpong_threshold: 1,
+            delayed_ack_max: Duration::from_ms(200),
             congestion: Algorithm::default(),
             pacing: Ratios::default(),
             max_pacing_rate: u64::MAX,

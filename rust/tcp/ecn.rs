@@ -288,6 +288,13 @@ impl Tcb {
         }
     }
 
+    /// When the Accurate ECN option is sent, from now on. `option` is asked for where it matters.
+    pub fn set_ecn_option(&mut self, option: impl FnOnce() -> OptionUse) {
+        if let Mode::Accurate(accecn) = &mut self.ecn.mode {
+            accecn.option = option();
+        }
+    }
+
     /// Bytes that the Accurate ECN option takes of a segment of text now.
     pub(super) fn ecn_option_len(&self, now: Instant) -> u16 {
         match &self.ecn.mode {
@@ -341,8 +348,7 @@ impl Tcb {
             Mode::Accurate(_) => false,
         };
         if quick {
-            self.quick_acks = self.quick_acks.max(QUICK_ACKS_AFTER_MARK);
-            self.interactive = false;
+            self.acks.hurry(self.last_offer(), QUICK_ACKS_AFTER_MARK);
         }
     }
 

@@ -27,6 +27,10 @@ pub enum Drop {
     Paws,
     /// Outside of the window.
     OutOfWindow,
+    /// Text beyond the window.
+    BeyondWindow,
+    /// Text while the window is closed.
+    ZeroWindow,
     /// A SYN or RST that may be forged (RFC 5961).
     Challenge,
     /// It acknowledges what was never sent, or too long ago (RFC 5961 5.2).
@@ -66,6 +70,8 @@ pub struct Events {
     pub timed_out: bool,
     /// The peer has announced an urgent byte.
     pub urgent: Option<UrgentNews>,
+    /// Text came early and is kept: it ends so many bytes behind what is next in turn.
+    pub early: Option<u32>,
     /// Fast retransmit began.
     pub fast_retransmit: bool,
     /// What is to be counted.

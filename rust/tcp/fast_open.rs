@@ -23,10 +23,18 @@ const COOKIE_MIN: usize = 4;
 const OPTION_SPACE: u16 = 40;
 
 /// A cookie as the option carries it; without a byte it asks for one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Eq, Debug)]
 pub struct Cookie {
     bytes: [u8; COOKIE_MAX],
     len: u8,
+    /// It is in the option that Fast Open had while it was an experiment. It is the same cookie.
+    experimental: bool,
+}
+
+impl PartialEq for Cookie {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
 }
 
 impl Cookie {
@@ -34,6 +42,7 @@ impl Cookie {
     pub const REQUEST: Self = Self {
         bytes: [0; COOKIE_MAX],
         len: 0,
+        experimental: false,
     };
 
     /// The cookie of these bytes: an even number of them, 4 to 16, or none for a request; `None`
@@ -54,6 +63,25 @@ impl Cookie {
     /// A cookie of eight bytes, as Linux has it: a SipHash in little endian.
     pub fn from_hash(hash: u64) -> Self {
         Self::new(&hash.to_le_bytes()).unwrap_or(Self::REQUEST)
+    }
+
+    /// The same in the option that Fast Open had while it was an experiment.
+    pub fn experimental(mut self) -> Self {
+        self.experimental = true;
+        self
+    }
+
+    /// Whether it comes, or goes, in the option of the experiment.
+    pub fn is_experimental(&self) -> bool {
+        self.experimental
+    }
+
+    /// The same, in the option in which `asked` came.
+    fn answering(self, asked: &Self) -> Self {
+        Self {
+            experimental: asked.experimental,
+            ..self
+        }
     }
 
     /// Its bytes.
@@ -96,6 +124,10 @@ pub fn judge(syn: &Segment, policy: &Policy) -> Judgement {
         Some(cookie) if Some(cookie) == present => (true, None),
         Some(cookie) if Some(cookie) == former => (true, present),
         Some(_) => (false, present),
+    };
+    let offer = match &syn.options.fast_open {
+        Some(asked) => offer.map(|cookie| cookie.answering(asked)),
+        None => offer,
     };
     Judgement { accept, offer }
 }

@@ -110,8 +110,7 @@ impl Tcb {
             self.ecn_on_syn_ack(config, seg);
             self.establish(config, seg, now, events);
             self.ack_due = AckDue::Now;
-            self.text(config, seg, rx, now, events);
-            self.fin(config, now, events);
+            self.receive(config, seg, rx, now, events);
         } else {
             // Simultaneous open (RFC 9293 3.5).
             self.ecn_on_crossing_syn(config, seg);
@@ -125,7 +124,8 @@ impl Tcb {
         let options = &seg.options;
         self.rcv_nxt = seg.seq + 1;
         self.last_ack_sent = self.rcv_nxt;
-        self.rcv_adv = self.rcv_nxt + config.initial_window.min(65535);
+        self.offered(self.rcv_nxt + config.initial_window);
+        self.window.furthest = self.rcv_adv;
         self.scaling = self.scaling && options.window_scale.is_some();
         if self.scaling {
             self.snd_scale = options.window_scale.unwrap_or(0);
@@ -183,6 +183,7 @@ impl Tcb {
             RetransmitTimer::Rto(now + self.rto(config))
         };
         self.stalled_since = now;
+        self.acks.last_text = now;
         if config.keepalive {
             self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
         }
@@ -216,13 +217,13 @@ impl Tcb {
             }
             return;
         }
-        let checks = [
-            Self::check_paws,
-            Self::check_sequence,
-            Self::check_rst,
-            Self::check_syn,
-        ];
-        for check in checks {
+        if let Step::Done = self.check_paws(seg, now, events) {
+            return;
+        }
+        if let Step::Done = self.check_sequence(seg, queues, now, events) {
+            return;
+        }
+        for check in [Self::check_rst, Self::check_syn] {
             if let Step::Done = check(self, seg, now, events) {
                 return;
             }
@@ -244,8 +245,7 @@ impl Tcb {
         }
         let expected = self.rcv_nxt;
         self.urgent(config, seg, events);
-        self.text(config, seg, queues, now, events);
-        self.fin(config, now, events);
+        self.receive(config, seg, queues, now, events);
         let alive = !matches!(self.state, State::Closed | State::TimeWait);
         if alive && seg.seq_len() > 0 && self.rcv_nxt == expected {
             // Nothing of it was next in turn: the peer has to hear what is (RFC 5681 4.2).
@@ -272,17 +272,30 @@ impl Tcb {
     }
 
     /// First, the sequence number (RFC 9293 3.10.7.4). As in Linux what ends between the last
-    /// acknowledgment sent and RCV.NXT is let pass for the sake of its acknowledgment.
-    fn check_sequence(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
-        let after = seg.seq_end().at_or_after(self.last_ack_sent);
-        let before = seg.seq.at_or_before(self.rcv_nxt + self.rcv_wnd());
-        if after && before {
+    /// acknowledgment sent and RCV.NXT is let pass for the sake of its acknowledgment; and text that
+    /// begins within the window but ends beyond only while there is no other to be read.
+    fn check_sequence<R: ReceiveQueue>(
+        &mut self,
+        seg: &Segment,
+        rx: &R,
+        now: Instant,
+        events: &mut Events,
+    ) -> Step {
+        let edge = self.rcv_edge();
+        let old = seg.seq_end().before(self.last_ack_sent);
+        let fits = (seg.seq_end() - u32::from(seg.has_fin())).at_or_before(edge);
+        let begins = seg.seq.at_or_before(edge);
+        if !old && (fits || (begins && rx.is_empty())) {
             return Step::Next;
         }
         if !seg.has_rst() {
             self.owe_ack(seg, Statistic::AckSkippedSeq, now, events);
         }
-        events.dropped = Some(Drop::OutOfWindow);
+        events.dropped = Some(if old {
+            Drop::OutOfWindow
+        } else {
+            Drop::BeyondWindow
+        });
         Step::Done
     }
 

@@ -17,6 +17,9 @@ const TIMESTAMPS: u8 = 8;
 const ACCECN_E0_FIRST: u8 = 172;
 const ACCECN_E1_FIRST: u8 = 174;
 const FAST_OPEN: u8 = 34;
+/// RFC 6994's experiments, and the one that was Fast Open before it had a kind of its own.
+const EXPERIMENT: u8 = 254;
+const FAST_OPEN_EXPERIMENT: [u8; 2] = [0xf9, 0x89];
 
 /// Largest window scale that counts (RFC 7323 2.3): a larger one is taken for this.
 pub const MAX_WINDOW_SCALE: u8 = 14;
@@ -147,12 +150,19 @@ impl Writer<'_> {
     fn fast_open(&mut self, cookie: &Cookie) {
         let bytes = cookie.as_slice();
         let free = self.buf.len().saturating_sub(self.at);
-        if free < (2 + bytes.len()).next_multiple_of(4) {
+        let head = if cookie.is_experimental() { 4 } else { 2 };
+        let len = bytes.len().saturating_add(head);
+        if free < len.next_multiple_of(4) {
             return;
         }
-        self.put(&[FAST_OPEN, 2 + bytes.len() as u8]);
+        if cookie.is_experimental() {
+            self.put(&[EXPERIMENT, len as u8]);
+            self.put(&FAST_OPEN_EXPERIMENT);
+        } else {
+            self.put(&[FAST_OPEN, len as u8]);
+        }
         self.put(bytes);
-        if bytes.len() % 4 == 0 {
+        if len % 4 == 2 {
             self.put(&[NOP, NOP]);
         }
     }
@@ -261,6 +271,9 @@ impl Options {
                 });
             }
             (FAST_OPEN, cookie) => self.fast_open = Cookie::new(cookie),
+            (EXPERIMENT, [0xf9, 0x89, cookie @ ..]) if self.fast_open.is_none() => {
+                self.fast_open = Cookie::new(cookie).map(Cookie::experimental);
+            }
             (SACK, blocks) if blocks.len() % 8 == 0 => {
                 for block in blocks.chunks_exact(8) {
                     if let &[a, b, c, d, e, f, g, h] = block {
@@ -365,6 +378,26 @@ mod tests {
         let len = options.write(&mut buf);
         assert!(len % 4 == 0);
         assert!(Options::parse(&buf[..len]) == options);
+    }
+
+    #[test]
+    fn a_cookie_of_the_experiment_is_read_and_answered_alike() {
+        let bytes = [254, 12, 0xf9, 0x89, 1, 2, 3, 4, 5, 6, 7, 8];
+        let options = Options::parse(&bytes);
+        let cookie = options.fast_open.expect("a cookie");
+        assert!(cookie.is_experimental());
+        assert_eq!(Some(cookie), Cookie::new(&[1, 2, 3, 4, 5, 6, 7, 8]));
+        let mut buf = [0; 40];
+        let len = Options {
+            fast_open: Some(cookie),
+            ..Options::default()
+        }
+        .write(&mut buf);
+        assert_eq!(buf.get(..len), Some(&bytes[..]));
+        assert_eq!(
+            Options::parse(&[254, 12, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]).fast_open,
+            None
+        );
     }
 
     #[test]

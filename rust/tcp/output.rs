@@ -2,6 +2,7 @@
 
 //! What goes out: handshake, probes, retransmissions, new text, acknowledgments, in this order.
 
+use super::chrono::Activity;
 use super::config::Config;
 use super::mtu_probe::Next;
 use super::options::{Options, SackBlocks, SACK_LEN, TIMESTAMPS_LEN};
@@ -12,7 +13,6 @@ use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
-use super::text::DELAYED_ACK;
 use super::time::Instant;
 use super::tlp::Probe;
 use super::undo::Frto;
@@ -98,7 +98,7 @@ impl Tcb {
         if self.tlp == Probe::Due {
             self.tlp = Probe::None;
             let part = self
-                .new_text(config, limits, true, now)
+                .new_text(config, store, limits, true, now)
                 .or_else(|| self.last_segment(store, now));
             if part.is_some() {
                 return part;
@@ -108,7 +108,7 @@ impl Tcb {
             return None;
         }
         if let (true, Recovery::Loss { recover }) = (self.is_probing(), self.recovery) {
-            let part = self.new_text(config, limits, false, now);
+            let part = self.new_text(config, store, limits, false, now);
             if part.is_some() || self.snd_nxt.after(recover) {
                 return part;
             }
@@ -124,7 +124,7 @@ impl Tcb {
         }
         match self.next_probe(config, store, now) {
             Next::Text if self.defers_run(config, store, limits, now) => None,
-            Next::Text => self.new_text(config, limits, false, now),
+            Next::Text => self.new_text(config, store, limits, false, now),
             Next::Wait => None,
             Next::Probe(len) => Some(Part {
                 seq: self.snd_nxt,
@@ -155,7 +155,7 @@ impl Tcb {
         self.snd_nxt = self.snd_nxt.max(self.iss + 1);
         if self.state == State::SynReceived {
             self.last_ack_sent = self.rcv_nxt;
-            self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + wnd);
+            self.offered(self.rcv_adv.max(self.rcv_nxt + wnd));
             self.ack_due = AckDue::No;
         }
         self.syn_sent = (!again).then_some(now);
@@ -209,11 +209,18 @@ impl Tcb {
         };
         let window = self.snd_wnd.saturating_sub(run.start.since(self.snd_una));
         let window = if first { window.max(mss) } else { window };
-        let text_end = run.end.min(self.write_seq);
+        let message_end = self.message_end(store, run.start);
+        let run_end = if run.end.at_or_before(self.write_seq) {
+            run.end.min(message_end)
+        } else {
+            // The FIN goes along, unless a message ends before.
+            message_end + u32::from(message_end == self.write_seq)
+        };
+        let text_end = run_end.min(self.write_seq);
         let wanted = text_end.since(run.start);
         let most = self.run_at_rate(config, limits.max_run);
         let len = whole_segments(wanted, room.min(window).min(most), mss);
-        let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(run.end));
+        let fin = len == wanted && self.fin_seq().is_some_and(|f| f.before(run_end));
         if len == 0 && !(fin && room > 0) {
             return None;
         }
@@ -242,16 +249,19 @@ impl Tcb {
 
     /// What of the queue may go out for the first time (RFC 9293 3.7.4, 3.8.6.2.1).
     /// A loss probe is one segment, whatever the congestion window.
-    fn new_text(
+    fn new_text<S: RecordStore>(
         &mut self,
         config: &Config,
+        store: &S,
         limits: &TxLimits,
         probe: bool,
         now: Instant,
     ) -> Option<Part> {
         let seq = self.snd_nxt;
-        let waiting = self.write_seq.since(seq);
-        let fin_waiting = self.fin_queued && seq.at_or_before(self.write_seq);
+        let end = self.message_end(store, seq);
+        let last = end == self.write_seq;
+        let waiting = end.since(seq);
+        let fin_waiting = self.fin_queued && last && seq.at_or_before(self.write_seq);
         if waiting == 0 && !fin_waiting {
             return None;
         }
@@ -272,11 +282,18 @@ impl Tcb {
             let half = (cwnd / 2).max(mss);
             self.run_at_rate(config, limits.max_run).min(half)
         };
+        self.chrono.start(Activity::Busy, now);
+        if room >= mss && window < waiting.min(mss) {
+            self.chrono.start(Activity::WindowLimited, now);
+        } else {
+            self.chrono.stop(Activity::WindowLimited, now);
+        }
         let allowed = window.min(room).min(most);
         let mut len = whole_segments(waiting, allowed, mss);
 
         let tail = waiting % mss;
-        if len == waiting && tail != 0 && !fin_waiting && !probe && self.holds_tail(config) {
+        let hold = !probe && last && len == waiting && tail != 0 && !fin_waiting;
+        if hold && self.holds_tail(config) {
             len = len.saturating_sub(tail);
         }
         if len == 0 && window < waiting.min(mss) {
@@ -294,6 +311,20 @@ impl Tcb {
             fin,
             kind: if probe { Kind::Probe } else { Kind::New },
         })
+    }
+
+    /// Where text from `seq` on ends that may go together: with a message of the user, or the queue.
+    fn message_end<S: RecordStore>(&self, store: &S, seq: SeqNumber) -> SeqNumber {
+        if !self.last_end.after(seq) {
+            return self.write_seq;
+        }
+        store
+            .message_end(seq)
+            .map_or(self.write_seq, |end| end.min(self.write_seq))
+    }
+
+    fn ends_message<S: RecordStore>(&self, store: &S, end: SeqNumber) -> bool {
+        self.last_end.at_or_after(end) && self.message_end(store, end - 1) == end
     }
 
     /// Whether a segment that is not full has to wait: for what the user still has to say, or by
@@ -336,7 +367,10 @@ impl Tcb {
     ) -> Transmit {
         let again = matches!(part.kind, Kind::Again | Kind::ProbeAgain);
         let mut flags = Flags::ACK;
-        if part.len > 0 && part.text_end() == self.write_seq {
+        // Of several segments the last has it, which helps a peer that merges them, as in Linux.
+        let end = part.text_end();
+        let pushed = end == self.pushed || part.len > self.mss32();
+        if part.len > 0 && (pushed || self.ends_message(queues, end)) {
             flags = flags | Flags::PSH;
         }
         if part.fin {
@@ -350,10 +384,7 @@ impl Tcb {
         if self.is_reducing() {
             self.prr.on_sent(part.seq_len());
         }
-        if now.since(self.last_heard) <= DELAYED_ACK {
-            self.interactive = true;
-            self.quick_acks = 0;
-        }
+        self.acks.on_sent(now);
         self.pace(config, part.len, now);
         self.last_sent = now;
 
@@ -515,39 +546,9 @@ impl Tcb {
     }
 
     fn acknowledged(&mut self) {
+        self.acks.on_acknowledged(self.ack_due != AckDue::No);
         self.last_ack_sent = self.rcv_nxt;
         self.ack_due = AckDue::No;
-    }
-
-    /// The window to offer, as on the wire. Its right edge never moves left (RFC 9293 3.8.6), and
-    /// moves right only by what is worth a segment (3.8.6.2.2).
-    fn offer_window<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> u16 {
-        let offered = self.rcv_wnd();
-        let step = u32::from(config.mss).min(rx.capacity() / 2);
-        let space = rx.space();
-        let unit = 1u32.wrapping_shl(self.rcv_scale.into());
-        let kept = offered.div_ceil(unit);
-        let wire = if space >= offered.saturating_add(step) {
-            // Rounded up, as in Linux: else a space smaller than the unit could never be offered.
-            space.div_ceil(unit)
-        } else {
-            kept
-        };
-        let wire = u16::try_from(wire).unwrap_or(u16::MAX);
-        self.rcv_adv = self
-            .rcv_adv
-            .max(self.rcv_nxt + u32::from(wire).wrapping_shl(self.rcv_scale.into()));
-        wire
-    }
-
-    /// Whether a window update is worth a segment of its own: the window has at least doubled and
-    /// grown by a segment, as in Linux.
-    pub(super) fn window_update_due<R: ReceiveQueue>(&self, config: &Config, rx: &R) -> bool {
-        let offered = self.rcv_wnd();
-        let max = u32::from(u16::MAX).wrapping_shl(self.rcv_scale.into());
-        let space = rx.space().min(max);
-        let step = u32::from(config.mss).min(rx.capacity() / 2);
-        space >= offered.saturating_mul(2) && space >= offered.saturating_add(step)
     }
 }
 

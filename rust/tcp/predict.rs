@@ -19,6 +19,7 @@ use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Recovery, Tcb};
+use super::text::Progress;
 use super::time::{Duration, Instant};
 use super::tlp::Probe;
 
@@ -95,11 +96,13 @@ impl Tcb {
             self.advance_in_order(config, seg, queues, now, events);
         }
         if seg.len > 0 {
-            let expected = self.rcv_nxt;
+            if queues.has_gaps() {
+                self.note_waiting(queues, seg.seq, seg.seq + seg.len);
+            }
             let text = (seg.seq, 0, seg.len);
-            self.store(config, text, seg.len, queues, now, events);
-            if self.rcv_nxt == expected {
-                self.ack_due = AckDue::Now;
+            match self.store(config, seg, text, queues, now, events) {
+                Progress::None => self.ack_due = AckDue::Now,
+                progress => self.schedule_ack(config, queues, progress == Progress::Gap, now),
             }
         }
         if !self.statistics.is_empty() {
@@ -151,6 +154,9 @@ impl Tcb {
         self.snd_sml = self.snd_sml.max(seg.ack);
         self.retries = 0;
         self.stalled_since = now;
+        if self.unacked() == 0 && self.flight() == 0 {
+            self.chrono.rest(now);
+        }
         self.update_window(seg, true);
 
         let measured = span.filter(|_| !repeated);

@@ -10,6 +10,37 @@ use super::seq::SeqNumber;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoRoom;
 
+/// The memory of a receive buffer, bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// What there may be (`SO_RCVBUF`).
+    pub size: u32,
+    /// What is used, by text that can be read or came early.
+    pub used: u32,
+    /// What is used by segments that wait to be processed.
+    pub backlog: u32,
+}
+
+impl Memory {
+    /// What may still be used.
+    pub fn free(&self) -> u32 {
+        self.size
+            .saturating_sub(self.used)
+            .saturating_sub(self.backlog)
+    }
+}
+
+/// The memory of a segment that arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Arrived {
+    /// Bytes of memory, of a buffer as it came.
+    pub memory: u32,
+    /// Bytes of memory that it adds when it can be merged with what is there.
+    pub added: u32,
+    /// Bytes of text in each of the segments that were merged into it, 0 if it is one.
+    pub segment: u32,
+}
+
 /// The receive buffer of a connection, with the segment that is being processed.
 pub trait ReceiveQueue {
     /// Keeps `len` bytes of the segment's text, from its byte `skip` on; the first has the number
@@ -27,11 +58,14 @@ pub trait ReceiveQueue {
         len: u32,
     ) -> Result<SeqNumber, NoRoom>;
 
-    /// Bytes of text that may still come.
-    fn space(&self) -> u32;
+    /// The buffer's memory.
+    fn memory(&self) -> Memory;
 
-    /// Bytes of text that fit into an empty buffer.
-    fn capacity(&self) -> u32;
+    /// The memory of the segment that is being processed; asked for before it is stored.
+    fn arrived(&self) -> Arrived;
+
+    /// Whether nothing can be read.
+    fn is_empty(&self) -> bool;
 
     /// The ranges that wait, the one that changed last first (RFC 2018 4).
     fn sack_blocks(&self) -> SackBlocks;

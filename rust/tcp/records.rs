@@ -147,6 +147,13 @@ pub trait RecordStore {
 
     /// Takes out `count` records from that at `at` on.
     fn remove_records(&mut self, at: usize, count: usize);
+
+    /// The number behind the first message that ends behind `after` (`MSG_EOR`). Only for a
+    /// connection that was told of one by [`Tcb::on_message_end`](super::Tcb::on_message_end).
+    fn message_end(&self, after: SeqNumber) -> Option<SeqNumber> {
+        let _ = after;
+        None
+    }
 }
 
 /// The first record that ends behind `seq`; as many as there are if none does.

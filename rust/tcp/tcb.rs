@@ -2,9 +2,11 @@
 
 //! The transmission control block (RFC 9293 3.3.1).
 
+use super::chrono::{Activity, Chrono, Times};
 use super::config::{Config, Identity};
 use super::congestion::validation::Usage;
 use super::congestion::{Algorithm, Congestion};
+use super::delayed_ack::DelayedAck;
 use super::ecn::EcnState;
 use super::events::Events;
 use super::fast_open::FastOpen;
@@ -14,6 +16,7 @@ use super::pacing::Pacer;
 use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
+use super::receive_window::ReceiveWindow;
 use super::rtt::RttEstimator;
 use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
@@ -31,10 +34,6 @@ pub(super) use super::recovery::Recovery;
 
 /// MSS of a peer that names none (RFC 9293 3.7.1, MUST-15).
 pub const DEFAULT_MSS: u16 = 536;
-
-/// Segments that are acknowledged at once when a connection begins, so that the peer's window opens
-/// quickly (Linux's `TCP_MAX_QUICKACKS`).
-pub(super) const QUICK_ACKS: u8 = 16;
 
 /// Timestamps older than this say nothing (RFC 7323 5.5).
 pub(super) const PAWS_IDLE: Duration = Duration::from_secs(24 * 24 * 3600);
@@ -143,6 +142,11 @@ pub struct Tcb {
     pub(super) snd_nxt: SeqNumber,
     /// The number behind the last byte queued.
     pub(super) write_seq: SeqNumber,
+    /// The number behind the last byte that the user pushed: not followed by more at once.
+    pub(super) pushed: SeqNumber,
+    /// The number behind the last message that the user ended: nothing that follows goes into the
+    /// same segment.
+    pub(super) last_end: SeqNumber,
     /// Peer's window, bytes from SND.UNA.
     pub(super) snd_wnd: u32,
     /// Largest window the peer ever offered, bytes.
@@ -159,7 +163,7 @@ pub struct Tcb {
 
     /// Next number expected.
     pub(super) rcv_nxt: SeqNumber,
-    /// The right edge of the window that was offered: never moves left.
+    /// The right edge of the window that was last offered.
     pub(super) rcv_adv: SeqNumber,
     /// The number of the peer's FIN, once it was seen ahead of its turn.
     pub(super) peer_fin: Option<SeqNumber>,
@@ -167,11 +171,9 @@ pub struct Tcb {
     pub(super) last_ack_sent: SeqNumber,
     /// What came twice, to be reported in the next acknowledgment (RFC 2883).
     pub(super) dsack: Option<SeqRange>,
-    /// Largest segment received: an estimate of the peer's MSS for delayed acknowledgments.
-    pub(super) rcv_mss: u16,
-    pub(super) quick_acks: u8,
-    /// Text goes both ways in turn: acknowledgments can ride on it.
-    pub(super) interactive: bool,
+    pub(super) acks: DelayedAck,
+    pub(super) chrono: Chrono,
+    pub(super) window: ReceiveWindow,
 
     pub(super) snd_scale: u8,
     pub(super) rcv_scale: u8,
@@ -262,6 +264,8 @@ impl Tcb {
             snd_una: iss,
             snd_nxt: iss,
             write_seq: iss + 1,
+            pushed: iss,
+            last_end: iss,
             snd_wnd: 0,
             max_snd_wnd: 0,
             snd_wl1: iss,
@@ -274,9 +278,9 @@ impl Tcb {
             peer_fin: None,
             last_ack_sent: SeqNumber(0),
             dsack: None,
-            rcv_mss: DEFAULT_MSS.min(config.mss),
-            quick_acks: QUICK_ACKS,
-            interactive: false,
+            acks: DelayedAck::new(config.mss, now),
+            chrono: Chrono::default(),
+            window: ReceiveWindow::new(config),
             snd_scale: 0,
             rcv_scale: if config.window_scaling {
                 config.window_scale
@@ -350,6 +354,53 @@ impl Tcb {
     /// RCV.WND: what remains of the window offered, bytes.
     pub fn rcv_wnd(&self) -> u32 {
         self.rcv_adv.since(self.rcv_nxt)
+    }
+
+    /// The window as last offered, bytes: before text took of it.
+    pub(super) fn last_offer(&self) -> u32 {
+        self.rcv_adv.since(self.last_ack_sent)
+    }
+
+    /// The furthest right edge of a window that was ever offered: no text is to come beyond it.
+    pub fn rcv_edge(&self) -> SeqNumber {
+        self.window.furthest.max(self.rcv_nxt)
+    }
+
+    /// How long there was something to send, and what held it back.
+    pub fn chrono(&self, now: Instant) -> Times {
+        self.chrono.times(now)
+    }
+
+    /// The user waits for room in the send buffer (`full`), or does not any more.
+    pub fn on_buffer_full(&mut self, full: bool, now: Instant) {
+        if !full {
+            self.chrono.stop(Activity::BufferLimited, now);
+        } else if self.unsent() == 0 && self.state.may_send() {
+            self.chrono.start(Activity::BufferLimited, now);
+        }
+    }
+
+    /// Bytes of text in a run of segments when there is enough: as many as `max_run` and half of the
+    /// peer's window let, whole segments.
+    pub fn size_goal(&self, max_run: u32) -> u32 {
+        let mss = self.mss32();
+        let half = if self.max_snd_wnd > u32::from(DEFAULT_MSS) {
+            self.max_snd_wnd / 2
+        } else {
+            self.max_snd_wnd
+        };
+        let most = if half > 0 { max_run.min(half) } else { max_run };
+        most.saturating_sub(most % mss).max(mss)
+    }
+
+    /// When text last came.
+    pub fn last_text(&self) -> Instant {
+        self.acks.last_text
+    }
+
+    /// How long an acknowledgment waits (`tcpi_ato`).
+    pub fn ack_wait(&self) -> Duration {
+        self.acks.usual_wait()
     }
 
     /// SND.WND, bytes.
@@ -495,7 +546,7 @@ impl Tcb {
 
     /// Estimate of the peer's segment size, bytes.
     pub fn rcv_mss(&self) -> u16 {
-        self.rcv_mss
+        self.acks.rcv_mss
     }
 
     /// Whether timestamps, SACK and window scaling are in use.
@@ -555,8 +606,14 @@ impl Tcb {
             .div_ceil(1u32.wrapping_shl(self.rcv_scale.into()));
         let wire = u16::try_from(wire).unwrap_or(u16::MAX);
         let edge = self.rcv_nxt + u32::from(wire).wrapping_shl(self.rcv_scale.into());
-        self.rcv_adv = self.rcv_adv.max(edge);
+        self.offered(edge);
         wire
+    }
+
+    /// The right edge of the window that is offered is `edge` now.
+    pub(super) fn offered(&mut self, edge: SeqNumber) {
+        self.rcv_adv = edge;
+        self.window.furthest = self.window.furthest.max(edge);
     }
 
     /// An acknowledgment outside of the stream, with the window last offered.
@@ -575,7 +632,6 @@ impl Tcb {
     pub(super) fn reset(&mut self, now: Instant) -> Transmit {
         let mut reset = self.bare_ack(now);
         reset.flags = reset.flags | Flags::RST;
-        reset.wnd = 0;
         reset
     }
 }
@@ -587,7 +643,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 848,
+            core::mem::size_of::<Tcb>() <= 912,
             "{}",
             core::mem::size_of::<Tcb>()
         );

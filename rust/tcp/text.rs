@@ -4,18 +4,30 @@
 //! acknowledged (RFC 9293 3.8.6.3, RFC 5681 4.2).
 
 use super::config::Config;
+use super::delayed_ack::QUICK_ACKS;
 use super::events::{Drop, Error, Events};
 use super::options::SeqRange;
-use super::receive::ReceiveQueue;
-use super::segment::{Flags, Segment};
+use super::receive::{Arrived, ReceiveQueue};
+use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Reader, Tcb};
 use super::time::{Duration, Instant};
 
-/// How long an acknowledgment may wait for company (`TCP_DELACK_MIN`).
-pub(super) const DELAYED_ACK: Duration = Duration::from_ms(40);
+/// Bytes of text from which on a segment may make the window grow.
+const LEAST_TO_GROW: u32 = 128;
+
+/// What is to be said of text that came in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// Nothing: there was none.
+    None,
+    /// That it came, some time.
+    Text,
+    /// That it came, at once: it filled a gap, or a part of one (RFC 5681 4.2).
+    Gap,
+}
 
 impl Tcb {
     /// Whether nobody will read what comes: the user is gone, or has shut down both directions (RFC
@@ -23,6 +35,23 @@ impl Tcb {
     fn refuses_text(&self) -> bool {
         let closing = matches!(self.state, State::FinWait1 | State::FinWait2);
         self.is_orphan() || (self.reader == Reader::Shut && closing)
+    }
+
+    /// Text and FIN of a segment, and when to acknowledge them.
+    pub(super) fn receive<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        rx: &mut R,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        let progress = self.text(config, seg, rx, now, events);
+        self.fin(config, now, events);
+        let alive = !matches!(self.state, State::Closed | State::TimeWait);
+        if alive && (progress != Progress::None || events.peer_closed) {
+            self.schedule_ack(config, rx, progress == Progress::Gap, now);
+        }
     }
 
     /// Seventh, the text: what is new and within the window goes to the receive buffer.
@@ -33,52 +62,50 @@ impl Tcb {
         rx: &mut R,
         now: Instant,
         events: &mut Events,
-    ) {
+    ) -> Progress {
         if !self.state.may_receive() && !self.is_passive_fast_open() {
-            return;
+            return Progress::None;
         }
         let start = seg.text_start();
         let end = start + seg.len;
-        if seg.has_fin() && end.at_or_before(self.rcv_adv) && end.at_or_after(self.rcv_nxt) {
-            self.peer_fin = Some(end);
-        }
         if seg.len == 0 {
-            return;
+            // Beyond a window that is closed for text a FIN may come: it takes no memory.
+            if seg.has_fin() && end.at_or_before(self.rcv_edge()) && end.at_or_after(self.rcv_nxt) {
+                self.peer_fin = Some(end);
+            }
+            return Progress::None;
         }
         if self.refuses_text() && end.after(self.rcv_nxt) {
             // Nobody will ever read it: the peer must know (RFC 9293 3.6.1, RFC 2525 2.17).
-            events.reply = Some(self.reset(now));
+            events.reply = Transmit::reset_for(seg);
             events.dropped = Some(Drop::Closed);
             self.end((!self.is_orphan()).then_some(Error::Reset), events);
-            return;
+            return Progress::None;
         }
 
         self.note_duplicate(start, end);
         let first = start.max(self.rcv_nxt);
-        let len = end.min(self.rcv_adv).since(first);
-        if len == 0 {
-            let old = end.at_or_before(self.rcv_nxt);
-            events.dropped = Some(if old {
-                Drop::OldText
-            } else {
-                Drop::OutOfWindow
-            });
-            if old {
+        if let Some(why) = self.refusal(first, end) {
+            if why == Drop::OldText {
                 self.ecn_on_old_text(seg);
+                if seg.has_fin() && end == self.rcv_nxt {
+                    self.peer_fin = Some(end);
+                }
             }
+            events.dropped = Some(why);
+            self.acks.hurry(self.last_offer(), QUICK_ACKS);
             self.ack_due = AckDue::Now;
-            return;
+            return Progress::None;
         }
-        self.note_waiting(rx, first, first + len);
+        let len = end.since(first);
+        self.note_waiting(rx, first, end);
         self.ecn_on_text(seg);
-        self.store(
-            config,
-            (first, first.since(start), len),
-            seg.len,
-            rx,
-            now,
-            events,
-        );
+        let text = (first, first.since(start), len);
+        let progress = self.store(config, seg, text, rx, now, events);
+        if events.dropped.is_none() && seg.has_fin() {
+            self.peer_fin = Some(end);
+        }
+        progress
     }
 
     /// Puts `len` bytes with the number `first`, the segment's from its byte `skip` on, into the
@@ -86,24 +113,97 @@ impl Tcb {
     pub(super) fn store<R: ReceiveQueue>(
         &mut self,
         config: &Config,
+        seg: &Segment,
         (first, skip, len): (SeqNumber, u32, u32),
-        seg_len: u32,
         rx: &mut R,
         now: Instant,
         events: &mut Events,
-    ) {
+    ) -> Progress {
+        let end = first + len;
+        let arrived = rx.arrived();
+        let memory = rx.memory();
+        if memory.used > memory.size {
+            self.acks.quick = 0;
+            self.window.overrun(config.mss);
+        }
         match rx.store(self.rcv_nxt, first, skip, len) {
-            Err(_) => events.dropped = Some(Drop::NoRoom),
-            Ok(nxt) if nxt == self.rcv_nxt => self.ack_due = AckDue::Now,
+            Err(_) => {
+                events.dropped = Some(Drop::NoRoom);
+                if first == self.rcv_nxt {
+                    self.window.no_room = true;
+                    self.ack_due = AckDue::Now;
+                }
+                Progress::None
+            }
+            Ok(nxt) if nxt == self.rcv_nxt => {
+                self.measure_segment(config, seg, &arrived, rx);
+                self.ack_due = AckDue::Now;
+                if self.sack {
+                    self.grow_window(config, len, &arrived, rx, false);
+                }
+                events.early = Some(end.since(self.rcv_nxt));
+                Progress::None
+            }
             Ok(nxt) => {
                 // RFC 5681 4.2: at once when all or a part of a gap was filled.
-                let filled_gap = nxt != first + len || rx.has_gaps();
+                let filled_gap = nxt != end || rx.has_gaps();
                 self.totals.received(nxt.since(self.rcv_nxt));
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
                 events.readable = true;
-                self.schedule_ack(config, seg_len, filled_gap, now);
+                self.measure_segment(config, seg, &arrived, rx);
+                let rto = self.rto(config);
+                self.acks.on_text(self.last_offer(), rto, now);
+                if len >= LEAST_TO_GROW {
+                    self.grow_window(config, len, &arrived, rx, true);
+                }
+                if filled_gap {
+                    Progress::Gap
+                } else {
+                    Progress::Text
+                }
             }
+        }
+    }
+
+    /// Why new text `[first, end)` is not taken: text in the window is, all of it, though it may end
+    /// beyond.
+    fn refusal(&self, first: SeqNumber, end: SeqNumber) -> Option<Drop> {
+        if !end.after(first) {
+            Some(Drop::OldText)
+        } else if self.rcv_wnd() == 0 && first == self.rcv_nxt {
+            Some(Drop::ZeroWindow)
+        } else if first.at_or_after(self.rcv_nxt + self.rcv_wnd()) {
+            Some(Drop::BeyondWindow)
+        } else {
+            None
+        }
+    }
+
+    fn measure_segment<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        seg: &Segment,
+        arrived: &Arrived,
+        rx: &R,
+    ) {
+        if self.acks.measure(config, seg, arrived) {
+            self.window.measure(config, seg.len, arrived, &rx.memory());
+        }
+    }
+
+    fn grow_window<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        len: u32,
+        arrived: &Arrived,
+        rx: &R,
+        merged: bool,
+    ) {
+        let sizes = (len, self.acks.rcv_mss);
+        let memory = rx.memory();
+        if self.window.grow(config, sizes, arrived, &memory, merged) {
+            self.acks.at_least_one();
         }
     }
 
@@ -120,33 +220,61 @@ impl Tcb {
     }
 
     /// The same of what waits already, as far as the blocks show it that the peer is told of.
-    fn note_waiting<R: ReceiveQueue>(&mut self, rx: &R, start: SeqNumber, end: SeqNumber) {
-        if !self.sack || !self.reports || start == self.rcv_nxt {
+    pub(super) fn note_waiting<R: ReceiveQueue>(
+        &mut self,
+        rx: &R,
+        start: SeqNumber,
+        end: SeqNumber,
+    ) {
+        if !self.sack || !self.reports {
             return;
         }
-        for block in rx.sack_blocks().as_slice() {
-            let common = SeqRange {
-                start: start.max(block.start),
-                end: end.min(block.end),
-            };
-            if common.start.before(common.end) {
-                self.statistics.note(Statistic::DsackOfoSent);
-                self.dsack = Some(common);
-                return;
-            }
+        let blocks = rx.sack_blocks();
+        let common = blocks.as_slice().iter().map(|block| SeqRange {
+            start: start.max(block.start),
+            end: end.min(block.end),
+        });
+        let twice = common.filter(|both| both.start.before(both.end));
+        if let Some(first) = twice.min_by_key(|both| both.start.since(start)) {
+            self.statistics.note(Statistic::DsackOfoSent);
+            self.dsack = Some(first);
         }
     }
 
-    fn schedule_ack(&mut self, config: &Config, len: u32, filled_gap: bool, now: Instant) {
-        let len = u16::try_from(len).unwrap_or(u16::MAX).min(config.mss);
-        self.rcv_mss = self.rcv_mss.max(len);
+    /// Text in order is to be acknowledged, now or later (`__tcp_ack_snd_check`).
+    pub(super) fn schedule_ack<R: ReceiveQueue>(
+        &mut self,
+        config: &Config,
+        rx: &R,
+        filled_gap: bool,
+        now: Instant,
+    ) {
         let unacked = self.rcv_nxt.since(self.last_ack_sent);
-        if filled_gap || unacked > u32::from(self.rcv_mss) || self.quick_acks > 0 {
-            self.quick_acks = self.quick_acks.saturating_sub(1);
+        // Where the window does not grow with it, reading will acknowledge it. (Where little of the
+        // buffer is left, to ask for the window ends quick acknowledgments.)
+        let full = unacked > u32::from(self.acks.rcv_mss)
+            && self.selected_window(config, rx).window >= self.last_offer();
+        if full || filled_gap || self.acks.is_quick(config) {
             self.ack_due = AckDue::Now;
-        } else if self.ack_due == AckDue::No {
-            self.ack_due = AckDue::By(now + DELAYED_ACK);
+        } else {
+            self.delay_ack(config, now);
         }
+    }
+
+    fn delay_ack(&mut self, config: &Config, now: Instant) {
+        let wait = self.acks.wait(config, self.rtt.srtt());
+        if wait == Duration::ZERO {
+            self.ack_due = AckDue::Now;
+            return;
+        }
+        let at = now + wait;
+        self.ack_due = match self.ack_due {
+            AckDue::Now => AckDue::Now,
+            // It would go out soon anyway.
+            AckDue::By(by) if by <= now + Duration::from_us(wait.us() / 4) => AckDue::Now,
+            AckDue::By(by) => AckDue::By(by.min(at)),
+            AckDue::No => AckDue::By(at),
+        };
     }
 
     /// Eighth, the peer's FIN, once all text before it is here.
@@ -162,7 +290,6 @@ impl Tcb {
         };
         self.rcv_nxt += 1;
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
-        self.ack_due = AckDue::Now;
         events.peer_closed = true;
         if next == State::TimeWait {
             let mut ack = self.bare_ack(now);
@@ -175,6 +302,11 @@ impl Tcb {
             self.enter_time_wait(config, now, events);
         } else {
             self.state = next;
+        }
+        match next {
+            // The user is likely to close too, and the acknowledgment to ride on our FIN.
+            State::CloseWait => self.acks.expect_answers(config),
+            _ => self.ack_due = AckDue::Now,
         }
     }
 }

@@ -66,6 +66,11 @@ impl Duration {
         self.0 / 1000
     }
 
+    /// Less `other`, at least zero.
+    pub const fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// `2^shift` times as long, at most `max`.
     pub fn backed_off(self, shift: u8, max: Self) -> Self {
         let factor = 1u64.checked_shl(u32::from(shift)).unwrap_or(u64::MAX);

@@ -79,7 +79,8 @@ impl Tcb {
         self.pacer.on_timer(now);
         if matches!(self.ack_due, AckDue::By(at) if at <= now) {
             // The user had no answer for it to ride on.
-            self.interactive = false;
+            let rto = self.rto(config);
+            self.acks.on_timer(config, rto);
             self.ack_due = AckDue::Now;
             self.statistics.note(Statistic::DelayedAcks);
         }
@@ -176,6 +177,7 @@ impl Tcb {
         self.retransmit_timer = RetransmitTimer::Persist(now + self.rto(config));
         if self.snd_wnd > 0 {
             self.override_sws = true;
+            self.pushed = self.write_seq;
         } else {
             self.probes = self.probes.saturating_add(1);
             self.control = Control::Probe;

@@ -3,10 +3,11 @@
 //! The user's calls (RFC 9293 3.9.1) at a connection: SEND, RECEIVE, CLOSE, ABORT.
 
 use super::config::Config;
+use super::delayed_ack::{Pushed, QUICK_ACKS};
 use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
 use super::state::State;
-use super::tcb::{AckDue, IdleTimer, Reader, Tcb, QUICK_ACKS};
+use super::tcb::{AckDue, IdleTimer, Reader, Tcb};
 use super::time::Instant;
 
 /// What an ICMP error means to a connection.
@@ -32,17 +33,40 @@ impl Tcb {
         }
         self.write_seq += bytes;
         self.more_to_come = more;
+        if !more {
+            self.pushed = self.write_seq;
+        }
     }
 
-    /// RECEIVE: the user took text, all of it if `emptied`. A window update may be due, and an
+    /// What was sent last is the end of a message (`MSG_EOR`): no segment, nor run of segments, goes
+    /// on behind it. Returns its number, for [`RecordStore::message_end`] to know it.
+    ///
+    /// [`RecordStore::message_end`]: super::RecordStore::message_end
+    pub fn on_message_end(&mut self) -> super::seq::SeqNumber {
+        self.last_end = self.write_seq;
+        self.write_seq
+    }
+
+    /// What is queued is to go now, although more may come (`TCP_NODELAY` was set).
+    pub fn push_pending(&mut self) {
+        self.override_sws = self.unsent() > 0;
+    }
+
+    /// RECEIVE: the user took text. A window update may be due, and an
     /// acknowledgment that no answer of the user will carry need not wait any longer.
-    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R, emptied: bool) {
+    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) {
         if !self.state.may_receive() {
             return;
         }
         let unacked = self.rcv_nxt.since(self.last_ack_sent);
         let delayed = matches!(self.ack_due, AckDue::By(_));
-        let in_vain = unacked > u32::from(self.rcv_mss) || (emptied && !self.interactive);
+        let emptied = rx.memory().used == 0;
+        let pushed = match self.acks.pushed {
+            Pushed::No => false,
+            Pushed::Once => !self.acks.is_interactive(config),
+            Pushed::Again => true,
+        };
+        let in_vain = unacked > u32::from(self.acks.rcv_mss) || (emptied && pushed);
         if (delayed && in_vain) || self.window_update_due(config, rx) {
             self.ack_due = AckDue::Now;
         }
@@ -117,16 +141,20 @@ impl Tcb {
     }
 
     /// `TCP_QUICKACK`: acknowledge at once for a while (and what is owed now), or not.
-    pub fn set_quick_ack(&mut self, on: bool) {
-        self.quick_acks = if on { QUICK_ACKS } else { 0 };
+    pub fn set_quick_ack(&mut self, config: &Config, on: bool) {
+        if on {
+            self.acks.hurry(self.last_offer(), QUICK_ACKS);
+        } else {
+            self.acks.expect_answers(config);
+        }
         if on && matches!(self.ack_due, AckDue::By(_)) {
             self.ack_due = AckDue::Now;
         }
     }
 
     /// Whether acknowledgments are not delayed at present.
-    pub fn is_quick_ack(&self) -> bool {
-        self.quick_acks > 0
+    pub fn is_quick_ack(&self, config: &Config) -> bool {
+        !self.acks.is_interactive(config)
     }
 
     /// Whether a segment with the number `seq` may be under way (RFC 5927 4.1).
@@ -138,14 +166,14 @@ impl Tcb {
     /// An ICMP error came that quotes a segment of ours with the number `seq`: believed only if it
     /// is in flight (RFC 5927 4.1), and fatal only while the connection is being opened. There, as
     /// in Linux and unlike RFC 9293's MUST-56, any is: nothing is lost yet, and the user need not
-    /// wait for minutes.
-    pub fn on_icmp(&mut self, seq: super::seq::SeqNumber) -> (IcmpVerdict, Events) {
+    /// wait for minutes. A connection by Fast Open counts as open once a user has it (`accepted`).
+    pub fn on_icmp(&mut self, seq: super::seq::SeqNumber, accepted: bool) -> (IcmpVerdict, Events) {
         let mut events = Events::default();
         if !self.is_in_flight(seq) {
             return (IcmpVerdict::Ignore, events);
         }
         let opening = matches!(self.state, State::SynSent | State::SynReceived)
-            && !self.is_passive_fast_open();
+            && !(accepted && self.is_passive_fast_open());
         if opening {
             self.end(Some(Error::Refused), &mut events);
             return (IcmpVerdict::Abort, events);

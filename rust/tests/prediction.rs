@@ -69,7 +69,7 @@ impl Twins {
         for (tcb, rx) in self.tcbs.iter_mut().zip(&mut self.rxs) {
             let taken = rx.read(bytes);
             if !taken.is_empty() {
-                tcb.on_receive(&self.config, rx, rx.readable() == 0);
+                tcb.on_receive(&self.config, rx);
             }
         }
         self.check();

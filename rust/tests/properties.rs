@@ -234,7 +234,7 @@ proptest! {
                 Step::Send(_) => Default::default(),
                 Step::Read(n) => {
                     rx.read(n);
-                    tcb.on_receive(&config, &rx, rx.readable() == 0);
+                    tcb.on_receive(&config, &rx);
                     Default::default()
                 }
                 Step::Shutdown => tcb.shutdown_write(),

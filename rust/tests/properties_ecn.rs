@@ -61,7 +61,7 @@ proptest! {
             let ecn = if *mark { Ecn::Ce } else { Ecn::Ect0 };
             server.arrive(across(&sent[0], ecn));
             server.rx.read(usize::MAX);
-            server.tcb.set_quick_ack(true);
+            server.tcb.set_quick_ack(&server.config, true);
             for answer in server.out() {
                 client.arrive(across(&answer, answer.ecn));
             }
@@ -91,7 +91,7 @@ proptest! {
                 server.arrive(across(&out, ecn));
             }
             server.rx.read(usize::MAX);
-            server.tcb.set_quick_ack(true);
+            server.tcb.set_quick_ack(&server.config, true);
             for answer in server.out() {
                 echoed |= answer.flags.has(Flags::ECE);
                 client.arrive(across(&answer, answer.ecn));

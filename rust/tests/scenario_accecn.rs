@@ -336,6 +336,7 @@ fn every_segment_is_capable_retransmissions_and_acknowledgments_too() {
     let again = end.out();
     assert!(again[0].retransmission && again[0].accurate_ecn);
     assert_eq!(looks(&again), [(Ecn::Ect0, 5, vec![])]);
+    end.tcb.set_quick_ack(&end.config, true);
     end.arrive(text(0, Ecn::Ect0));
     end.arrive(text(1000, Ecn::Ect0));
     let answers = end.out();
@@ -348,7 +349,7 @@ fn the_counter_counts_marked_segments_modulo_8() {
     for n in 0..20 {
         end.arrive(text(n * 1000, Ecn::Ce));
         end.rx.read(usize::MAX);
-        end.tcb.set_quick_ack(true);
+        end.tcb.set_quick_ack(&end.config, true);
         let expected = ((5 + n + 1) % 8) as u8;
         assert_eq!(look(&end.out()[0]), (Ecn::Ect0, expected, vec![]));
     }
@@ -488,14 +489,14 @@ fn with_least_use_the_option_follows_changes_and_the_beacon() {
         let ecn = if n == 3 { Ecn::Ce } else { Ecn::Ect0 };
         end.arrive(text(n * 1000, ecn));
         end.rx.read(usize::MAX);
-        end.tcb.set_quick_ack(true);
+        end.tcb.set_quick_ack(&end.config, true);
         had.push(!look(&end.out()[0]).2.is_empty());
     }
     // After the last acknowledgment of the handshake, which had another field than the SYN, two;
     // after a change two, and the field changes back.
     assert_eq!(had, [true, true, false, true, true, true]);
     end.arrive(text(6000, Ecn::Ect0));
-    end.tcb.set_quick_ack(true);
+    end.tcb.set_quick_ack(&end.config, true);
     assert_eq!(look(&end.out()[0]).2, [0; 0]);
 }
 

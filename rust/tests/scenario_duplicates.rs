@@ -48,6 +48,7 @@ fn text_that_was_acknowledged_is_reported() {
 #[test]
 fn text_that_is_old_in_part_is_reported_in_part() {
     let mut end = End::established(with_sack());
+    end.tcb.set_quick_ack(&end.config, true);
     end.arrive(text(0, 1000));
     end.arrive(text(500, 1500));
     end.arrive(text(1500, 2500));
@@ -236,4 +237,15 @@ fn zero_window_probes_leave_the_congestion_window_alone() {
     assert_eq!(end.tcb.recovery_number(), 0);
     end.arrive(with_window(seg(ACK, next, ISS + 1, 0), WND));
     assert_eq!(end.sent().len(), 5);
+}
+
+#[test]
+fn text_in_order_that_covers_what_waits_reports_the_first_of_it() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(1000, 3000));
+    end.arrive(text(4000, 5000));
+    end.arrive(text(7000, 8000));
+    end.sent();
+    end.arrive(text(0, 6000));
+    assert_eq!(blocks(&mut end), [(1000, 3000), (7000, 8000)]);
 }

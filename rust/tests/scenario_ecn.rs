@@ -237,7 +237,7 @@ fn new_text_is_capable_and_nothing_else() {
 fn an_acknowledgment_is_not_capable() {
     let mut end = classic_server();
     end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
-    end.tcb.set_quick_ack(true);
+    end.tcb.set_quick_ack(&end.config, true);
     assert_eq!(ecn_of(&end.out()), [(Ecn::NotEct, 0)]);
 }
 

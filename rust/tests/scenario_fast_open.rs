@@ -279,7 +279,7 @@ fn an_exact_rst_ends_it_with_a_reset_and_another_does_not() {
 fn an_icmp_error_does_not_end_what_may_be_in_use() {
     let (mut end, _) = passive(plain(), 100);
     end.out();
-    let (verdict, events) = end.tcb.on_icmp(SeqNumber(ISS));
+    let (verdict, events) = end.tcb.on_icmp(SeqNumber(ISS), true);
     assert_eq!(verdict, IcmpVerdict::Remember);
     assert!(!events.closed);
 }

@@ -10,6 +10,7 @@ mod support;
 use harness::*;
 use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::events::Error;
+use oxtcp_core::tcp::segment::Flags;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::timer::TimerKind;
 
@@ -152,11 +153,30 @@ fn an_acknowledgment_takes_its_window_with_it_whatever_its_number() {
 fn the_second_full_segment_is_acknowledged_at_once() {
     let mut end = End::established(plain());
     end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
-    assert!(end.sent().is_empty());
+    assert_eq!(end.wait(50).len(), 1);
+    end.tcb.set_quick_ack(&end.config, false);
+    end.rx.read(1000);
     end.arrive(seg(ACK, IRS + 1001, ISS + 1, 1000));
+    assert!(end.sent().is_empty());
+    end.rx.read(1000);
+    end.arrive(seg(ACK, IRS + 2001, ISS + 1, 1000));
     let out = end.out();
     assert_eq!(out.len(), 1);
-    assert_eq!(out[0].ack.0, IRS + 2001);
+    assert_eq!(out[0].ack.0, IRS + 3001);
+}
+
+#[test]
+fn the_second_full_segment_waits_for_a_reader_who_does_not_keep_up() {
+    let mut end = End::established(plain());
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
+    end.wait(50);
+    end.tcb.set_quick_ack(&end.config, false);
+    end.arrive(seg(ACK, IRS + 1001, ISS + 1, 1000));
+    end.arrive(seg(ACK, IRS + 2001, ISS + 1, 1000));
+    assert!(end.sent().is_empty());
+    end.rx.read(3000);
+    end.tcb.on_receive(&end.config.clone(), &end.rx);
+    assert_eq!(end.out().first().map(|o| o.ack.0), Some(IRS + 3001));
 }
 
 #[test]
@@ -281,12 +301,13 @@ fn a_window_update_is_sent_when_it_is_worth_it() {
         end.arrive(seg(ACK, IRS + 1 + n * 1000, ISS + 1, 1000));
         end.sent();
     }
+    end.wait(500);
     assert_eq!(end.tcb.rcv_wnd(), 0);
+    end.rx.read(1000);
+    end.tcb.on_receive(&end.config.clone(), &end.rx);
+    assert!(end.sent().is_empty(), "a twentieth of the buffer is silly");
     end.rx.read(500);
-    end.tcb.on_receive(&end.config.clone(), &end.rx, false);
-    assert!(end.sent().is_empty(), "500 bytes are silly");
-    end.rx.read(500);
-    end.tcb.on_receive(&end.config.clone(), &end.rx, false);
+    end.tcb.on_receive(&end.config.clone(), &end.rx);
     assert_eq!(end.out().first().map(|o| o.wnd), Some(1000));
 }
 
@@ -394,4 +415,108 @@ fn more_than_four_gibibytes_go_through() {
         total += u64::from(step);
         assert_eq!((end.tcb.unacked(), end.tcb.unsent()), (0, 0));
     }
+}
+
+/// The flags of what goes out now.
+fn flags(end: &mut End) -> Vec<(u32, Flags)> {
+    end.out().iter().map(|o| (o.len, o.flags)).collect()
+}
+
+const PUSHED: Flags = Flags::from_bits(0x18);
+
+#[test]
+fn what_the_user_does_not_follow_up_is_pushed() {
+    let mut end = End::established(Config {
+        nodelay: true,
+        ..plain()
+    });
+    end.send(10);
+    assert_eq!(flags(&mut end), [(10, PUSHED)]);
+    end.tcb.on_send(2000, true);
+    assert_eq!(flags(&mut end), [(1000, ACK), (1000, ACK)]);
+    end.send(1500);
+    assert_eq!(flags(&mut end), [(1000, ACK), (500, PUSHED)]);
+}
+
+#[test]
+fn a_run_of_segments_is_pushed_at_its_end() {
+    let mut end = End::established(plain());
+    end.limits.max_run = 4000;
+    end.tcb.on_send(4000, true);
+    assert_eq!(flags(&mut end), [(4000, PUSHED)]);
+}
+
+#[test]
+fn nodelay_sends_what_a_cork_holds() {
+    let mut end = End::established(Config {
+        cork: true,
+        ..plain()
+    });
+    end.send(10);
+    assert!(end.sent().is_empty());
+    end.config.nodelay = true;
+    end.tcb.push_pending();
+    assert_eq!(flags(&mut end), [(10, PUSHED)]);
+}
+
+#[test]
+fn a_segment_ends_with_a_message() {
+    let mut end = End::established(Config {
+        nodelay: true,
+        ..plain()
+    });
+    end.limits.max_run = 4000;
+    for bytes in [400, 300, 5000] {
+        end.send(bytes);
+        if bytes < 500 {
+            let number = end.tcb.on_message_end();
+            end.rx.ends.push(number);
+        }
+    }
+    let sent: Vec<_> = flags(&mut end);
+    assert_eq!(sent[..2], [(400, PUSHED), (300, PUSHED)]);
+    assert!(sent[2].0 > 1000);
+    // Neither does what is sent again go on behind it.
+    end.expire();
+    end.expire();
+    assert_eq!(end.out().first().map(|o| o.len), Some(400));
+}
+
+#[test]
+fn a_fin_is_acknowledged_with_ours_or_a_little_later() {
+    let mut end = End::established(plain());
+    end.arrive(seg(ACK, IRS + 1, ISS + 1, 100));
+    end.wait(50);
+    end.arrive(seg(FIN | ACK, IRS + 101, ISS + 1, 0));
+    assert!(end.sent().is_empty());
+    end.tcb.shutdown_write();
+    let out = end.out();
+    assert_eq!(out.len(), 1);
+    assert_eq!((out[0].ack.0, out[0].flags), (IRS + 102, FIN | ACK));
+}
+
+#[test]
+fn how_long_the_peers_window_holds_us_back_is_known() {
+    let mut end = End::established(plain());
+    end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+    end.send(100);
+    end.wait(100);
+    let times = end.tcb.chrono(end.now);
+    assert_eq!((times.busy.ms(), times.window_limited.ms()), (100, 100));
+    end.acked(ISS + 1);
+    assert_eq!(end.sent().len(), 1);
+    end.wait(50);
+    end.acked(ISS + 101);
+    end.wait(50);
+    let times = end.tcb.chrono(end.now);
+    assert_eq!((times.busy.ms(), times.window_limited.ms()), (150, 100));
+}
+
+#[test]
+fn text_that_waits_for_more_goes_out_in_the_end() {
+    let mut end = End::established(plain());
+    end.tcb.on_send(10, true);
+    assert!(end.sent().is_empty());
+    let sent = end.wait(500);
+    assert_eq!(sent.first().map(|s| (s.2, s.3)), Some((10, PUSHED)));
 }

@@ -283,15 +283,24 @@ fn a_syn_ack_that_was_repeated_needlessly_costs_nothing() {
 fn an_icmp_error_must_quote_what_is_in_flight() {
     let mut end = End::connecting(plain());
     end.sent();
-    assert_eq!(end.tcb.on_icmp(SeqNumber(ISS - 1)).0, IcmpVerdict::Ignore);
-    let (verdict, events) = end.tcb.on_icmp(SeqNumber(ISS));
+    assert_eq!(
+        end.tcb.on_icmp(SeqNumber(ISS - 1), true).0,
+        IcmpVerdict::Ignore
+    );
+    let (verdict, events) = end.tcb.on_icmp(SeqNumber(ISS), true);
     assert_eq!(verdict, IcmpVerdict::Abort);
     assert!(events.closed);
     let mut end = End::established(plain());
     end.send(10);
     end.sent();
-    assert_eq!(end.tcb.on_icmp(SeqNumber(ISS + 1)).0, IcmpVerdict::Remember);
-    assert_eq!(end.tcb.on_icmp(SeqNumber(ISS + 100)).0, IcmpVerdict::Ignore);
+    assert_eq!(
+        end.tcb.on_icmp(SeqNumber(ISS + 1), true).0,
+        IcmpVerdict::Remember
+    );
+    assert_eq!(
+        end.tcb.on_icmp(SeqNumber(ISS + 100), true).0,
+        IcmpVerdict::Ignore
+    );
     assert_eq!(end.tcb.state(), State::Established);
 }
 

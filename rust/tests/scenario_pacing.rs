@@ -88,7 +88,7 @@ fn acknowledgments_are_not_held() {
     assert_eq!(end.sent().len(), 1);
     let twice = seg(ACK, end.tcb.rcv_nxt().0, UNA + 10_000, 1000);
     end.arrive(twice);
-    end.tcb.set_quick_ack(true);
+    end.tcb.set_quick_ack(&end.config, true);
     let sent = end.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].2, 0, "without text");

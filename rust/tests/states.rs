@@ -185,7 +185,7 @@ fn outcome(config: Config, state: State, kind: Kind, stamp: Option<u32>) -> Stri
         return time_wait(config, kind, stamp);
     }
     let mut end = End::in_state(config, state);
-    end.tcb.set_quick_ack(true);
+    end.tcb.set_quick_ack(&end.config, true);
     let rcv_nxt = if state == State::SynSent {
         IRS + 1
     } else {
@@ -195,6 +195,11 @@ fn outcome(config: Config, state: State, kind: Kind, stamp: Option<u32>) -> Stri
     let events = end.arrive(stamped(seg));
     let mut out: Vec<Transmit> = events.reply.into_iter().collect();
     out.extend(end.out());
+    if out.is_empty() && state != State::CloseWait && end.tcb.state() == State::CloseWait {
+        // The acknowledgment of a FIN may wait for our own.
+        end.expire();
+        out.extend(end.out());
+    }
     assert!(out.len() <= 1, "{state:?}: more than one answer: {out:?}");
     let now = end.tcb.state();
     assert_eq!(events.closed, now == State::Closed);

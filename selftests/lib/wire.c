@@ -94,6 +94,8 @@ void wire_inject(const struct segment *s)
 	p.tcp.ack_seq = htonl(s->ack);
 	p.tcp.doff = (sizeof(p.tcp) + s->options_len) / 4;
 	p.ip.tos = s->tos;
+	if (s->to)
+		p.ip.daddr = inet_addr(s->to);
 	p.ip.check = 0;
 	p.ip.check = fold(sum(&p.ip, sizeof(p.ip), 0));
 	((uint8_t *)&p.tcp)[12] |= s->flags >> 8;
@@ -172,6 +174,7 @@ static bool parse(const uint8_t *packet, size_t len, struct segment *s)
 	s->ack = ntohl(tcp->ack_seq);
 	s->flags = (((const uint8_t *)tcp)[12] & 0xf) << 8 | ((const uint8_t *)tcp)[13];
 	s->tos = ip->tos;
+	s->ttl = ip->ttl;
 	s->urgent = ntohs(tcp->urg_ptr);
 	s->window = ntohs(tcp->window);
 	s->options = (const uint8_t *)(tcp + 1);

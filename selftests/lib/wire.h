@@ -31,6 +31,8 @@ struct segment {
 	uint32_t seq, ack;
 	uint16_t flags;
 	uint8_t tos;		/* of the IP header, with its ECN field */
+	uint8_t ttl;		/* of a received segment */
+	const char *to;		/* where to send it; NULL for the stack's address */
 	uint16_t urgent;	/* the urgent pointer */
 	uint16_t window;	/* as in the header, not scaled */
 	const uint8_t *options;	/* padded to a multiple of four bytes */

@@ -80,7 +80,7 @@ pub fn accept(config: Config, entry: SynReceived, last: Segment) -> End {
     assert_eq!(entry.on_segment(&config, &last, now), Verdict::Complete);
     let mut end = whole(config, entry.into_tcb(&config, &last, now));
     end.arrive(last);
-    end.tcb.set_quick_ack(false);
+    end.tcb.set_quick_ack(&end.config, false);
     end
 }
 

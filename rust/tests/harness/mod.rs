@@ -177,7 +177,7 @@ impl End {
         end.arrive(ack);
         assert!(end.sent().is_empty());
         assert_eq!(end.tcb.state(), State::Established);
-        end.tcb.set_quick_ack(false);
+        end.tcb.set_quick_ack(&end.config, false);
         end
     }
 

@@ -297,7 +297,7 @@ impl Endpoint {
             return;
         };
         let seq = tcb.snd_nxt() + 1;
-        let (verdict, events) = tcb.on_icmp(seq);
+        let (verdict, events) = tcb.on_icmp(seq, true);
         assert!(verdict == IcmpVerdict::Ignore && events == Events::default());
     }
 
@@ -431,8 +431,7 @@ impl Endpoint {
         self.oracle.read();
         let config = self.config();
         if let Conn::Open(tcb) = &mut self.conn {
-            let emptied = self.rx.readable() == 0;
-            tcb.on_receive(&config, &self.rx, emptied);
+            tcb.on_receive(&config, &self.rx);
         }
     }
 

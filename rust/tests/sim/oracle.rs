@@ -175,13 +175,13 @@ impl Oracle {
         );
     }
 
-    /// The window must not shrink (RFC 9293 3.8.6, SHLD-14).
+    /// The window must not shrink (RFC 9293 3.8.6, SHLD-14), but to nothing when memory runs out.
     fn offers(&mut self, out: &Transmit, scale: u8) {
         if !out.flags.has(Flags::ACK) || out.flags.has(Flags::RST) {
             return;
         }
         let edge = out.ack + (u32::from(out.wnd) << scale);
-        if let Some(old) = self.offered {
+        if let Some(old) = self.offered.filter(|_| out.wnd != 0) {
             assert!(
                 edge.at_or_after(old),
                 "window shrunk from {} to {}",

@@ -225,10 +225,9 @@ impl Endpoint {
     pub fn read(&mut self, n: usize, now: Instant) {
         let text = self.rx.read(n);
         self.got.extend(&text);
-        let emptied = self.rx.readable() == 0;
         if let Conn::Open(tcb) = &mut self.conn {
             if !text.is_empty() {
-                tcb.on_receive(&self.config, &self.rx, emptied);
+                tcb.on_receive(&self.config, &self.rx);
             }
         }
         self.flush(now);

@@ -6,7 +6,7 @@
 
 use oxtcp_core::tcp::options::{SackBlocks, SeqRange};
 use oxtcp_core::tcp::seq::SeqNumber;
-use oxtcp_core::tcp::{NoRoom, ReceiveQueue, Record, RecordStore};
+use oxtcp_core::tcp::{Arrived, Memory, NoRoom, ReceiveQueue, Record, RecordStore};
 use std::collections::VecDeque;
 
 /// Text that waits for what is before it.
@@ -42,6 +42,8 @@ pub struct Rx {
     pub fail: bool,
     /// What was sent.
     pub records: Vec<Record>,
+    /// Where messages of our user end.
+    pub ends: Vec<SeqNumber>,
     /// Most records there may be, at least one.
     pub most_records: usize,
 }
@@ -58,6 +60,7 @@ impl Rx {
             segment: Vec::new(),
             fail: false,
             records: Vec::new(),
+            ends: Vec::new(),
             most_records: 1024,
         }
     }
@@ -65,6 +68,15 @@ impl Rx {
     /// Bytes that can be read.
     pub fn readable(&self) -> usize {
         self.readable.len()
+    }
+
+    fn cost(&self) -> u32 {
+        self.readable.len() as u32 + self.overhead * self.segments.len() as u32
+    }
+
+    /// Bytes of text that the buffer still has room for.
+    pub fn space(&self) -> u32 {
+        self.capacity.saturating_sub(self.cost())
     }
 
     /// Bytes that came early.
@@ -167,13 +179,25 @@ impl ReceiveQueue for Rx {
         Ok(rcv_nxt)
     }
 
-    fn space(&self) -> u32 {
-        let cost = self.readable.len() as u32 + self.overhead * self.segments.len() as u32;
-        self.capacity.saturating_sub(cost)
+    fn memory(&self) -> Memory {
+        Memory {
+            size: self.capacity.saturating_mul(2),
+            used: self.cost().saturating_mul(2),
+            backlog: 0,
+        }
     }
 
-    fn capacity(&self) -> u32 {
-        self.capacity
+    fn arrived(&self) -> Arrived {
+        let memory = (self.segment.len() as u32 + self.overhead) * 2;
+        Arrived {
+            memory,
+            added: memory,
+            segment: 0,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.readable.is_empty()
     }
 
     fn sack_blocks(&self) -> SackBlocks {
@@ -209,5 +233,9 @@ impl RecordStore for Rx {
 
     fn remove_records(&mut self, at: usize, count: usize) {
         self.records.drain(at..at + count);
+    }
+
+    fn message_end(&self, after: SeqNumber) -> Option<SeqNumber> {
+        self.ends.iter().copied().find(|end| end.after(after))
     }
 }

@@ -61,7 +61,7 @@ fn icmp(from: State, ahead: u32) -> (IcmpVerdict, Option<Error>) {
     end.out();
     let (verdict, events) = end
         .tcb
-        .on_icmp(SeqNumber(end.tcb.snd_una().0.wrapping_add(ahead)));
+        .on_icmp(SeqNumber(end.tcb.snd_una().0.wrapping_add(ahead)), true);
     (verdict, events.error)
 }
 
@@ -147,7 +147,7 @@ cases! {
     icmp_while_opening_needs_the_number_too: assert_eq!(icmp(SynSent, 5).0, IcmpVerdict::Ignore);
     icmp_for_nothing_is_ignored: {
         let mut end = ended(|end| { end.tcb.abort(end.now); });
-        assert_eq!(end.tcb.on_icmp(end.tcb.snd_una()).0, IcmpVerdict::Ignore)
+        assert_eq!(end.tcb.on_icmp(end.tcb.snd_una(), true).0, IcmpVerdict::Ignore)
     };
 
     a_segment_for_an_ended_connection_is_reset: {
@@ -174,13 +174,13 @@ cases! {
         let mut end = End::established(plain());
         end.arrive(seg(ACK, IRS + 1, ISS + 1, 10));
         assert!(end.sent().is_empty());
-        end.tcb.set_quick_ack(true);
-        assert!(end.tcb.is_quick_ack());
+        end.tcb.set_quick_ack(&end.config, true);
+        assert!(end.tcb.is_quick_ack(&end.config));
         assert_eq!(flags(&mut end), [0x10])
     };
     without_quick_ack_it_waits_for_40_ms: {
         let mut end = End::established(plain());
-        assert!(!end.tcb.is_quick_ack());
+        assert!(!end.tcb.is_quick_ack(&end.config));
         end.arrive(seg(ACK, IRS + 1, ISS + 1, 10));
         let sent = end.until(1000);
         assert_eq!((sent.len(), sent[0].0), (1, 40))

@@ -6,6 +6,8 @@
 use crate::harness::*;
 use crate::support::rx::Rx;
 use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::events::{Drop, Error};
+use oxtcp_core::tcp::segment::Flags;
 use oxtcp_core::tcp::state::State;
 use proptest::prelude::*;
 
@@ -17,7 +19,7 @@ fn end_with(room: u32) -> End {
     };
     let mut end = End::established(config);
     end.rx = Rx::new(room, 0);
-    end.tcb.set_quick_ack(true);
+    end.tcb.set_quick_ack(&end.config, true);
     end
 }
 
@@ -35,8 +37,7 @@ fn offered(end: &mut End) -> Option<u16> {
 
 fn read(end: &mut End, n: usize) {
     end.rx.read(n);
-    let emptied = end.rx.readable() == 0;
-    end.tcb.on_receive(&end.config, &end.rx, emptied);
+    end.tcb.on_receive(&end.config, &end.rx);
 }
 
 /// Text so far behind RCV.NXT, so long; what of it is kept.
@@ -87,10 +88,10 @@ cases! {
         let mut end = end_with(500);
         text(&mut end, 500);
         offered(&mut end);
-        read(&mut end, 249);
+        read(&mut end, 250);
         assert_eq!(offered(&mut end), None);
         read(&mut end, 1);
-        assert_eq!(offered(&mut end), Some(250))
+        assert_eq!(offered(&mut end), Some(251))
     };
     a_window_that_has_not_doubled_is_not_told: {
         let mut end = end_with(10_000);
@@ -120,7 +121,7 @@ cases! {
     a_scaled_window_is_rounded_up: {
         let config = Config { window_scaling: true, window_scale: 4, ..plain() };
         let mut end = End::established(config);
-        end.tcb.set_quick_ack(true);
+        end.tcb.set_quick_ack(&end.config, true);
         let edge = end.tcb.rcv_nxt() + end.tcb.rcv_wnd();
         text(&mut end, 1);
         let out = end.out()[0];
@@ -152,6 +153,22 @@ cases! {
         end.arrive(seg(ACK, IRS + 1001, ISS + 101, 0));
         assert_eq!(end.tcb.flight(), 0)
     };
+    a_rst_at_a_closed_window_counts: {
+        let mut end = end_with(1000);
+        text(&mut end, 1000);
+        offered(&mut end);
+        assert_eq!(end.tcb.rcv_wnd(), 0);
+        let events = end.arrive(seg(RST, IRS + 1001, 0, 0));
+        assert_eq!((events.error, end.tcb.state()), (Some(Error::Reset), State::Closed))
+    };
+    an_urgent_pointer_at_a_closed_window_counts: {
+        let mut end = end_with(1000);
+        text(&mut end, 1000);
+        offered(&mut end);
+        let mut urgent = seg(ACK | Flags::URG, IRS + 1001, ISS + 1, 0);
+        urgent.urg = 10;
+        assert!(end.arrive(urgent).urgent.is_some())
+    };
     a_probe_of_a_closed_window_is_answered: {
         let mut end = end_with(1000);
         text(&mut end, 1000);
@@ -163,9 +180,29 @@ cases! {
 
     text_in_the_window_is_kept: assert_eq!(kept(0, 1000), 1000);
     text_to_the_edge_is_kept: assert_eq!(kept(4000, 1000), 1000);
-    text_beyond_the_edge_is_cut: assert_eq!(kept(4500, 1000), 500);
+    text_that_passes_the_edge_is_kept_when_nothing_waits: assert_eq!(kept(4500, 1000), 1000);
     text_at_the_edge_is_not_kept: assert_eq!(kept(5000, 1000), 0);
-    text_longer_than_the_window_is_cut: assert_eq!(kept(0, 9000), 5000);
+    text_longer_than_the_window_is_kept_when_nothing_waits: assert_eq!(kept(0, 9000), 9000);
+    text_that_passes_the_edge_is_refused_when_text_waits: {
+        let mut end = end_with(5000);
+        text(&mut end, 1000);
+        let events = end.arrive(seg(ACK, IRS + 1001, ISS + 1, 9000));
+        assert_eq!((events.dropped, end.rx.readable()), (Some(Drop::BeyondWindow), 1000))
+    };
+    text_at_a_closed_window_is_refused: {
+        let mut end = end_with(1000);
+        text(&mut end, 1000);
+        offered(&mut end);
+        end.rx.read(1000);
+        let events = end.arrive(seg(ACK, IRS + 1001, ISS + 1, 100));
+        assert_eq!(events.dropped, Some(Drop::ZeroWindow))
+    };
+    text_that_finds_no_memory_closes_the_window: {
+        let mut end = end_with(5000);
+        end.rx.fail = true;
+        text(&mut end, 1000);
+        assert_eq!((offered(&mut end), end.tcb.rcv_wnd()), (Some(0), 0))
+    };
 }
 
 proptest! {
@@ -190,7 +227,7 @@ proptest! {
         let shift = end.tcb.scales().1;
         let mut edge = end.tcb.rcv_nxt() + room.min(65535);
         for (ahead, len, taken) in steps {
-            end.tcb.set_quick_ack(true);
+            end.tcb.set_quick_ack(&end.config, true);
             let at = end.tcb.rcv_nxt() + ahead % 3 * 500;
             end.arrive(seg(ACK, at.0, ISS + 1, len));
             for out in end.out() {
