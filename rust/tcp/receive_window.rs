@@ -236,7 +236,9 @@ impl ReceiveWindow {
     pub(super) fn select(&self, config: &Config, memory: &Memory, offer: &Offer) -> Selected {
         let allowed = self.text_in(memory.size);
         let full = self.clamp.min(allowed);
-        let mss = u32::from(offer.rcv_mss).min(full);
+        // A segment larger than all that may be offered would keep a closed window closed.
+        let most = full.min(self.threshold.max(1));
+        let mss = u32::from(offer.rcv_mss).min(most);
         let mut free = self.free(memory);
         let tight = free < full / 2;
         let closed = Selected { window: 0, tight };
@@ -407,6 +409,18 @@ mod tests {
         let mut tiny = ReceiveWindow::new(&config());
         tiny.begin(&config(), 4_000, 7);
         assert_eq!(tiny.clamp(), 2_000);
+    }
+
+    #[test]
+    fn a_window_smaller_than_a_segment_opens_again() {
+        let small = Config {
+            initial_window: 100,
+            ..config()
+        };
+        let mut window = ReceiveWindow::new(&small);
+        window.begin(&small, 40_000, 0);
+        window.threshold = 100;
+        assert_eq!(selected(&window, 0, 0, 0), 100);
     }
 
     #[test]
