@@ -168,13 +168,22 @@ impl<F> Ehash<F> {
         self.first_end.wrapping_add(hash % BUCKETS)
     }
 
-    /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
-    fn collect_sk(&self, bucket: u32, skip: usize) -> [*mut b::sock; BATCH] {
-        let mut raw = [core::ptr::null_mut(); BATCH];
+    fn is_empty(&self, bucket: u32) -> bool {
         // SAFETY: The head is valid; the read is that of `READ_ONCE`.
         let first = unsafe { (&raw const (*self.head(bucket)).first).read_volatile() };
         // The mark of a list's end.
-        if first.addr() & 1 != 0 {
+        first.addr() & 1 != 0
+    }
+
+    /// The first bucket from `from` on that has a socket.
+    pub fn next_used(&self, from: usize) -> Option<usize> {
+        (from..self.buckets()).find(|bucket| !self.is_empty(*bucket as u32))
+    }
+
+    /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
+    fn collect_sk(&self, bucket: u32, skip: usize) -> [*mut b::sock; BATCH] {
+        let mut raw = [core::ptr::null_mut(); BATCH];
+        if self.is_empty(bucket) {
             return raw;
         }
         let bucket = self.bucket(bucket);

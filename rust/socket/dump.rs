@@ -159,8 +159,13 @@ fn small_entry<'a>(
 
 fn connections(net: &Net, place: u64, key: u128, emit: &mut Emit<'_>) -> bool {
     let table = net.ehash();
-    let mut skip = key as usize;
-    for bucket in place as usize..table.buckets() {
+    let mut next = place as usize;
+    while let Some(bucket) = table.next_used(next) {
+        let skip = if bucket == place as usize {
+            key as usize
+        } else {
+            0
+        };
         let mut show = |sock: &Sock<Oxtcp>, index: usize| {
             socket(
                 sock,
@@ -175,7 +180,7 @@ fn connections(net: &Net, place: u64, key: u128, emit: &mut Emit<'_>) -> bool {
         if !table.for_each_in(bucket, skip, &mut show) {
             return false;
         }
-        skip = 0;
+        next = bucket.saturating_add(1);
     }
     true
 }
