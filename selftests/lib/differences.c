@@ -7,6 +7,7 @@
 
 #define REPAIR "moving a connection to another host is not offered"
 #define SIGNED "signed segments are not offered; as in a kernel without the option"
+#define FIN_ACK "it turns when the acknowledgment of a FIN has waited its time"
 #define GROUPS "a stream is in no multicast group, and could not leave one when it is closed"
 
 const struct difference differences[] = {
@@ -14,6 +15,8 @@ const struct difference differences[] = {
 	{ "SO_PEERNAME.*", "value: *", "each has its own port" },
 	{ "IP_PROTOCOL.*", "value: *", "AF_INET tells its port there, and each has its own" },
 	{ "IP_MULTICAST_TTL.accepted", "value: *", "a stream sends to no group" },
+	{ "TCP_QUICKACK.peer_closed", "value: *", FIN_ACK },
+	{ "TCP_QUICKACK.*_shut", "value: *", FIN_ACK },
 	{ "SO_TXREHASH.*", "*", "the socket core tells it of AF_INET's TCP alone" },
 	{ "SO_DEVMEM_*", "*", "the socket core has it for AF_INET's TCP alone" },
 	{ "TCP_ULP.*", "*", "there is no protocol on top" },
