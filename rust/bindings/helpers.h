@@ -275,6 +275,7 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
 u32 ox_sk_advmss(struct sock *sk);
 void ox_sk_route_suspect(struct sock *sk);
+void ox_sk_forget_route(struct sock *sk);
 void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);

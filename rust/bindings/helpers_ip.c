@@ -130,6 +130,12 @@ void ox_sk_route_suspect(struct sock *sk)
 	dst_negative_advice(sk);
 }
 
+/* Under the socket's lock. */
+void ox_sk_forget_route(struct sock *sk)
+{
+	__sk_dst_reset(sk);
+}
+
 /* The peer answers what we send: its neighbour entry needs no probe. */
 void ox_sk_path_works(struct sock *sk)
 {

@@ -536,6 +536,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_route_suspect(self.sk()) }
     }
 
+    /// There is no peer any more: neither is the route to it.
+    pub fn forget_route(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_forget_route(self.sk()) }
+    }
+
     /// How fast the socket may send, and who sees to that.
     pub fn pacing(&self) -> Pacing {
         let sk = self.sk();

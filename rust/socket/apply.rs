@@ -196,6 +196,7 @@ pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     };
     locked.set_local(SocketAddrV4::new(addr, local.port()));
     locked.set_remote(addr::ANY);
+    locked.forget_route();
     locked.clear_shutdown();
     locked.done = false;
 }
