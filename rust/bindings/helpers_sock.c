@@ -292,12 +292,12 @@ void ox_sk_set_nospace(struct sock *sk)
 	smp_mb__after_atomic();
 }
 
-/* Pairs with ox_sk_set_nospace(), see tcp_check_space(). */
+/* See tcp_check_space(). */
 bool ox_sk_wants_room(const struct sock *sk)
 {
 	const struct socket *sock = READ_ONCE(sk->sk_socket);
 
-	/* Pairs with the barrier of who waits for room. */
+	/* Pairs with ox_sk_set_nospace(). */
 	smp_mb();
 	return sock && test_bit(SOCK_NOSPACE, &sock->flags);
 }

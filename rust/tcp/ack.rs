@@ -235,15 +235,7 @@ impl Tcb {
                 }
             }
         });
-        self.snd_una = seg.ack;
-        self.urgent_acked();
-        self.mtu_probe.on_ack(seg.ack);
-        self.snd_sml = self.snd_sml.max(self.snd_una);
-        self.retries = 0;
-        self.stalled_since = now;
-        if self.unacked() == 0 && self.flight() == 0 {
-            self.chrono.rest(now);
-        }
+        self.advance_una(seg.ack, now);
         news.set_timer = true;
         news.reneging = store
             .records()
@@ -251,6 +243,19 @@ impl Tcb {
             .is_some_and(|r| r.fate == Fate::Sacked);
         if !sack {
             self.duplicates_acknowledged(config, bytes, news);
+        }
+    }
+
+    /// SND.UNA moves to `ack`: the peer is there, and got something.
+    pub(super) fn advance_una(&mut self, ack: SeqNumber, now: Instant) {
+        self.snd_una = ack;
+        self.urgent_acked();
+        self.mtu_probe.on_ack(ack);
+        self.snd_sml = self.snd_sml.max(ack);
+        self.retries = 0;
+        self.stalled_since = now;
+        if self.unacked() == 0 && self.flight() == 0 {
+            self.chrono.rest(now);
         }
     }
 

@@ -148,15 +148,7 @@ impl Tcb {
                 rack.arrived(record, min_rtt, now);
             }
         });
-        self.snd_una = seg.ack;
-        self.urgent_acked();
-        self.mtu_probe.on_ack(seg.ack);
-        self.snd_sml = self.snd_sml.max(seg.ack);
-        self.retries = 0;
-        self.stalled_since = now;
-        if self.unacked() == 0 && self.flight() == 0 {
-            self.chrono.rest(now);
-        }
+        self.advance_una(seg.ack, now);
         self.update_window(seg, true);
 
         let measured = span.filter(|_| !repeated);
