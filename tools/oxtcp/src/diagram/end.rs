@@ -71,17 +71,7 @@ impl End {
     pub fn describe(&self, receiver: &End, segment: &Segment, again: bool) -> String {
         let sender = self;
         let flags = segment.flags;
-        let names: Vec<&str> = [
-            (flags.syn, "SYN"),
-            (flags.fin, "FIN"),
-            (flags.rst, "RST"),
-            (flags.psh, "PSH"),
-            (flags.ack, "ACK"),
-        ]
-        .iter()
-        .filter_map(|&(set, name)| set.then_some(name))
-        .collect();
-        let mut text = names.join(",");
+        let mut text = flags.names().join(",");
         if again {
             text += " again";
         }

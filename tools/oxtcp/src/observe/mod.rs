@@ -131,6 +131,22 @@ pub struct Flags {
     pub psh: bool,
 }
 
+impl Flags {
+    /// Names of those that are set.
+    pub fn names(self) -> Vec<&'static str> {
+        [
+            (self.syn, "SYN"),
+            (self.fin, "FIN"),
+            (self.rst, "RST"),
+            (self.psh, "PSH"),
+            (self.ack, "ACK"),
+        ]
+        .iter()
+        .filter_map(|&(set, name)| set.then_some(name))
+        .collect()
+    }
+}
+
 /// Now, of `CLOCK_MONOTONIC`.
 pub fn now() -> Duration {
     read(ClockId::CLOCK_MONOTONIC)

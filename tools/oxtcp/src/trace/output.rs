@@ -11,7 +11,7 @@ use super::flow::Flows;
 use super::watch::Event;
 use super::Args;
 use crate::diagram::{Drawing, Pen};
-use crate::observe::{Flags, Segment, Told, Trace, Tracepoint};
+use crate::observe::{Segment, Told, Trace, Tracepoint};
 use crate::ss::write_out;
 
 /// In which form events are shown.
@@ -141,21 +141,8 @@ fn line(event: &Event, start: Duration) -> String {
     format!("{time:>11.6} {from:>21} {arrow} {to:<21} {what}\n")
 }
 
-fn flag_names(flags: Flags) -> Vec<&'static str> {
-    [
-        (flags.syn, "SYN"),
-        (flags.fin, "FIN"),
-        (flags.rst, "RST"),
-        (flags.psh, "PSH"),
-        (flags.ack, "ACK"),
-    ]
-    .iter()
-    .filter_map(|&(set, name)| set.then_some(name))
-    .collect()
-}
-
 fn segment_text(segment: &Segment) -> String {
-    let names = flag_names(segment.flags).join(",");
+    let names = segment.flags.names().join(",");
     let Segment {
         seq,
         ack,
@@ -176,7 +163,7 @@ fn object(event: &Event) -> Value {
                 "event": "segment",
                 "source": segment.source.to_string(),
                 "destination": segment.destination.to_string(),
-                "flags": flag_names(segment.flags),
+                "flags": segment.flags.names(),
                 "seq": segment.seq,
                 "ack": segment.ack,
                 "len": segment.len,
