@@ -32,7 +32,7 @@ struct info {
 	int mode;	/* 1 for RFC 3168, 2 for RFC 9768 */
 };
 
-static struct info info_of(int fd)
+static struct info ecn_info_of(int fd)
 {
 	uint8_t bytes[INFO_ECN_MODE + 4] = {};
 	socklen_t len = sizeof(bytes);
@@ -221,9 +221,9 @@ TEST_F(ecn, classic_text_is_capable_and_an_acknowledgment_is_not)
 		s = wire_expect(&self->w, ACK);
 	} while (s.len);
 	EXPECT_EQ(NOT_ECT, s.tos & 3);
-	EXPECT_EQ(1, info_of(self->fd).mode);
+	EXPECT_EQ(1, ecn_info_of(self->fd).mode);
 	EXPECT_EQ(OPTION_ECN | OPTION_ECN_SEEN,
-		  info_of(self->fd).options & (OPTION_ECN | OPTION_ECN_SEEN));
+		  ecn_info_of(self->fd).options & (OPTION_ECN | OPTION_ECN_SEEN));
 }
 
 TEST_F(ecn, classic_text_sent_again_is_not_capable)
@@ -296,8 +296,8 @@ TEST_F(ecn, accurate_marks_are_counted)
 	EXPECT_EQ(AE | CWR, wire_expect(&self->w, ACK).flags & ACE);
 	send_with(&self->w, PSH | AE | ECE, CE, "three", 5);
 	EXPECT_EQ(ACE, wire_expect(&self->w, ACK).flags & ACE);
-	EXPECT_EQ(2, info_of(self->fd).received_ce);
-	EXPECT_EQ(2, info_of(self->fd).mode);
+	EXPECT_EQ(2, ecn_info_of(self->fd).received_ce);
+	EXPECT_EQ(2, ecn_info_of(self->fd).mode);
 }
 
 TEST_F(ecn, accurate_counter_is_on_each_segment_of_a_run)
@@ -327,11 +327,11 @@ TEST_F(ecn, accurate_feedback_is_believed_once)
 	s = wire_expect(&self->w, PSH);
 	self->w.rcv_nxt = s.seq + s.len;
 	send_with(&self->w, AE | CWR, ECT_0, NULL, 0);
-	EXPECT_TRUE(wait_until(info_of(self->fd).delivered_ce == 1, 1000));
+	EXPECT_TRUE(wait_until(ecn_info_of(self->fd).delivered_ce == 1, 1000));
 	send_with(&self->w, AE | CWR, ECT_0, NULL, 0);
 	send_with(&self->w, PSH | AE | CWR, ECT_0, "x", 1);
 	wire_expect(&self->w, ACK);
-	EXPECT_EQ(1, info_of(self->fd).delivered_ce);
+	EXPECT_EQ(1, ecn_info_of(self->fd).delivered_ce);
 }
 
 /* Both ends real, and a network between them that marks where it would drop. */
@@ -405,12 +405,12 @@ static void send_marked(struct __test_metadata *_metadata, const struct combo *c
 		send_all(p.client, pattern, sizeof(pattern));
 	EXPECT_EQ(0, shutdown(p.client, SHUT_WR));
 	EXPECT_EQ(0, end_of_child(child));
-	EXPECT_EQ(mode, info_of(p.client).mode);
-	EXPECT_EQ(mode, info_of(p.server).mode);
-	EXPECT_TRUE(wait_until(info_of(p.client).delivered_ce > 0, 1000));
+	EXPECT_EQ(mode, ecn_info_of(p.client).mode);
+	EXPECT_EQ(mode, ecn_info_of(p.server).mode);
+	EXPECT_TRUE(wait_until(ecn_info_of(p.client).delivered_ce > 0, 1000));
 	if (mode == 2)
-		EXPECT_TRUE(wait_until(info_of(p.client).delivered_ce ==
-				       info_of(p.server).received_ce, 1000));
+		EXPECT_TRUE(wait_until(ecn_info_of(p.client).delivered_ce ==
+				       ecn_info_of(p.server).received_ce, 1000));
 	close_pair(&p);
 }
 

@@ -29,12 +29,7 @@ static void switch_on(void)
 
 static int took_text_of_syn(int fd)
 {
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len))
-		die("TCP_INFO");
-	return info.tcpi_options & TCPI_OPT_SYN_DATA ? 1 : 0;
+	return info_of(fd).tcpi_options & TCPI_OPT_SYN_DATA ? 1 : 0;
 }
 
 COMBO_FIXTURE(fast_open)

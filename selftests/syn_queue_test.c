@@ -82,16 +82,6 @@ static int connect_from_inet(void)
 	return fd;
 }
 
-static struct tcp_info info_of(int fd)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len))
-		die("TCP_INFO");
-	return info;
-}
-
 TEST_F(syn_queue, a_cookie_keeps_window_scale_and_SACK)
 {
 	const int all = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE;

@@ -174,6 +174,16 @@ int take_error(int fd)
 	return get_option(fd, SOL_SOCKET, SO_ERROR);
 }
 
+struct tcp_info info_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len))
+		die("TCP_INFO");
+	return info;
+}
+
 void set_nonblocking(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);

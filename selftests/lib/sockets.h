@@ -3,6 +3,7 @@
 #define SELFTEST_SOCKETS_H
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ int connect_to(int fd, const char *ip, uint16_t port);
 int take_error(int fd);
 void set_option(int fd, int level, int name, int value);
 int get_option(int fd, int level, int name);
+struct tcp_info info_of(int fd);
 
 void set_nonblocking(int fd, bool on);
 void set_timeout(int fd, int name, int ms);
