@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* listen() and accept(): listeners, their queues, and the sockets they give. */
 #include <poll.h>
+#include <sys/stat.h>
 
 #include "lib/selftest.h"
 
@@ -26,6 +27,69 @@ static int start_connect(const struct combo *c, int listener)
 	if (!connect(fd, (struct sockaddr *)&sin, sizeof(sin)) || errno != EINPROGRESS)
 		die("connect");
 	return fd;
+}
+
+/* The cgroup of this process, below where they are mounted. */
+static void cgroup_path(char *path, size_t size)
+{
+	FILE *file = fopen("/proc/self/cgroup", "r");
+	char own[256];
+
+	if (!file || fscanf(file, "0::%255s", own) != 1)
+		die("/proc/self/cgroup");
+	fclose(file);
+	snprintf(path, size, "/sys/fs/cgroup%s", own);
+}
+
+static void enter_cgroup(const char *path)
+{
+	char file[600];
+	FILE *procs;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	procs = fopen(file, "w");
+	if (!procs || fputs("0", procs) < 0 || fclose(procs))
+		die("%s", file);
+}
+
+/* Connections of the listener's side of @port that belong to the cgroup. */
+static int connections_in(const char *cgroup, uint16_t port)
+{
+	char line[900];
+	int found = 0;
+	FILE *ss;
+
+	snprintf(line, sizeof(line), "%s -tH state established sport = :%u cgroup %s",
+		 own_is_inet() ? "ss" : "oxtcp ss", port, cgroup);
+	ss = popen(line, "r");
+	if (!ss)
+		die("%s", line);
+	while (fgets(line, sizeof(line), ss))
+		found++;
+	if (pclose(ss))
+		die("ss");
+	return found;
+}
+
+TEST_F(listen, connections_are_in_the_cgroup_of_the_listener)
+{
+	char old[400], new[500];
+	int fd, client, server;
+
+	cgroup_path(old, sizeof(old));
+	snprintf(new, sizeof(new), "%s/listener", old);
+	if (mkdir(new, 0755) && errno != EEXIST)
+		die("mkdir %s", new);
+	enter_cgroup(new);
+	fd = own_listen("127.0.0.1", 1);
+	enter_cgroup(old);
+	client = own_socket(0);
+	EXPECT_EQ(0, connect_to(client, "127.0.0.1", local_port(fd)));
+	server = accept(fd, NULL, NULL);
+	EXPECT_LE(0, server);
+	EXPECT_EQ(1, connections_in(new, local_port(fd)));
+	EXPECT_EQ(0, connections_in(old, local_port(fd)));
+	EXPECT_EQ(0, rmdir(new));
 }
 
 TEST_F(listen, unbound_socket_gets_a_port)

@@ -33,6 +33,26 @@ void ox_sock_init_inet(struct sock *sk)
 	sock_set_flag(sk, SOCK_USE_WRITE_QUEUE);
 }
 
+/*
+ * As cgroup_sk_clone() does it, which is not exported: a socket that is made in
+ * a softirq is nobody's at first.
+ */
+static void ox_sock_inherit_cgroup(struct sock *sk, const struct sock *from)
+{
+#ifdef CONFIG_SOCK_CGROUP_DATA
+	struct cgroup *old = sk->sk_cgrp_data.cgroup;
+	struct cgroup *cgroup = from->sk_cgrp_data.cgroup;
+
+	if (cgroup != old) {
+		cgroup_get(cgroup);
+		cgroup_bpf_get(cgroup);
+		cgroup_bpf_put(old);
+		cgroup_put(old);
+	}
+	sk->sk_cgrp_data = from->sk_cgrp_data;
+#endif
+}
+
 /* What a connection takes over from the listener that made it. */
 void ox_sock_inherit(struct sock *sk, const struct sock *from)
 {
@@ -65,6 +85,7 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	sk->sk_reuseport = from->sk_reuseport;
 	sk->sk_max_pacing_rate = READ_ONCE(from->sk_max_pacing_rate);
 	sk->sk_pacing_rate = READ_ONCE(from->sk_pacing_rate);
+	ox_sock_inherit_cgroup(sk, from);
 
 	inet->tos = READ_ONCE(linet->tos);
 	inet->uc_ttl = READ_ONCE(linet->uc_ttl);
