@@ -299,16 +299,37 @@ int recv_errno(int fd)
 	return n ? 0 : -1;
 }
 
-int connection_state(int family, uint16_t local, uint16_t remote)
+static FILE *open_table(int family)
 {
 	const char *path = family == AF_INET ? "/proc/net/tcp" : "/proc/net/oxtcp";
 	FILE *file = fopen(path, "r");
+
+	if (!file)
+		die("open %s", path);
+	return file;
+}
+
+int connections_in_state(int family, uint16_t local, int wanted)
+{
+	FILE *file = open_table(family);
+	unsigned int lport, state;
+	char line[512];
+	int found = 0;
+
+	while (fgets(line, sizeof(line), file))
+		found += sscanf(line, " %*u: %*8X:%X %*8X:%*X %X", &lport, &state) == 2 &&
+			 lport == local && state == wanted;
+	fclose(file);
+	return found;
+}
+
+int connection_state(int family, uint16_t local, uint16_t remote)
+{
+	FILE *file = open_table(family);
 	unsigned int lport, rport, state;
 	char line[512];
 	int found = 0;
 
-	if (!file)
-		die("open %s", path);
 	while (!found && fgets(line, sizeof(line), file)) {
 		if (sscanf(line, " %*u: %*8X:%X %*8X:%X %X", &lport, &rport, &state) == 3 &&
 		    lport == local && rport == remote)

@@ -86,6 +86,8 @@ int recv_errno(int fd);
 
 /* State of the family's connection between two ports of this namespace, as TCP_*; 0 when none. */
 int connection_state(int family, uint16_t local, uint16_t remote);
+/* How many connections of a local port are in a state, at one look. */
+int connections_in_state(int family, uint16_t local, int state);
 bool reaches_state(int family, uint16_t local, uint16_t remote, int state, int ms);
 
 #endif
