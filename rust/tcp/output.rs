@@ -471,7 +471,8 @@ impl Tcb {
         let segments = self.count_sent(part);
         self.totals.resent(part.len, segments);
         self.mtu_probe.give_up();
-        let rto = RetransmitTimer::Rto(now + self.rto(config));
+        let wait = self.until_user_timeout(config, self.rto(config), now);
+        let rto = RetransmitTimer::Rto(now + wait);
         if part.kind == Kind::ProbeAgain {
             self.totals.probes = self.totals.probes.wrapping_add(1);
             self.statistics.note(Statistic::LossProbes);

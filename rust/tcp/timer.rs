@@ -141,7 +141,8 @@ impl Tcb {
             self.control = Control::Syn;
             return;
         }
-        self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+        let wait = self.until_user_timeout(config, self.rto(config), now);
+        self.retransmit_timer = RetransmitTimer::Rto(now + wait);
     }
 
     /// After how many timeouts the next one begins to double.
@@ -174,7 +175,8 @@ impl Tcb {
             return;
         }
         self.backoff = self.backoff.saturating_add(1);
-        self.retransmit_timer = RetransmitTimer::Persist(now + self.rto(config));
+        let wait = self.until_user_timeout(config, self.rto(config), now);
+        self.retransmit_timer = RetransmitTimer::Persist(now + wait);
         if self.snd_wnd > 0 {
             self.override_sws = true;
             self.pushed = self.write_seq;
@@ -194,6 +196,21 @@ impl Tcb {
     fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
         config.user_timeout != Duration::ZERO
             && now.since(self.stalled_since) >= config.user_timeout
+    }
+
+    /// `wait`, or what is left of the user timeout, so that the user hears of it when it is over
+    /// (`tcp_clamp_rto_to_user_timeout`).
+    pub(super) fn until_user_timeout(
+        &self,
+        config: &Config,
+        wait: Duration,
+        now: Instant,
+    ) -> Duration {
+        if config.user_timeout == Duration::ZERO {
+            return wait;
+        }
+        let left = (self.stalled_since + config.user_timeout).since(now);
+        wait.min(left.max(Duration::from_ms(1)))
     }
 
     /// RFC 9293 3.8.4: only when nothing is under way that would find out by itself.

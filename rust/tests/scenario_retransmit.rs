@@ -108,7 +108,7 @@ fn a_user_timeout_ends_it_earlier() {
     });
     end.send(10);
     end.until(1_000_000);
-    assert_eq!(end.ended_at, Some(1400));
+    assert_eq!(end.ended_at, Some(1000));
     assert_eq!(end.last.error, Some(Error::TimedOut));
 }
 
