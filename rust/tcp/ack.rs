@@ -254,6 +254,8 @@ impl Tcb {
         self.snd_sml = self.snd_sml.max(ack);
         self.retries = 0;
         self.stalled_since = now;
+        // `MSG_MORE` holds for its own call, a cork until it is pulled.
+        self.more_to_come = false;
         if self.unacked() == 0 && self.flight() == 0 {
             self.chrono.rest(now);
         }

@@ -513,6 +513,18 @@ fn how_long_the_peers_window_holds_us_back_is_known() {
 }
 
 #[test]
+fn text_that_waits_for_more_goes_out_with_the_next_acknowledgment() {
+    let mut end = End::established(Config {
+        nodelay: true,
+        ..plain()
+    });
+    end.tcb.on_send(3100, true);
+    assert_eq!(flags(&mut end), [(1000, ACK); 3]);
+    end.acked(ISS + 2001);
+    assert_eq!(flags(&mut end), [(100, ACK)]);
+}
+
+#[test]
 fn text_that_waits_for_more_goes_out_in_the_end() {
     let mut end = End::established(plain());
     end.tcb.on_send(10, true);
