@@ -5,6 +5,7 @@
 //! server's user may read, and answer, before the handshake is complete.
 
 use super::config::{Config, Identity};
+use super::delayed_ack::DelayedAck;
 use super::ecn::{Feedback, Mode};
 use super::events::Events;
 use super::receive::ReceiveQueue;
@@ -187,6 +188,8 @@ impl Tcb {
         tcb.snd_wl1 = syn.seq;
         tcb.fast_open = FastOpen::Passive { text: false };
         tcb.text(config, syn, rx, now, &mut events);
+        // It says nothing of how segments are spaced.
+        tcb.acks = DelayedAck::new(config.mss, now);
         tcb.fast_open = FastOpen::Passive {
             text: events.readable,
         };

@@ -72,6 +72,10 @@ impl Tcb {
             // Beyond a window that is closed for text a FIN may come: it takes no memory.
             if seg.has_fin() && end.at_or_before(self.rcv_edge()) && end.at_or_after(self.rcv_nxt) {
                 self.peer_fin = Some(end);
+                let memory = rx.memory();
+                if memory.used > memory.size {
+                    self.ack_due = AckDue::Now;
+                }
             }
             return Progress::None;
         }
@@ -290,6 +294,8 @@ impl Tcb {
         };
         self.rcv_nxt += 1;
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt);
+        // Nothing more will come, so nothing is better sent otherwise for knowing what came twice.
+        self.dsack = None;
         events.peer_closed = true;
         if next == State::TimeWait {
             let mut ack = self.bare_ack(now);
