@@ -249,19 +249,20 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
 			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
+bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
+		   u32 len);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
 int ox_sk_wspace(const struct sock *sk);
-u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 
 /* small queues */
 void ox_tsq_init(void (*serve)(struct sock *sk));
 void ox_tsq_exit(void);
+void ox_wfree(struct sk_buff *seg);
 void ox_segment_own(struct sock *sk, struct sk_buff *seg);
-u32 ox_sk_queued(const struct sock *sk);
 u32 ox_sk_queue_limit(const struct sock *sk);
 bool ox_sk_autocorks(const struct sock *sk);
 bool ox_sk_throttle(struct sock *sk);
@@ -272,7 +273,7 @@ bool ox_tsq_deferred(struct sock *sk);
 int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		     __be16 sport, __be16 dport, struct dst_entry **dst);
 void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
-u32 ox_sk_path_mtu(struct sock *sk);
+u32 ox_sk_path(struct sock *sk, u32 mss, u32 *most);
 u32 ox_sk_advmss(struct sock *sk);
 void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_forget_route(struct sock *sk);

@@ -53,6 +53,13 @@ pub unsafe fn ox_sk_rmem_alloc(sk: *const sock) -> ffi::c_int {
     unsafe { (&raw const (*sk).sk_backlog.rmem_alloc.counter).read_volatile() }
 }
 
+/// `sk_wmem_alloc_get`.
+#[inline]
+pub unsafe fn ox_sk_queued(sk: *const sock) -> u32 {
+    // SAFETY: As above. The socket itself counts as one byte.
+    unsafe { (&raw const (*sk).sk_wmem_alloc.refs.counter).read_volatile() as u32 }.wrapping_sub(1)
+}
+
 /// `READ_ONCE(sk->sk_backlog.len)`.
 #[inline]
 pub unsafe fn ox_sk_backlog_len(sk: *const sock) -> u32 {

@@ -513,8 +513,16 @@ impl<'a, F: Family> Locked<'a, F> {
 
     /// Path MTU to the peer, bytes, read afresh (routes learn it in place); 1500 without a route.
     pub fn path_mtu(&self) -> u32 {
+        self.path(0).0
+    }
+
+    /// The same, and the most bytes of text in one super-segment over the present route, in segments
+    /// of `mss` bytes; 0 when it cannot be cut into segments below us.
+    pub fn path(&self, mss: u16) -> (u32, u32) {
+        let mut most = 0;
         // SAFETY: We hold the lock.
-        unsafe { b::ox_sk_path_mtu(self.sk()) }
+        let mtu = unsafe { b::ox_sk_path(self.sk(), mss.into(), &mut most) };
+        (mtu, most)
     }
 
     /// Largest MSS to announce to the peer: the route's advmss, or the device's MTU less 40.
@@ -559,13 +567,6 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn set_pacing_rate(&mut self, rate: u64) {
         // SAFETY: We hold the lock; sch_fq reads it by `READ_ONCE`.
         unsafe { (&raw mut (*self.sk()).sk_pacing_rate).write_volatile(rate as usize) }
-    }
-
-    /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut
-    /// into segments below us.
-    pub fn max_gso_bytes(&self, mss: u16) -> u32 {
-        // SAFETY: The socket is alive.
-        unsafe { b::ox_sk_gso_max(self.sk(), mss.into()) }
     }
 }
 

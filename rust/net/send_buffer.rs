@@ -419,6 +419,30 @@ impl<F> SendBuffer<'_, F> {
         Ok((segment, covered))
     }
 
+    /// Sends the `len` bytes of text at `offset`, or none, as one segment by the short way: for
+    /// what is over a route that nobody watches, with no ECN. Returns false, with nothing done,
+    /// where that cannot be had: then [`SendBuffer::transmit`] does it.
+    ///
+    /// `header` is as for [`Segments`], of 20 or 32 bytes.
+    pub fn send_plain(&mut self, offset: u32, len: u32, header: &[u8]) -> bool {
+        if !matches!(header.len(), 20 | 32) {
+            return false;
+        }
+        // SAFETY: The socket is locked; the skb is the last of its write queue.
+        unsafe {
+            let mut text = null_mut();
+            if len > 0 {
+                text = b::ox_skb_peek_tail(self.queue());
+                let at = self.state().start.wrapping_add(offset);
+                if text.is_null() || (*text).len != len || (*b::ox_text_cb(text)).seq != at {
+                    return false;
+                }
+                self.state().cursor = Cursor(text);
+            }
+            b::ox_send_plain(self.sk, text, header.as_ptr().cast(), header.len() as u32)
+        }
+    }
+
     /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
     /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN
     /// is left out, and the caller calls again with the rest, with a header that says so.

@@ -12,6 +12,7 @@ use crate::net::{
 };
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
+use crate::tcp::plain::MAX_PLAIN_HEADER_LEN;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
@@ -23,8 +24,12 @@ const IP_HEADER_LEN: u32 = 20;
 
 /// Bytes of options and text in a segment that the path carries.
 pub(super) fn path_mss(locked: &Locked<'_, Oxtcp>) -> u16 {
+    mss_of(locked.path_mtu())
+}
+
+fn mss_of(mtu: u32) -> u16 {
     let headers = IP_HEADER_LEN + HEADER_LEN as u32;
-    u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX)
+    u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
 }
 
 /// What of the path the sender has to respect now.
@@ -33,9 +38,10 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
         Conn::Open(tcb) => tcb.mss(),
         _ => DEFAULT_MSS,
     };
+    let (mtu, max_run) = locked.path(mss);
     TxLimits {
-        mss: path_mss(locked),
-        max_run: locked.max_gso_bytes(mss),
+        mss: mss_of(mtu),
+        max_run,
         queue: DeviceQueue::default(),
     }
 }
@@ -43,26 +49,40 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     if has_output(locked) {
-        send_all(locked, now(), None);
+        let limits = tx_limits(locked);
+        send_all(locked, &limits, now());
     }
-    set_timer(locked);
-    publish_unsent(locked);
+    settle(locked);
 }
 
 /// As [`flush`], of an event that came at `now`.
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     if has_output(locked) {
-        send_all(locked, now, None);
+        let limits = tx_limits(locked);
+        send_all(locked, &limits, now);
     }
-    set_timer(locked);
-    publish_unsent(locked);
+    settle(locked);
+}
+
+/// As [`flush`], with what was just asked of the path.
+pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits) {
+    if has_output(locked) {
+        send_all(locked, limits, now());
+    }
+    settle(locked);
 }
 
 /// As [`flush`], with a Fast Open cookie in the SYN-ACK.
 pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
     if has_output(locked) {
-        send_all(locked, now(), offer);
+        let limits = tx_limits(locked);
+        send_any(locked, &limits, now(), offer);
     }
+    settle(locked);
+}
+
+/// What there was to send is sent.
+fn settle(locked: &mut Locked<'_, Oxtcp>) {
     set_timer(locked);
     publish_unsent(locked);
 }
@@ -83,16 +103,64 @@ fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>) {
+fn send_all(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) {
+    if !send_plain(locked, limits, now) {
+        send_any(locked, limits, now, None);
+    }
+}
+
+/// Sends all if that is one plain segment. Returns whether it was.
+fn send_plain(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) -> bool {
+    let (net, sock) = (locked.net(), locked.sock());
+    let pacing = locked.pacing();
+    let (state, mut send, recv) = locked.parts();
+    let records = &mut state.records;
+    let Conn::Open(tcb) = &mut state.conn else {
+        return false;
+    };
+    if state.fast_open.is_some() || state.chosen.tx_delay > 0 {
+        return false;
+    }
+    pacing.apply(&mut state.config);
+    let mut limits = *limits;
+    limits.queue.held = send.queued();
+    let mut queues = Queues { recv, records };
+    let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
+        return false;
+    };
+    net.count(Counter::OutSegs);
+    if tcb.has_statistics() {
+        statistics::count(net, tcb.take_statistics());
+    }
+    let tuple = sock.tuple();
+    let offset = tcb.text_offset(out.seq);
+    let mut buf = [0; MAX_PLAIN_HEADER_LEN];
+    let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
+    if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
+        let _ = transmit(&mut send, &tuple, &Transmit::from(&out), offset, 0);
+    }
+    let rate = tcb.pacing_rate(&state.config);
+    drop((send, queues));
+    locked.set_pacing_rate(rate);
+    true
+}
+
+#[inline(never)]
+fn send_any(
+    locked: &mut Locked<'_, Oxtcp>,
+    limits: &TxLimits,
+    now: Instant,
+    offer: Option<Cookie>,
+) {
     if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
         return;
     }
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let mut limits = tx_limits(locked);
+    let mut limits = *limits;
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
-    state.set_pacing(pacing);
+    pacing.apply(&mut state.config);
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;

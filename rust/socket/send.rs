@@ -2,11 +2,12 @@
 
 //! sendmsg(2) and the other writes.
 
-use super::flush::{flush, tx_limits};
+use super::flush::{flush, flush_within, tx_limits};
 use super::sock_state::{Conn, SockState};
 use super::{fast_connect, now, Oxtcp};
 use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
+use crate::tcp::tcb::TxLimits;
 use kernel::prelude::*;
 
 /// Takes the bytes of `msg` into the send buffer, blocking as the flags and `SO_SNDTIMEO` say, and
@@ -78,12 +79,11 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
 /// Takes as much as completes the run of segments at the end of the queue, whether there is room for
 /// it or not, as Linux does; or as much as a run holds, if there is any room and `TCP_NOTSENT_LOWAT`
 /// permits.
-fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+fn append(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, msg: &mut Msg<'_>) -> Result<usize> {
     let lowat = locked.sock().shared().notsent_lowat();
     if lowat != u32::MAX && unsent(locked) >= lowat {
         return Err(EAGAIN);
     }
-    let limits = tx_limits(locked);
     let (goal, begun) = match &locked.conn {
         Conn::Open(tcb) => {
             let goal = tcb.size_goal(limits.max_run).max(1);
@@ -115,21 +115,21 @@ fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
 
 /// Whether what was written waits for more as the device is busy: it is sent, with what was written
 /// meanwhile, when the device has sent some of what it has.
-fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
+fn autocork(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits) -> bool {
     let send = locked.send_buffer();
     let busy = send.queued() > 0 && send.autocorks();
-    if !busy || !gathers(locked) {
+    if !busy || !gathers(locked, limits) {
         return false;
     }
     if locked.send_buffer().throttle() {
         locked.net().count(Counter::AutoCorking);
     }
     // It may have been sent before we said that we wait for that.
-    gathers(locked)
+    gathers(locked, limits)
 }
 
-fn gathers(locked: &mut Locked<'_, Oxtcp>) -> bool {
-    let mut limits = tx_limits(locked);
+fn gathers(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits) -> bool {
+    let mut limits = *limits;
     limits.queue.held = locked.send_buffer().queued();
     matches!(&locked.conn, Conn::Open(tcb) if tcb.gathers(&limits))
 }
@@ -145,7 +145,8 @@ fn take(
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        match append(locked, msg) {
+        let limits = tx_limits(locked);
+        match append(locked, &limits, msg) {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
                 if msg.remaining() == 0 {
@@ -164,8 +165,8 @@ fn take(
                         state.records.end_message(tcb.on_message_end(), una);
                     }
                 }
-                if !autocork(locked) {
-                    flush(locked);
+                if !autocork(locked, &limits) {
+                    flush_within(locked, &limits);
                 }
             }
             Err(e) if e == EAGAIN => {
