@@ -82,14 +82,13 @@ static __always_inline u32 ox_plain_mtu(const struct dst_entry *dst)
 	return min_t(u32, mtu, IP_MAX_MTU);
 }
 
+/* The MTU to keep to over the route, which is plain or not. */
 static __always_inline u32 ox_dst_mtu_for(const struct sock *sk,
-					  const struct dst_entry *dst)
+					  const struct dst_entry *dst, bool plain)
 {
 	if (unlikely(!ip_sk_use_pmtu(sk)))
 		return READ_ONCE(dst_dev_rcu(dst)->mtu);
-	if (likely(ox_dst_is_plain(sock_net(sk), dst)))
-		return ox_plain_mtu(dst);
-	return dst_mtu(dst);
+	return plain ? ox_plain_mtu(dst) : dst_mtu(dst);
 }
 
 /* Takes over the reference of dst. */
@@ -99,7 +98,11 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
 	ox_setup_caps(sk, dst);
 }
 
-static u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
+/*
+ * The most text of a run of segments of mss bytes; 0 when it cannot be cut up
+ * below us.
+ */
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 {
 	u32 size;
 
@@ -110,26 +113,27 @@ static u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
-/*
- * The path's MTU, less IP options, and the most text of a run of segments of mss
- * bytes over it; 0 when it cannot be cut up below us.
- */
-u32 ox_sk_path(struct sock *sk, u32 mss, u32 *most)
+/* The path's MTU, less IP options. */
+u32 ox_sk_path_mtu(struct sock *sk)
 {
 	const struct ip_options_rcu *opt;
 	struct dst_entry *dst;
 	u32 mtu = ETH_DATA_LEN;
 
 	rcu_read_lock();
-	dst = ox_sk_dst(sk);
-	if (likely(dst))
-		mtu = ox_dst_mtu_for(sk, dst);
+	dst = __sk_dst_get(sk);
+	if (likely(dst && ox_dst_is_plain(sock_net(sk), dst))) {
+		mtu = ox_dst_mtu_for(sk, dst, true);
+	} else {
+		dst = ox_sk_dst_checked(sk);
+		if (dst)
+			mtu = ox_dst_mtu_for(sk, dst, false);
+	}
 	/* IP options take their place from the text. */
 	opt = rcu_dereference(inet_sk(sk)->inet_opt);
 	if (opt)
 		mtu -= opt->opt.optlen;
 	rcu_read_unlock();
-	*most = ox_sk_gso_max(sk, mss);
 	return mtu;
 }
 
@@ -146,8 +150,8 @@ u32 ox_sk_advmss(struct sock *sk)
 	return mss;
 }
 
-static __always_inline void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
-					  struct dst_entry *dst, u8 tos)
+static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
+			  struct dst_entry *dst, u8 tos)
 {
 	struct inet_sock *inet = inet_sk(sk);
 	struct iphdr *iph = __skb_push(seg, sizeof(*iph));
@@ -204,16 +208,13 @@ static bool ox_goes_straight(struct net *net, struct sock *sk,
 }
 
 /* What ip_local_out() does when ox_goes_straight(). */
-static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg)
+static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
+					   struct rtable *rt)
 {
-	struct rtable *rt = skb_rtable(seg);
-	struct iphdr *iph = ip_hdr(seg);
 	struct neighbour *neigh;
 	bool is_v6gw = false;
 
 	seg->dev = dst_dev_rcu(&rt->dst);
-	iph->check = 0;
-	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
 	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, seg->len);
 
@@ -232,8 +233,10 @@ static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg)
  */
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg)
 {
-	if (ox_goes_straight(net, sk, seg))
-		return ox_to_neighbour(net, seg);
+	if (ox_goes_straight(net, sk, seg)) {
+		ip_send_check(ip_hdr(seg));
+		return ox_to_neighbour(net, seg, skb_rtable(seg));
+	}
 	return ip_local_out(net, sk, seg);
 }
 
@@ -247,6 +250,31 @@ static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
 	skb_set_hash_from_sk(seg, sk);
 	__refcount_add(seg->truesize, &sk->sk_wmem_alloc, &before);
 	seg->ooo_okay = before == SK_WMEM_ALLOC_BIAS;
+}
+
+/* What ox_push_iphdr() does and IP adds, for one packet over a plain route. */
+static __always_inline void ox_fill_iphdr(struct sock *sk, struct iphdr *iph,
+					  const struct dst_entry *dst, u32 len)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	int ttl = READ_ONCE(inet->uc_ttl);
+	u16 id = atomic_read(&inet->inet_id);
+
+	if (ttl < 0)
+		ttl = dst_metric_raw(dst, RTAX_HOPLIMIT) ?:
+		      READ_ONCE(sock_net(sk)->ipv4.sysctl_ip_default_ttl);
+	*(__be16 *)iph = htons(4 << 12 | 5 << 8 |
+			       (READ_ONCE(inet->tos) & ~INET_ECN_MASK));
+	iph->tot_len = htons(len);
+	iph->id = htons(id);
+	iph->frag_off = ip_dont_fragment(sk, dst) ? htons(IP_DF) : 0;
+	iph->ttl = ttl;
+	iph->protocol = IPPROTO_TCP;
+	iph->check = 0;
+	iph->saddr = inet->inet_saddr;
+	iph->daddr = inet->inet_daddr;
+	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
+	atomic_set(&inet->inet_id, id + 1);
 }
 
 /*
@@ -263,6 +291,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 	struct net *net = sock_net(sk);
 	struct dst_entry *dst;
 	struct sk_buff *seg;
+	struct iphdr *iph;
 	struct tcphdr *th;
 	u32 room;
 	u16 type;
@@ -280,7 +309,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		goto no;
 	if (text) {
 		if (skb_cloned(text) || sizeof(struct iphdr) + len + text->len >
-					ox_dst_mtu_for(sk, dst))
+					ox_dst_mtu_for(sk, dst, true))
 			goto no;
 		seg = skb_clone(text, gfp);
 		if (unlikely(!seg))
@@ -296,24 +325,30 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		skb_reserve(seg, MAX_TCP_HEADER);
 	}
 
-	th = __skb_push(seg, len);
+	iph = __skb_push(seg, sizeof(*iph) + len);
+	th = (struct tcphdr *)(iph + 1);
+	seg->network_header = (unsigned char *)iph - seg->head;
+	seg->transport_header = seg->network_header + sizeof(*iph);
+	seg->csum_start = seg->transport_header;
+	seg->csum_offset = offsetof(struct tcphdr, check);
+	seg->ip_summed = CHECKSUM_PARTIAL;
 	if (likely(len == TCPOLEN_TSTAMP_ALIGNED + sizeof(*th)))
 		memcpy(th, header, TCPOLEN_TSTAMP_ALIGNED + sizeof(*th));
 	else
 		memcpy(th, header, sizeof(*th));
-	skb_reset_transport_header(seg);
-	seg->ip_summed = CHECKSUM_PARTIAL;
-	seg->csum_start = skb_transport_header(seg) - seg->head;
-	seg->csum_offset = offsetof(struct tcphdr, check);
-	th->check = ~tcp_v4_check(seg->len, inet->inet_saddr, inet->inet_daddr, 0);
+	th->check = ~tcp_v4_check(seg->len - sizeof(*iph), inet->inet_saddr,
+				  inet->inet_daddr, 0);
+	ox_fill_iphdr(sk, iph, dst, seg->len);
 	if (text)
 		ox_own_text(sk, seg);
 	else
 		ox_segment_own(sk, seg);
 	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	skb_dst_set_noref(seg, dst);
-	ox_push_iphdr(sk, seg, dst, READ_ONCE(inet->tos) & ~INET_ECN_MASK);
-	ox_to_neighbour(net, seg);
+	seg->protocol = htons(ETH_P_IP);
+	seg->priority = READ_ONCE(sk->sk_priority);
+	seg->mark = READ_ONCE(sk->sk_mark);
+	ox_to_neighbour(net, seg, dst_rtable(dst));
 	rcu_read_unlock();
 	return true;
 no:

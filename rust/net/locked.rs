@@ -252,6 +252,18 @@ impl<'a, F: Family> Locked<'a, F> {
         to_result(unsafe { b::ox_sock_error(self.sk()) })
     }
 
+    /// Whether nothing is to be told to who writes, and nothing reported of what is written: no
+    /// pending error, no end of writing, no time stamps.
+    pub fn may_write_plainly(&self) -> bool {
+        // SAFETY: We hold the lock; read as `READ_ONCE` does, as others may write some of it.
+        unsafe {
+            let sk = self.sk();
+            b::ox_sk_err(sk) == 0
+                && (&raw const (*sk).sk_tsflags).read_volatile() == 0
+                && !Shutdown::from_bits(b::ox_sk_shutdown(sk)).write
+        }
+    }
+
     /// Closes directions, in addition to those closed (`sk_shutdown |=`).
     pub fn add_shutdown(&mut self, how: Shutdown) {
         // SAFETY: We hold the lock.
@@ -513,16 +525,8 @@ impl<'a, F: Family> Locked<'a, F> {
 
     /// Path MTU to the peer, bytes, read afresh (routes learn it in place); 1500 without a route.
     pub fn path_mtu(&self) -> u32 {
-        self.path(0).0
-    }
-
-    /// The same, and the most bytes of text in one super-segment over the present route, in segments
-    /// of `mss` bytes; 0 when it cannot be cut into segments below us.
-    pub fn path(&self, mss: u16) -> (u32, u32) {
-        let mut most = 0;
         // SAFETY: We hold the lock.
-        let mtu = unsafe { b::ox_sk_path(self.sk(), mss.into(), &mut most) };
-        (mtu, most)
+        unsafe { b::ox_sk_path_mtu(self.sk()) }
     }
 
     /// Largest MSS to announce to the peer: the route's advmss, or the device's MTU less 40.
@@ -567,6 +571,13 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn set_pacing_rate(&mut self, rate: u64) {
         // SAFETY: We hold the lock; sch_fq reads it by `READ_ONCE`.
         unsafe { (&raw mut (*self.sk()).sk_pacing_rate).write_volatile(rate as usize) }
+    }
+
+    /// Most bytes of text in one super-segment over the present route; 0 when it cannot be cut
+    /// into segments below us.
+    pub fn max_gso_bytes(&self, mss: u16) -> u32 {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_gso_max(self.sk(), mss.into()) }
     }
 }
 

@@ -24,24 +24,24 @@ const IP_HEADER_LEN: u32 = 20;
 
 /// Bytes of options and text in a segment that the path carries.
 pub(super) fn path_mss(locked: &Locked<'_, Oxtcp>) -> u16 {
-    mss_of(locked.path_mtu())
-}
-
-fn mss_of(mtu: u32) -> u16 {
     let headers = IP_HEADER_LEN + HEADER_LEN as u32;
-    u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX)
+    u16::try_from(locked.path_mtu().saturating_sub(headers)).unwrap_or(u16::MAX)
 }
 
 /// What of the path the sender has to respect now.
 pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
+    limits_within(locked, path_mss(locked))
+}
+
+/// The same, with what [`path_mss`] says.
+pub(super) fn limits_within(locked: &Locked<'_, Oxtcp>, path_mss: u16) -> TxLimits {
     let mss = match &locked.conn {
         Conn::Open(tcb) => tcb.mss(),
         _ => DEFAULT_MSS,
     };
-    let (mtu, max_run) = locked.path(mss);
     TxLimits {
-        mss: mss_of(mtu),
-        max_run,
+        mss: path_mss,
+        max_run: locked.max_gso_bytes(mss),
         queue: DeviceQueue::default(),
     }
 }
@@ -49,34 +49,47 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     if has_output(locked) {
-        let limits = tx_limits(locked);
-        send_all(locked, &limits, now());
+        let mss = path_mss(locked);
+        send_all(locked, mss, now());
     }
     settle(locked);
+}
+
+/// As [`flush`], when text was read: a deadline changes by what is sent alone.
+pub(super) fn flush_read(locked: &mut Locked<'_, Oxtcp>) {
+    if has_output(locked) {
+        flush(locked);
+    }
 }
 
 /// As [`flush`], of an event that came at `now`.
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     if has_output(locked) {
-        let limits = tx_limits(locked);
-        send_all(locked, &limits, now);
+        let mss = path_mss(locked);
+        send_all(locked, mss, now);
     }
     settle(locked);
 }
 
-/// As [`flush`], with what was just asked of the path.
-pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits) {
+/// As [`flush`], with what [`path_mss`] has just said.
+pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
     if has_output(locked) {
-        send_all(locked, limits, now());
+        send_all(locked, mss, now());
     }
+    settle(locked);
+}
+
+/// As [`flush_within`], when there is text to send.
+pub(super) fn flush_text(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
+    send_all(locked, mss, now());
     settle(locked);
 }
 
 /// As [`flush`], with a Fast Open cookie in the SYN-ACK.
 pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
     if has_output(locked) {
-        let limits = tx_limits(locked);
-        send_any(locked, &limits, now(), offer);
+        let mss = path_mss(locked);
+        send_any(locked, mss, now(), offer);
     }
     settle(locked);
 }
@@ -96,6 +109,7 @@ fn has_output(locked: &Locked<'_, Oxtcp>) -> bool {
 }
 
 /// Sets the timer of a connection for its next deadline.
+#[inline]
 fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
     if let Conn::Open(tcb) = &locked.conn {
         let deadline = tcb.deadline();
@@ -103,14 +117,14 @@ fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-fn send_all(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) {
-    if !send_plain(locked, limits, now) {
-        send_any(locked, limits, now, None);
+fn send_all(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) {
+    if !send_plain(locked, mss, now) {
+        send_any(locked, mss, now, None);
     }
 }
 
 /// Sends all if that is one plain segment. Returns whether it was.
-fn send_plain(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) -> bool {
+fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let (net, sock) = (locked.net(), locked.sock());
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
@@ -122,8 +136,17 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) -
         return false;
     }
     pacing.apply(&mut state.config);
-    let mut limits = *limits;
-    limits.queue.held = send.queued();
+    let mut queue = DeviceQueue::default();
+    queue.held = send.queued();
+    if queue.held > 0 {
+        queue.most = send.queue_limit();
+    }
+    // Runs are not asked for, and a device that has only such as are a segment is the sooner busy.
+    let limits = TxLimits {
+        mss,
+        max_run: 0,
+        queue,
+    };
     let mut queues = Queues { recv, records };
     let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
         return false;
@@ -133,7 +156,7 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) -
         statistics::count(net, tcb.take_statistics());
     }
     let tuple = sock.tuple();
-    let offset = tcb.text_offset(out.seq);
+    let offset = out.offset;
     let mut buf = [0; MAX_PLAIN_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
     if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
@@ -148,7 +171,7 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, limits: &TxLimits, now: Instant) -
 #[inline(never)]
 fn send_any(
     locked: &mut Locked<'_, Oxtcp>,
-    limits: &TxLimits,
+    mss: u16,
     now: Instant,
     offer: Option<Cookie>,
 ) {
@@ -157,7 +180,7 @@ fn send_any(
     }
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let mut limits = *limits;
+    let mut limits = limits_within(locked, mss);
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
     pacing.apply(&mut state.config);

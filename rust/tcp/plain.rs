@@ -16,7 +16,6 @@ use super::receive::{Queues, ReceiveQueue};
 use super::records::Record;
 use super::segment::{Flags, Transmit, HEADER_LEN};
 use super::seq::SeqNumber;
-use super::small_queue::OVERHEAD;
 use super::state::State;
 use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::time::Instant;
@@ -38,6 +37,8 @@ pub struct Plain {
     pub push: bool,
     /// Timestamps, if they are in use.
     pub timestamps: Option<Timestamps>,
+    /// Where in the send buffer the text begins.
+    pub offset: u32,
     /// Bytes of text.
     pub len: u32,
     /// Bytes of text that a segment may have.
@@ -131,7 +132,7 @@ impl Tcb {
             && self.dsack.is_none()
             && !self.last_end.after(self.snd_nxt)
             && !self.mtu_probe.is_on()
-            && limits.queue.held <= OVERHEAD
+            && !self.is_throttled(config, limits, false)
             && !self.paces(config)
             && !self.rules_itself()
             && !rx.has_gaps()
@@ -189,7 +190,8 @@ impl Tcb {
         if !whole {
             self.snd_sml = end;
         }
-        self.time_probe(config, queues, (rto, false), now);
+        // With none outstanding before, a timeout would begin now.
+        self.time_probe(config, queues, (rto, idle), now);
         self.acks.on_sent(now);
         self.last_sent = now;
         let out = Plain {
@@ -198,6 +200,7 @@ impl Tcb {
             wnd: self.offer_window(config, queues),
             push: end == self.pushed,
             timestamps: self.timestamp(now),
+            offset: seq.since(self.snd_una),
             len,
             mss: self.eff_mss,
         };
@@ -218,7 +221,9 @@ impl Tcb {
             return None;
         }
         self.pacer.rest();
-        self.validate_window(config, now);
+        let cwnd = self.congestion.window().max(self.mss32());
+        let pipe = self.scoreboard.out().bytes;
+        self.validate_use(config, (pipe, cwnd), |tcb| tcb.rto(config), now);
         self.totals.sent(0, 1);
         let out = Plain {
             seq: self.snd_nxt,
@@ -226,6 +231,7 @@ impl Tcb {
             wnd: self.offer_window(config, queues),
             push: false,
             timestamps: self.timestamp(now),
+            offset: 0,
             len: 0,
             mss: 0,
         };

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::tcb::{Tcb, TxLimits};
 
 /// What a segment takes in memory besides its text, bytes.
-pub(super) const OVERHEAD: u32 = 1024;
+const OVERHEAD: u32 = 1024;
 
 /// A connection's share of the queues below.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
