@@ -143,7 +143,6 @@ struct sock *ox_reuseport_select(struct sock *sk, u32 hash, struct sk_buff *skb)
 int ox_sk_set_txrehash(struct sock *sk, int value);
 void ox_sk_set_reuseport(struct sock *sk, bool on);
 int ox_sock_error(struct sock *sk);
-int ox_sk_shutdown(const struct sock *sk);
 void ox_sk_set_shutdown(struct sock *sk, int bits);
 bool ox_sk_has_error_queue(const struct sock *sk);
 bool ox_sk_stream_is_writeable(const struct sock *sk);
@@ -224,8 +223,7 @@ void ox_sk_mem_reclaim(struct sock *sk);
 /* send memory and segments */
 struct sk_buff *ox_alloc_text_skb(struct sock *sk);
 void ox_free_text_skb(struct sock *sk, struct sk_buff *skb);
-int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
-		   int max);
+int ox_text_write(struct sock *sk, struct iov_iter *from, int max, u32 seq);
 int ox_text_splice(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
 		   int max, bool shared);
 int ox_text_zerocopy(struct sock *sk, struct sk_buff *skb, struct msghdr *msg,
@@ -234,7 +232,8 @@ struct ubuf_info *ox_zerocopy_begin(struct sock *sk, size_t size, bool *direct);
 void ox_zerocopy_end(struct ubuf_info *uarg, bool used);
 int ox_msg_tsflags(struct sock *sk, struct msghdr *msg, u32 *tsflags);
 void ox_text_stamp(struct sock *sk, struct sk_buff *skb, u32 tsflags);
-void ox_text_acked(struct sock *sk, struct sk_buff *skb);
+void ox_text_release(struct sock *sk, u32 start, bool acked,
+		     struct sk_buff **cursor);
 bool ox_sk_numbers_stamps(const struct sock *sk);
 void ox_sk_set_stamp_base(struct sock *sk, u32 base);
 struct ubuf_info *ox_skb_zcopy(struct sk_buff *skb);
@@ -249,19 +248,19 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
 			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
+bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
+		   u32 len);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
-int ox_sk_wspace(const struct sock *sk);
-u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 
 /* small queues */
 void ox_tsq_init(void (*serve)(struct sock *sk));
 void ox_tsq_exit(void);
+void ox_wfree(struct sk_buff *seg);
 void ox_segment_own(struct sock *sk, struct sk_buff *seg);
-u32 ox_sk_queued(const struct sock *sk);
 u32 ox_sk_queue_limit(const struct sock *sk);
 bool ox_sk_autocorks(const struct sock *sk);
 bool ox_sk_throttle(struct sock *sk);
@@ -273,10 +272,10 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		     __be16 sport, __be16 dport, struct dst_entry **dst);
 void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 u32 ox_sk_advmss(struct sock *sk);
 void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_forget_route(struct sock *sk);
-void ox_sk_path_works(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);
 u32 ox_dst_advmss(const struct dst_entry *dst);
 struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path);
@@ -318,7 +317,6 @@ u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,
 		     u32 max);
 
 /* msg and sockopt */
-size_t ox_msg_left(const struct msghdr *msg);
 void ox_msg_tell_unread(struct msghdr *msg, int bytes, bool wanted);
 bool ox_sock_is_nonblock(const struct socket *sock);
 int ox_copy_from_sockptr(void *to, sockptr_t from, size_t len);

@@ -136,12 +136,6 @@ void ox_sk_forget_route(struct sock *sk)
 	__sk_dst_reset(sk);
 }
 
-/* The peer answers what we send: its neighbour entry needs no probe. */
-void ox_sk_path_works(struct sock *sk)
-{
-	sk_dst_confirm(sk);
-}
-
 u32 ox_dst_mtu(const struct dst_entry *dst)
 {
 	return dst_mtu(dst);

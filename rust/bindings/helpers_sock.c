@@ -260,11 +260,6 @@ int ox_sock_error(struct sock *sk)
 	return sock_error(sk);
 }
 
-int ox_sk_shutdown(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_shutdown);
-}
-
 void ox_sk_set_shutdown(struct sock *sk, int bits)
 {
 	WRITE_ONCE(sk->sk_shutdown, bits);
@@ -511,11 +506,6 @@ int ox_sk_set_zerocopy(struct sock *sk, int value)
 	sock_valbool_flag(sk, SOCK_ZEROCOPY, value);
 	release_sock(sk);
 	return 0;
-}
-
-size_t ox_msg_left(const struct msghdr *msg)
-{
-	return msg_data_left(msg);
 }
 
 void ox_msg_tell_unread(struct msghdr *msg, int bytes, bool wanted)

@@ -8,24 +8,32 @@
 
 #include "helpers.h"
 
+/* Most text in one skb of the buffer: what one run of segments takes. */
+#define OX_MAX_TEXT SZ_64K
+
 /*
  * An skb of the send buffer, accounted to the socket: fragments only, and room
  * for the headers of the segment that its clone may become.
  */
+static __always_inline void ox_init_text_skb(struct sk_buff *skb)
+{
+	skb_reserve(skb, MAX_TCP_HEADER);
+	__skb_header_release(skb);
+	/* No checksum is wanted while text is spliced in. */
+	skb->ip_summed = CHECKSUM_PARTIAL;
+}
+
 struct sk_buff *ox_alloc_text_skb(struct sock *sk)
 {
 	struct sk_buff *skb = alloc_skb_fclone(MAX_TCP_HEADER, sk->sk_allocation);
 
 	if (!skb)
 		return NULL;
-	skb_reserve(skb, MAX_TCP_HEADER);
-	__skb_header_release(skb);
 	if (!sk_wmem_schedule(sk, skb->truesize)) {
 		__kfree_skb(skb);
 		return NULL;
 	}
-	/* No checksum is wanted while text is spliced in. */
-	skb->ip_summed = CHECKSUM_PARTIAL;
+	ox_init_text_skb(skb);
 	sk_wmem_queued_add(sk, skb->truesize);
 	sk_mem_charge(sk, skb->truesize);
 	return skb;
@@ -39,19 +47,34 @@ void ox_free_text_skb(struct sock *sk, struct sk_buff *skb)
 }
 
 /*
+ * Whether text may be appended: not behind what is reported on, nor while a
+ * segment on its way shares the list of fragments.
+ */
+bool ox_text_is_open(struct sk_buff *skb)
+{
+	return !ox_text_cb(skb)->sealed && !skb_cloned(skb);
+}
+
+static __always_inline int ox_text_copy(const struct sock *sk,
+					struct iov_iter *from, void *to, int n)
+{
+	if (unlikely(sk->sk_route_caps & NETIF_F_NOCACHE_COPY))
+		return copy_from_iter_full_nocache(to, n, from) ? 0 : -EFAULT;
+	return copy_from_iter_full(to, n, from) ? 0 : -EFAULT;
+}
+
+/*
  * Copies up to max bytes behind the skb's text, within one page fragment.
  * Returns how many; 0 when the skb is full; -EAGAIN without memory; -EFAULT.
  */
-int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
-		   int max)
+static __always_inline int ox_text_append(struct sock *sk, struct sk_buff *skb,
+					  struct iov_iter *from, int max)
 {
 	struct page_frag *pfrag = sk_page_frag(sk);
 	int i = skb_shinfo(skb)->nr_frags;
 	bool merge = true;
 	int copy, err;
 
-	if (skb_zcopy(skb))
-		return 0;
 	if (!sk_page_frag_refill(sk, pfrag))
 		return -EAGAIN;
 	if (!skb_can_coalesce(skb, i, pfrag->page, pfrag->offset)) {
@@ -76,6 +99,58 @@ int ox_text_append(struct sock *sk, struct sk_buff *skb, struct iov_iter *from,
 	}
 	pfrag->offset += copy;
 	return copy;
+}
+
+/* To the last skb of the buffer, if it may still grow; 0 if it does not. */
+static noinline int ox_text_extend(struct sock *sk, struct sk_buff *skb,
+				   struct iov_iter *from, int max)
+{
+	if (skb->len >= OX_MAX_TEXT || !ox_text_is_open(skb) || skb_zcopy(skb))
+		return 0;
+	return ox_text_append(sk, skb, from,
+			      min_t(int, max, OX_MAX_TEXT - skb->len));
+}
+
+/*
+ * Copies up to max bytes to the end of the buffer, whose next byte is number seq.
+ * Returns how many; -EAGAIN without memory; -EFAULT.
+ */
+int ox_text_write(struct sock *sk, struct iov_iter *from, int max, u32 seq)
+{
+	struct page_frag *pfrag = sk_page_frag(sk);
+	struct sk_buff *skb = skb_peek_tail(&sk->sk_write_queue);
+	int n, err = -EAGAIN;
+
+	if (skb) {
+		n = ox_text_extend(sk, skb, from, max);
+		if (n)
+			return n;
+	}
+	/* A new skb, and its first fragment: all is accounted at once. */
+	skb = alloc_skb_fclone(MAX_TCP_HEADER, sk->sk_allocation);
+	if (unlikely(!skb))
+		return -EAGAIN;
+	if (unlikely(!sk_page_frag_refill(sk, pfrag)))
+		goto free;
+	n = min_t(int, max, pfrag->size - pfrag->offset);
+	if (unlikely(!sk_wmem_schedule(sk, skb->truesize + n)))
+		goto free;
+	err = ox_text_copy(sk, from, page_address(pfrag->page) + pfrag->offset, n);
+	if (unlikely(err))
+		goto free;
+	ox_init_text_skb(skb);
+	*ox_text_cb(skb) = (struct ox_text_cb){ .seq = seq };
+	skb_fill_page_desc(skb, 0, pfrag->page, pfrag->offset, n);
+	page_ref_inc(pfrag->page);
+	pfrag->offset += n;
+	skb_len_add(skb, n);
+	sk_wmem_queued_add(sk, skb->truesize);
+	sk_mem_charge(sk, skb->truesize);
+	__skb_queue_tail(&sk->sk_write_queue, skb);
+	return n;
+free:
+	__kfree_skb(skb);
+	return err;
 }
 
 /* Takes up to max bytes of the caller's pages themselves. */
@@ -166,14 +241,32 @@ void ox_text_stamp(struct sock *sk, struct sk_buff *skb, u32 tsflags)
 				 atomic_read(&sk->sk_tskey);
 }
 
-/* All of the skb is acknowledged; it must be freed next. */
-void ox_text_acked(struct sock *sk, struct sk_buff *skb)
+static noinline void ox_report_acked(struct sock *sk, struct sk_buff *skb)
 {
-	if (!ox_text_cb(skb)->stamp_ack)
-		return;
 	/* It is where the core looks. */
 	TCP_SKB_CB(skb)->txstamp_ack = TSTAMP_ACK_SK;
 	__skb_tstamp_tx(skb, NULL, NULL, sk, SCM_TSTAMP_ACK);
+}
+
+/*
+ * Drops the skbs whose text is all before number start, which the peer has if it
+ * is acked; *cursor is no more if it is one of them.
+ */
+void ox_text_release(struct sock *sk, u32 start, bool acked,
+		     struct sk_buff **cursor)
+{
+	struct sk_buff *skb;
+
+	while ((skb = skb_peek(&sk->sk_write_queue))) {
+		if (after(ox_text_cb(skb)->seq + skb->len, start))
+			return;
+		if (*cursor == skb)
+			*cursor = NULL;
+		__skb_unlink(skb, &sk->sk_write_queue);
+		if (acked && unlikely(ox_text_cb(skb)->stamp_ack))
+			ox_report_acked(sk, skb);
+		ox_free_text_skb(sk, skb);
+	}
 }
 
 bool ox_sk_numbers_stamps(const struct sock *sk)
@@ -200,15 +293,6 @@ u32 ox_skb_nr_frags(const struct sk_buff *skb)
 u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i)
 {
 	return skb_frag_size(&skb_shinfo(skb)->frags[i]);
-}
-
-/*
- * Whether text may be appended: not behind what is reported on, nor while a
- * segment on its way shares the list of fragments.
- */
-bool ox_text_is_open(struct sk_buff *skb)
-{
-	return !ox_text_cb(skb)->sealed && !skb_cloned(skb);
 }
 
 /*
@@ -307,9 +391,4 @@ void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn)
 bool ox_sk_memory_free(const struct sock *sk)
 {
 	return sk_stream_memory_free(sk);
-}
-
-int ox_sk_wspace(const struct sock *sk)
-{
-	return sk_stream_wspace(sk);
 }

@@ -59,7 +59,7 @@ void ox_tsq_exit(void)
 }
 
 /* The destructor of a segment with text. */
-static void ox_wfree(struct sk_buff *seg)
+void ox_wfree(struct sk_buff *seg)
 {
 	struct sock *sk = seg->sk;
 	unsigned long flags, queued;
@@ -95,12 +95,6 @@ void ox_segment_own(struct sock *sk, struct sk_buff *seg)
 	skb_set_owner_w(seg, sk);
 	if (seg->data_len)
 		seg->destructor = ox_wfree;
-}
-
-/* Bytes of memory of the socket's segments in the queues below. */
-u32 ox_sk_queued(const struct sock *sk)
-{
-	return sk_wmem_alloc_get(sk);
 }
 
 /* The most that is to be there. */

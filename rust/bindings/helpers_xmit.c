@@ -44,10 +44,51 @@ static noinline struct dst_entry *ox_sk_reroute(struct sock *sk)
 	return &rt->dst;
 }
 
-/* The socket's route, looked up when there is none that holds. */
-static struct dst_entry *ox_sk_dst(struct sock *sk)
+/*
+ * Whether the route is IP's own, without a tunnel or a policy, and what a look-up
+ * would still give: what its check says, without the call.
+ */
+static __always_inline bool ox_dst_is_plain(const struct net *net,
+					    const struct dst_entry *dst)
+{
+	return dst->output == ip_output && !dst->lwtstate &&
+	       READ_ONCE(dst->obsolete) == DST_OBSOLETE_FORCE_CHK &&
+	       dst_rtable(dst)->rt_genid == rt_genid_ipv4(net);
+}
+
+static noinline struct dst_entry *ox_sk_dst_checked(struct sock *sk)
 {
 	return __sk_dst_check(sk, 0) ?: ox_sk_reroute(sk);
+}
+
+/* The socket's route, looked up when there is none that holds. */
+static __always_inline struct dst_entry *ox_sk_dst(struct sock *sk)
+{
+	struct dst_entry *dst = __sk_dst_get(sk);
+
+	if (likely(dst && ox_dst_is_plain(sock_net(sk), dst)))
+		return dst;
+	return ox_sk_dst_checked(sk);
+}
+
+/* dst_mtu() of a plain route, without the call. */
+static __always_inline u32 ox_plain_mtu(const struct dst_entry *dst)
+{
+	u32 mtu = dst_rtable(dst)->rt_pmtu;
+
+	if (unlikely(mtu) || unlikely(ip_mtu_locked(dst)))
+		return ip_dst_mtu_maybe_forward(dst, false);
+	mtu = dst_metric_raw(dst, RTAX_MTU) ?: READ_ONCE(dst_dev_rcu(dst)->mtu);
+	return min_t(u32, mtu, IP_MAX_MTU);
+}
+
+/* The MTU to keep to over the route, which is plain or not. */
+static __always_inline u32 ox_dst_mtu_for(const struct sock *sk,
+					  const struct dst_entry *dst, bool plain)
+{
+	if (unlikely(!ip_sk_use_pmtu(sk)))
+		return READ_ONCE(dst_dev_rcu(dst)->mtu);
+	return plain ? ox_plain_mtu(dst) : dst_mtu(dst);
 }
 
 /* Takes over the reference of dst. */
@@ -57,6 +98,22 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
 	ox_setup_caps(sk, dst);
 }
 
+/*
+ * The most text of a run of segments of mss bytes; 0 when it cannot be cut up
+ * below us.
+ */
+u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
+{
+	u32 size;
+
+	if (!sk_can_gso(sk))
+		return 0;
+	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
+	       (MAX_TCP_HEADER + 1);
+	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
+}
+
+/* The path's MTU, less IP options. */
 u32 ox_sk_path_mtu(struct sock *sk)
 {
 	const struct ip_options_rcu *opt;
@@ -64,10 +121,14 @@ u32 ox_sk_path_mtu(struct sock *sk)
 	u32 mtu = ETH_DATA_LEN;
 
 	rcu_read_lock();
-	dst = ox_sk_dst(sk);
-	if (dst)
-		mtu = ip_sk_use_pmtu(sk) ? dst_mtu(dst) :
-					   READ_ONCE(dst_dev_rcu(dst)->mtu);
+	dst = __sk_dst_get(sk);
+	if (likely(dst && ox_dst_is_plain(sock_net(sk), dst))) {
+		mtu = ox_dst_mtu_for(sk, dst, true);
+	} else {
+		dst = ox_sk_dst_checked(sk);
+		if (dst)
+			mtu = ox_dst_mtu_for(sk, dst, false);
+	}
 	/* IP options take their place from the text. */
 	opt = rcu_dereference(inet_sk(sk)->inet_opt);
 	if (opt)
@@ -87,17 +148,6 @@ u32 ox_sk_advmss(struct sock *sk)
 		mss = dst_metric_advmss(dst);
 	rcu_read_unlock();
 	return mss;
-}
-
-u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
-{
-	u32 size;
-
-	if (!sk_can_gso(sk))
-		return 0;
-	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
-	       (MAX_TCP_HEADER + 1);
-	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
 static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
@@ -125,6 +175,12 @@ static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
 	seg->mark = READ_ONCE(sk->sk_mark);
 }
 
+static __always_inline bool ox_is_hooked(const struct net *net)
+{
+	return rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]) ||
+	       rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_POST_ROUTING]);
+}
+
 /*
  * Whether IP would only pass the packet on to the neighbour: no hook wants to
  * see it, nothing lies between IP and the device, and it need not be cut.
@@ -137,8 +193,7 @@ static bool ox_goes_straight(struct net *net, struct sock *sk,
 	u16 type = dst_rtable(dst)->rt_type;
 	u32 len = seg->len;
 
-	if (rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_LOCAL_OUT]) ||
-	    rcu_access_pointer(net->nf.hooks_ipv4[NF_INET_POST_ROUTING]))
+	if (ox_is_hooked(net))
 		return false;
 	if (dst->output != ip_output || dst->lwtstate || netif_is_l3_slave(dev))
 		return false;
@@ -153,14 +208,13 @@ static bool ox_goes_straight(struct net *net, struct sock *sk,
 }
 
 /* What ip_local_out() does when ox_goes_straight(). */
-static int ox_to_neighbour(struct net *net, struct sk_buff *seg)
+static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
+					   struct rtable *rt)
 {
-	struct rtable *rt = skb_rtable(seg);
 	struct neighbour *neigh;
 	bool is_v6gw = false;
 
 	seg->dev = dst_dev_rcu(&rt->dst);
-	ip_send_check(ip_hdr(seg));
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
 	IP_UPD_PO_STATS(net, IPSTATS_MIB_OUT, seg->len);
 
@@ -179,9 +233,127 @@ static int ox_to_neighbour(struct net *net, struct sk_buff *seg)
  */
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg)
 {
-	if (ox_goes_straight(net, sk, seg))
-		return ox_to_neighbour(net, seg);
+	if (ox_goes_straight(net, sk, seg)) {
+		ip_send_check(ip_hdr(seg));
+		return ox_to_neighbour(net, seg, skb_rtable(seg));
+	}
 	return ip_local_out(net, sk, seg);
+}
+
+/* The socket's own segment, counted as what waits below it. */
+static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
+{
+	int before;
+
+	seg->sk = sk;
+	seg->destructor = ox_wfree;
+	skb_set_hash_from_sk(seg, sk);
+	__refcount_add(seg->truesize, &sk->sk_wmem_alloc, &before);
+	seg->ooo_okay = before == SK_WMEM_ALLOC_BIAS;
+}
+
+/* What ox_push_iphdr() does and IP adds, for one packet over a plain route. */
+static __always_inline void ox_fill_iphdr(struct sock *sk, struct iphdr *iph,
+					  const struct dst_entry *dst, u32 len)
+{
+	struct inet_sock *inet = inet_sk(sk);
+	int ttl = READ_ONCE(inet->uc_ttl);
+	u16 id = atomic_read(&inet->inet_id);
+
+	if (ttl < 0)
+		ttl = dst_metric_raw(dst, RTAX_HOPLIMIT) ?:
+		      READ_ONCE(sock_net(sk)->ipv4.sysctl_ip_default_ttl);
+	*(__be16 *)iph = htons(4 << 12 | 5 << 8 |
+			       (READ_ONCE(inet->tos) & ~INET_ECN_MASK));
+	iph->tot_len = htons(len);
+	iph->id = htons(id);
+	iph->frag_off = ip_dont_fragment(sk, dst) ? htons(IP_DF) : 0;
+	iph->ttl = ttl;
+	iph->protocol = IPPROTO_TCP;
+	iph->check = 0;
+	iph->saddr = inet->inet_saddr;
+	iph->daddr = inet->inet_daddr;
+	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
+	atomic_set(&inet->inet_id, id + 1);
+}
+
+/*
+ * Sends all of a buffer's skb behind a TCP header of 20 or 32 bytes, or that
+ * header alone, by the short way: over a plain route that nobody watches, as one
+ * packet, marked with no ECN. False when it cannot go there; then nothing is done.
+ */
+bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
+		   u32 len)
+{
+	gfp_t gfp = sk_gfp_mask(sk, GFP_ATOMIC);
+	struct inet_sock *inet = inet_sk(sk);
+	const struct net_device *dev;
+	struct net *net = sock_net(sk);
+	struct dst_entry *dst;
+	struct sk_buff *seg;
+	struct iphdr *iph;
+	struct tcphdr *th;
+	u32 room;
+	u16 type;
+
+	rcu_read_lock();
+	dst = __sk_dst_get(sk);
+	if (unlikely(!dst || !ox_dst_is_plain(net, dst) || ox_is_hooked(net) ||
+		     rcu_access_pointer(inet->inet_opt)))
+		goto no;
+	dev = dst_dev_rcu(dst);
+	type = dst_rtable(dst)->rt_type;
+	room = LL_RESERVED_SPACE(dev) + sizeof(struct iphdr) + len;
+	if (unlikely(netif_is_l3_slave(dev) || room > MAX_TCP_HEADER ||
+		     (type != RTN_UNICAST && type != RTN_LOCAL)))
+		goto no;
+	if (text) {
+		if (skb_cloned(text) || sizeof(struct iphdr) + len + text->len >
+					ox_dst_mtu_for(sk, dst, true))
+			goto no;
+		seg = skb_clone(text, gfp);
+		if (unlikely(!seg))
+			goto no;
+		memset(seg->cb, 0, sizeof(struct inet_skb_parm));
+		skb_shinfo(seg)->gso_size = 0;
+		skb_shinfo(seg)->gso_segs = 0;
+		skb_shinfo(seg)->gso_type = 0;
+	} else {
+		seg = alloc_skb(MAX_TCP_HEADER, gfp);
+		if (unlikely(!seg))
+			goto no;
+		skb_reserve(seg, MAX_TCP_HEADER);
+	}
+
+	iph = __skb_push(seg, sizeof(*iph) + len);
+	th = (struct tcphdr *)(iph + 1);
+	seg->network_header = (unsigned char *)iph - seg->head;
+	seg->transport_header = seg->network_header + sizeof(*iph);
+	seg->csum_start = seg->transport_header;
+	seg->csum_offset = offsetof(struct tcphdr, check);
+	seg->ip_summed = CHECKSUM_PARTIAL;
+	if (likely(len == TCPOLEN_TSTAMP_ALIGNED + sizeof(*th)))
+		memcpy(th, header, TCPOLEN_TSTAMP_ALIGNED + sizeof(*th));
+	else
+		memcpy(th, header, sizeof(*th));
+	th->check = ~tcp_v4_check(seg->len - sizeof(*iph), inet->inet_saddr,
+				  inet->inet_daddr, 0);
+	ox_fill_iphdr(sk, iph, dst, seg->len);
+	if (text)
+		ox_own_text(sk, seg);
+	else
+		ox_segment_own(sk, seg);
+	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
+	skb_dst_set_noref(seg, dst);
+	seg->protocol = htons(ETH_P_IP);
+	seg->priority = READ_ONCE(sk->sk_priority);
+	seg->mark = READ_ONCE(sk->sk_mark);
+	ox_to_neighbour(net, seg, dst_rtable(dst));
+	rcu_read_unlock();
+	return true;
+no:
+	rcu_read_unlock();
+	return false;
 }
 
 /* The user has set IP options: IP writes its header itself. */

@@ -6,7 +6,7 @@
 //! Each is as the C function it is named after, and as unsafe: the pointer is valid, and whoever
 //! calls it may look at, or change, what it points to.
 
-use super::{ox_text_cb as Note, sk_buff, sk_buff_head, sock};
+use super::{msghdr, ox_text_cb as Note, sk_buff, sk_buff_head, sock};
 use kernel::ffi;
 
 /// The note on an skb that holds text.
@@ -53,6 +53,30 @@ pub unsafe fn ox_sk_rmem_alloc(sk: *const sock) -> ffi::c_int {
     unsafe { (&raw const (*sk).sk_backlog.rmem_alloc.counter).read_volatile() }
 }
 
+/// `msg_data_left`.
+#[inline]
+pub unsafe fn ox_msg_left(msg: *const msghdr) -> usize {
+    // SAFETY: By the function's contract; whatever kind of iterator it is, the count is there.
+    unsafe { (*msg).msg_iter.__bindgen_anon_1.__bindgen_anon_1.as_ref().count }
+}
+
+/// `sk_wmem_alloc_get`.
+#[inline]
+pub unsafe fn ox_sk_queued(sk: *const sock) -> u32 {
+    // SAFETY: As above. The socket itself counts as one byte.
+    unsafe { (&raw const (*sk).sk_wmem_alloc.refs.counter).read_volatile() as u32 }.wrapping_sub(1)
+}
+
+/// `sk_stream_wspace`.
+#[inline]
+pub unsafe fn ox_sk_wspace(sk: *const sock) -> ffi::c_int {
+    // SAFETY: As above.
+    unsafe {
+        let all = (&raw const (*sk).sk_sndbuf).read_volatile();
+        all.wrapping_sub((&raw const (*sk).sk_wmem_queued).read_volatile())
+    }
+}
+
 /// `READ_ONCE(sk->sk_backlog.len)`.
 #[inline]
 pub unsafe fn ox_sk_backlog_len(sk: *const sock) -> u32 {
@@ -65,6 +89,32 @@ pub unsafe fn ox_sk_backlog_len(sk: *const sock) -> u32 {
 pub unsafe fn ox_sk_state(sk: *const sock) -> u8 {
     // SAFETY: As above.
     unsafe { (&raw const (*sk).__sk_common.skc_state).read_volatile() }
+}
+
+/// `READ_ONCE(sk->sk_shutdown)`.
+#[inline]
+pub unsafe fn ox_sk_shutdown(sk: *const sock) -> ffi::c_int {
+    // SAFETY: As above.
+    unsafe { (&raw const (*sk).sk_shutdown).read_volatile().into() }
+}
+
+/// Whether anything is said in `sk_tsq_flags`.
+#[inline]
+pub unsafe fn ox_sk_has_tsq_flags(sk: *const sock) -> bool {
+    // SAFETY: As above.
+    unsafe { (&raw const (*sk).sk_tsq_flags).read_volatile() != 0 }
+}
+
+/// `sk_dst_confirm`: the peer answers what we send, so that its neighbour entry needs no probe.
+#[inline]
+pub unsafe fn ox_sk_path_works(sk: *mut sock) {
+    // SAFETY: As above; written as `WRITE_ONCE` does.
+    unsafe {
+        let pending = &raw mut (*sk).sk_dst_pending_confirm;
+        if pending.read_volatile() == 0 {
+            pending.write_volatile(1);
+        }
+    }
 }
 
 /// `READ_ONCE(sk->sk_err)`.

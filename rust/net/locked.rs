@@ -252,6 +252,18 @@ impl<'a, F: Family> Locked<'a, F> {
         to_result(unsafe { b::ox_sock_error(self.sk()) })
     }
 
+    /// Whether nothing is to be told to who writes, and nothing reported of what is written: no
+    /// pending error, no end of writing, no time stamps.
+    pub fn may_write_plainly(&self) -> bool {
+        // SAFETY: We hold the lock; read as `READ_ONCE` does, as others may write some of it.
+        unsafe {
+            let sk = self.sk();
+            b::ox_sk_err(sk) == 0
+                && (&raw const (*sk).sk_tsflags).read_volatile() == 0
+                && !Shutdown::from_bits(b::ox_sk_shutdown(sk)).write
+        }
+    }
+
     /// Closes directions, in addition to those closed (`sk_shutdown |=`).
     pub fn add_shutdown(&mut self, how: Shutdown) {
         // SAFETY: We hold the lock.

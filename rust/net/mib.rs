@@ -12,6 +12,8 @@ pub(super) trait Mib {
 }
 
 impl Mib for Counter {
+    // Nearly always of a constant.
+    #[inline(always)]
     fn mib(self) -> Option<u32> {
         Some(match self {
             Self::Timeouts => b::LINUX_MIB_TCPTIMEOUTS,

@@ -129,6 +129,14 @@ impl Msg<'_> {
         MsgFlags(unsafe { (*self.ptr).msg_flags })
     }
 
+    /// Whether it is of bytes to be copied, with nothing said about them: neither by flags, but those
+    /// that say what to do when it fails, nor by control messages.
+    pub fn is_plain(&self) -> bool {
+        const INDIFFERENT: u32 = 0x4040;
+        // SAFETY: The message is valid.
+        unsafe { (*self.ptr).msg_flags & !INDIFFERENT == 0 && (*self.ptr).msg_controllen == 0 }
+    }
+
     /// Bytes left to be taken or room left to be filled.
     pub fn remaining(&self) -> usize {
         // SAFETY: The message is valid.

@@ -122,6 +122,20 @@ impl<F> SendBuffer<'_, F> {
         self.append_beyond(msg, max)
     }
 
+    /// Copies up to `max` bytes of `msg` behind the text, as many as one fragment takes; returns how
+    /// many, 0 where [`SendBuffer::append`] has an error, or is to be asked.
+    pub fn append_plain(&mut self, msg: &mut Msg<'_>, max: u16) -> u32 {
+        if self.free_space() == 0 {
+            return 0;
+        }
+        let end = self.end();
+        // SAFETY: The socket is locked by a process; the message is the call's.
+        let n = unsafe { b::ox_text_write(self.sk, msg.iter(), max.into(), end) };
+        let n = n.max(0).unsigned_abs();
+        self.state().len = self.len().wrapping_add(n);
+        n
+    }
+
     /// As [`SendBuffer::append`], whether there is room or not: what completes a run of segments is
     /// worth the memory.
     pub fn append_beyond(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
@@ -144,29 +158,53 @@ impl<F> SendBuffer<'_, F> {
         }
     }
 
-    /// Copies into the last skb as much as one fragment takes, or into a new one.
+    /// Takes into the last skb as much as one fragment takes, or into a new one.
     fn append_some(&mut self, msg: &mut Msg<'_>, max: usize) -> Result<usize> {
+        let max = max.min(MAX_TEXT as usize);
+        // SAFETY: The socket is locked by a process; the message is the call's.
+        let n = unsafe {
+            match msg.take(self.sk)? {
+                Take::Copy => {
+                    let end = self.end();
+                    b::ox_text_write(self.sk, msg.iter(), max as i32, end)
+                }
+                how => self.take_pages(msg, &how, max)?,
+            }
+        };
+        to_result(n.min(0))?;
+        let n = n.unsigned_abs();
+        self.state().len += n;
+        msg.taken();
+        Ok(n as usize)
+    }
+
+    /// The position behind the text.
+    fn end(&mut self) -> u32 {
+        self.state().start.wrapping_add(self.state().len)
+    }
+
+    /// As [`SendBuffer::append_some`], of pages that are not copied.
+    fn take_pages(&mut self, msg: &mut Msg<'_>, how: &Take, max: usize) -> Result<i32> {
         let sk = self.sk;
         // SAFETY: The socket is locked; all skbs are those of its write queue.
         unsafe {
             let tail = b::ox_skb_peek_tail(self.queue());
             if !tail.is_null() && (*tail).len < MAX_TEXT && b::ox_text_is_open(tail) {
-                let n = self.fill(tail, msg, max.min((MAX_TEXT - (*tail).len) as usize))?;
+                let most = max.min((MAX_TEXT - (*tail).len) as usize);
+                let n = self.fill(tail, msg, how, most)?;
                 if n > 0 {
                     return Ok(n);
                 }
             }
-            let max = max.min(MAX_TEXT as usize);
             let skb = b::ox_alloc_text_skb(sk);
             if skb.is_null() {
                 return Err(EAGAIN);
             }
-            let end = self.state().start.wrapping_add(self.state().len);
             *b::ox_text_cb(skb) = b::ox_text_cb {
-                seq: end,
+                seq: self.end(),
                 ..Default::default()
             };
-            match self.fill(skb, msg, max) {
+            match self.fill(skb, msg, how, max) {
                 Ok(n) if n > 0 => {
                     b::ox_skb_queue_tail(self.queue(), skb);
                     Ok(n)
@@ -186,27 +224,23 @@ impl<F> SendBuffer<'_, F> {
         &mut self,
         skb: *mut b::sk_buff,
         msg: &mut Msg<'_>,
+        how: &Take,
         max: usize,
-    ) -> Result<usize> {
+    ) -> Result<i32> {
         let sk = self.sk;
         let max = max as i32;
         // SAFETY: By the function's contract; the socket is locked by a process.
         let n = unsafe {
-            match msg.take(sk)? {
-                Take::Copy => b::ox_text_append(sk, skb, msg.iter(), max),
-                Take::Splice { shared } => b::ox_text_splice(sk, skb, msg.iter(), max, shared),
+            match how {
+                Take::Copy => 0,
+                Take::Splice { shared } => b::ox_text_splice(sk, skb, msg.iter(), max, *shared),
                 Take::ZeroCopy(report) => {
                     b::ox_text_zerocopy(sk, skb, msg.raw(), max, report.as_ptr())
                 }
             }
         };
         to_result(n.min(0))?;
-        let n = n.unsigned_abs();
-        self.state().len += n;
-        if n > 0 {
-            msg.taken();
-        }
-        Ok(n as usize)
+        Ok(n)
     }
 
     /// Has it reported on the error queue when the last byte of text is sent and acknowledged, as
@@ -263,28 +297,9 @@ impl<F> SendBuffer<'_, F> {
         let state = self.state();
         state.start = state.start.wrapping_add(bytes);
         state.len -= bytes;
-        let start = state.start;
-        loop {
-            // SAFETY: The socket is locked; the skb is one of the buffer's, and freed once.
-            unsafe {
-                let skb = b::ox_skb_peek(self.queue());
-                if skb.is_null() {
-                    return;
-                }
-                let end = (*b::ox_text_cb(skb)).seq.wrapping_add((*skb).len);
-                if (end.wrapping_sub(start) as i32) > 0 {
-                    return;
-                }
-                if self.state().cursor.0 == skb {
-                    self.state().cursor = Cursor::default();
-                }
-                b::ox_skb_unlink(skb, self.queue());
-                if acked {
-                    b::ox_text_acked(self.sk, skb);
-                }
-                b::ox_free_text_skb(self.sk, skb);
-            }
-        }
+        let (start, cursor) = (state.start, &raw mut state.cursor.0);
+        // SAFETY: The socket is locked; what is dropped are skbs of its write queue.
+        unsafe { b::ox_text_release(self.sk, start, acked, cursor) }
     }
 
     /// Drops everything.
@@ -417,6 +432,30 @@ impl<F> SendBuffer<'_, F> {
             return Err(EINVAL);
         }
         Ok((segment, covered))
+    }
+
+    /// Sends the `len` bytes of text at `offset`, or none, as one segment by the short way: for
+    /// what is over a route that nobody watches, with no ECN. Returns false, with nothing done,
+    /// where that cannot be had: then [`SendBuffer::transmit`] does it.
+    ///
+    /// `header` is as for [`Segments`], of 20 or 32 bytes.
+    pub fn send_plain(&mut self, offset: u32, len: u32, header: &[u8]) -> bool {
+        if !matches!(header.len(), 20 | 32) {
+            return false;
+        }
+        // SAFETY: The socket is locked; the skb is the last of its write queue.
+        unsafe {
+            let mut text = null_mut();
+            if len > 0 {
+                text = b::ox_skb_peek_tail(self.queue());
+                let at = self.state().start.wrapping_add(offset);
+                if text.is_null() || (*text).len != len || (*b::ox_text_cb(text)).seq != at {
+                    return false;
+                }
+                self.state().cursor = Cursor(text);
+            }
+            b::ox_send_plain(self.sk, text, header.as_ptr().cast(), header.len() as u32)
+        }
     }
 
     /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many

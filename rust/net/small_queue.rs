@@ -29,8 +29,9 @@ pub(super) unsafe extern "C" fn serve<F: Family>(sk: *mut b::sock) {
 
 /// A process lets go of the socket: serves it if it had to wait for that.
 pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
+    let sk = locked.sock().sk();
     // SAFETY: The socket is alive.
-    if unsafe { b::ox_tsq_deferred(locked.sock().sk()) } {
+    if unsafe { b::ox_sk_has_tsq_flags(sk) && b::ox_tsq_deferred(sk) } {
         F::drained(locked);
     }
 }

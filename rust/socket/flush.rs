@@ -12,6 +12,7 @@ use crate::net::{
 };
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
+use crate::tcp::plain::MAX_PLAIN_HEADER_LEN;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
@@ -29,12 +30,17 @@ pub(super) fn path_mss(locked: &Locked<'_, Oxtcp>) -> u16 {
 
 /// What of the path the sender has to respect now.
 pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
+    limits_within(locked, path_mss(locked))
+}
+
+/// The same, with what [`path_mss`] says.
+pub(super) fn limits_within(locked: &Locked<'_, Oxtcp>, path_mss: u16) -> TxLimits {
     let mss = match &locked.conn {
         Conn::Open(tcb) => tcb.mss(),
         _ => DEFAULT_MSS,
     };
     TxLimits {
-        mss: path_mss(locked),
+        mss: path_mss,
         max_run: locked.max_gso_bytes(mss),
         queue: DeviceQueue::default(),
     }
@@ -43,26 +49,53 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     if has_output(locked) {
-        send_all(locked, now(), None);
+        let mss = path_mss(locked);
+        send_all(locked, mss, now());
     }
-    set_timer(locked);
-    publish_unsent(locked);
+    settle(locked);
+}
+
+/// As [`flush`], when text was read: a deadline changes by what is sent alone.
+pub(super) fn flush_read(locked: &mut Locked<'_, Oxtcp>) {
+    if has_output(locked) {
+        flush(locked);
+    }
 }
 
 /// As [`flush`], of an event that came at `now`.
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     if has_output(locked) {
-        send_all(locked, now, None);
+        let mss = path_mss(locked);
+        send_all(locked, mss, now);
     }
-    set_timer(locked);
-    publish_unsent(locked);
+    settle(locked);
+}
+
+/// As [`flush`], with what [`path_mss`] has just said.
+pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
+    if has_output(locked) {
+        send_all(locked, mss, now());
+    }
+    settle(locked);
+}
+
+/// As [`flush_within`], when there is text to send.
+pub(super) fn flush_text(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
+    send_all(locked, mss, now());
+    settle(locked);
 }
 
 /// As [`flush`], with a Fast Open cookie in the SYN-ACK.
 pub(super) fn flush_offering(locked: &mut Locked<'_, Oxtcp>, offer: Option<Cookie>) {
     if has_output(locked) {
-        send_all(locked, now(), offer);
+        let mss = path_mss(locked);
+        send_any(locked, mss, now(), offer);
     }
+    settle(locked);
+}
+
+/// What there was to send is sent.
+fn settle(locked: &mut Locked<'_, Oxtcp>) {
     set_timer(locked);
     publish_unsent(locked);
 }
@@ -76,6 +109,7 @@ fn has_output(locked: &Locked<'_, Oxtcp>) -> bool {
 }
 
 /// Sets the timer of a connection for its next deadline.
+#[inline]
 fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
     if let Conn::Open(tcb) = &locked.conn {
         let deadline = tcb.deadline();
@@ -83,16 +117,73 @@ fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-fn send_all(locked: &mut Locked<'_, Oxtcp>, now: Instant, offer: Option<Cookie>) {
+fn send_all(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) {
+    if !send_plain(locked, mss, now) {
+        send_any(locked, mss, now, None);
+    }
+}
+
+/// Sends all if that is one plain segment. Returns whether it was.
+fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
+    let (net, sock) = (locked.net(), locked.sock());
+    let pacing = locked.pacing();
+    let (state, mut send, recv) = locked.parts();
+    let records = &mut state.records;
+    let Conn::Open(tcb) = &mut state.conn else {
+        return false;
+    };
+    if state.fast_open.is_some() || state.chosen.tx_delay > 0 {
+        return false;
+    }
+    pacing.apply(&mut state.config);
+    let mut queue = DeviceQueue::default();
+    queue.held = send.queued();
+    if queue.held > 0 {
+        queue.most = send.queue_limit();
+    }
+    // Runs are not asked for, and a device that has only such as are a segment is the sooner busy.
+    let limits = TxLimits {
+        mss,
+        max_run: 0,
+        queue,
+    };
+    let mut queues = Queues { recv, records };
+    let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
+        return false;
+    };
+    net.count(Counter::OutSegs);
+    if tcb.has_statistics() {
+        statistics::count(net, tcb.take_statistics());
+    }
+    let tuple = sock.tuple();
+    let offset = out.offset;
+    let mut buf = [0; MAX_PLAIN_HEADER_LEN];
+    let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
+    if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
+        let _ = transmit(&mut send, &tuple, &Transmit::from(&out), offset, 0);
+    }
+    let rate = tcb.pacing_rate(&state.config);
+    drop((send, queues));
+    locked.set_pacing_rate(rate);
+    true
+}
+
+#[inline(never)]
+fn send_any(
+    locked: &mut Locked<'_, Oxtcp>,
+    mss: u16,
+    now: Instant,
+    offer: Option<Cookie>,
+) {
     if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
         return;
     }
     let net = locked.net();
     let tuple = locked.sock().tuple();
-    let mut limits = tx_limits(locked);
+    let mut limits = limits_within(locked, mss);
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
-    state.set_pacing(pacing);
+    pacing.apply(&mut state.config);
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return;

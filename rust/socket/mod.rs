@@ -43,6 +43,7 @@ mod saved_syn;
 pub mod send;
 pub mod sent_records;
 pub mod sock_state;
+mod small_send;
 mod statistics;
 pub mod syn;
 pub mod time_wait;

@@ -3,7 +3,7 @@
 //! recvmsg(2) and the other reads.
 
 use super::apply::publish_readable;
-use super::flush::flush;
+use super::flush::flush_read;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{urgent, Oxtcp};
@@ -248,6 +248,6 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
         let records = &mut state.records;
         let queues = Queues { recv, records };
         tcb.on_receive(&state.config, &queues);
-        flush(locked);
+        flush_read(locked);
     }
 }

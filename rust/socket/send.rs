@@ -2,9 +2,9 @@
 
 //! sendmsg(2) and the other writes.
 
-use super::flush::{flush, tx_limits};
+use super::flush::{flush, flush_within, limits_within, path_mss, tx_limits};
 use super::sock_state::{Conn, SockState};
-use super::{fast_connect, now, Oxtcp};
+use super::{fast_connect, now, small_send, Oxtcp};
 use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
 use kernel::prelude::*;
@@ -17,31 +17,39 @@ use kernel::prelude::*;
 /// shut down or never connected, the pending error of the connection once. When some bytes were
 /// taken, their number is the answer and the error waits.
 pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
-    let flags = msg.flags();
     let mut locked = sock.lock();
+    let done = small_send::sendmsg(&mut locked, msg);
+    if done > 0 && msg.remaining() == 0 {
+        return Ok(done);
+    }
+    send_rest(&mut locked, msg, done)
+}
+
+/// As [`sendmsg`], when `done` bytes were taken.
+fn send_rest(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>, mut done: usize) -> Result<usize> {
+    let flags = msg.flags();
     let mut timeout = locked.snd_timeout(flags.dontwait());
-    let mut done = 0;
-    let opened = if flags.fast_open() || fast_connect::is_deferred(&locked) {
-        fast_connect::sendmsg(&mut locked, msg, &mut timeout, &mut done)
+    let opened = if flags.fast_open() || fast_connect::is_deferred(locked) {
+        fast_connect::sendmsg(locked, msg, &mut timeout, &mut done)
     } else {
-        wait_connected(&mut locked, &mut timeout)
+        wait_connected(locked, &mut timeout)
     };
     let result = match opened {
-        Ok(()) => take(&mut locked, msg, &mut timeout, &mut done),
+        Ok(()) => take(locked, msg, &mut timeout, &mut done),
         Err(e) => Err(e),
     };
     if result.is_err() && !msg.flags().more() {
         // What was to follow does not.
         if let Conn::Open(tcb) = &mut locked.conn {
             tcb.on_send(0, false);
-            flush(&mut locked);
+            flush(locked);
         }
     }
     if result.is_err() && done > 0 {
         locked.send_buffer().stamp(msg);
     }
     match result {
-        Err(e) if done == 0 => Err(failed(&mut locked, msg, e)),
+        Err(e) if done == 0 => Err(failed(locked, msg, e)),
         _ => Ok(done),
     }
 }
@@ -78,15 +86,15 @@ fn wait_connected(locked: &mut Locked<'_, Oxtcp>, timeout: &mut Timeout) -> Resu
 /// Takes as much as completes the run of segments at the end of the queue, whether there is room for
 /// it or not, as Linux does; or as much as a run holds, if there is any room and `TCP_NOTSENT_LOWAT`
 /// permits.
-fn append(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
+fn append(locked: &mut Locked<'_, Oxtcp>, path_mss: u16, msg: &mut Msg<'_>) -> Result<usize> {
     let lowat = locked.sock().shared().notsent_lowat();
     if lowat != u32::MAX && unsent(locked) >= lowat {
         return Err(EAGAIN);
     }
-    let limits = tx_limits(locked);
     let (goal, begun) = match &locked.conn {
         Conn::Open(tcb) => {
-            let goal = tcb.size_goal(limits.max_run).max(1);
+            let most = limits_within(locked, path_mss).max_run;
+            let goal = tcb.size_goal(most).max(1);
             (goal, tcb.unsent() % goal)
         }
         _ => (u32::MAX, 0),
@@ -115,10 +123,14 @@ fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
 
 /// Whether what was written waits for more as the device is busy: it is sent, with what was written
 /// meanwhile, when the device has sent some of what it has.
-fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
-    let send = locked.send_buffer();
-    let busy = send.queued() > 0 && send.autocorks();
-    if !busy || !gathers(locked) {
+#[inline]
+pub(super) fn autocork(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    locked.send_buffer().queued() > 0 && autocork_behind(locked)
+}
+
+#[inline(never)]
+fn autocork_behind(locked: &mut Locked<'_, Oxtcp>) -> bool {
+    if !locked.send_buffer().autocorks() || !gathers(locked) {
         return false;
     }
     if locked.send_buffer().throttle() {
@@ -145,7 +157,8 @@ fn take(
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        match append(locked, msg) {
+        let mss = path_mss(locked);
+        match append(locked, mss, msg) {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
                 if msg.remaining() == 0 {
@@ -165,7 +178,7 @@ fn take(
                     }
                 }
                 if !autocork(locked) {
-                    flush(locked);
+                    flush_within(locked, mss);
                 }
             }
             Err(e) if e == EAGAIN => {

@@ -109,6 +109,21 @@ impl SentRecords {
         self.many.reserve(more, GFP_ATOMIC).map_err(|_| NoRoom)
     }
 
+    /// Puts a record beside those that there are.
+    #[inline(never)]
+    fn insert_more(&mut self, at: usize, record: Record) -> Result<(), NoRoom> {
+        if !self.is_many() {
+            self.reserve()?;
+            let [only] = self.one;
+            self.many.push_within_capacity(only).map_err(|_| NoRoom)?;
+            self.ones = 0;
+        }
+        self.reserve()?;
+        self.many
+            .insert_within_capacity(self.head.saturating_add(at), record)
+            .map_err(|_| NoRoom)
+    }
+
     /// Moves what follows the `count` records at `at` to their place.
     fn close_gap(&mut self, at: usize, count: usize) {
         let len = self.many.len();
@@ -137,24 +152,15 @@ impl RecordStore for SentRecords {
         }
     }
 
+    #[inline]
     fn insert_record(&mut self, at: usize, record: Record) -> Result<(), NoRoom> {
-        if !self.is_many() {
-            if self.ones == 0 {
-                self.one = [record];
-                self.ones = 1;
-                return Ok(());
-            }
-            self.reserve()?;
-            let [only] = self.one;
-            self.many.push_within_capacity(only).map_err(|_| NoRoom)?;
-            self.ones = 0;
+        if !self.is_many() && self.ones == 0 {
+            self.one = [record];
+            self.ones = 1;
+            return Ok(());
         }
-        self.reserve()?;
-        self.many
-            .insert_within_capacity(self.head.saturating_add(at), record)
-            .map_err(|_| NoRoom)
+        self.insert_more(at, record)
     }
-
     fn remove_records(&mut self, at: usize, count: usize) {
         if !self.is_many() {
             self.ones = self.ones.saturating_sub(count);

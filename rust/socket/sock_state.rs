@@ -296,13 +296,6 @@ impl SockState {
         };
     }
 
-    /// Takes over how fast the socket may send, which the socket core knows.
-    pub(super) fn set_pacing(&mut self, pacing: Pacing) {
-        self.config.max_pacing_rate = pacing.max_rate;
-        self.config.paced_below = pacing.below;
-        self.config.runs.shift = pacing.shift;
-    }
-
     /// Sets what depends on the path and the receive buffer: the MSS to announce (`advmss`, bytes),
     /// the window of the SYN, and its scale.
     pub(super) fn set_path(&mut self, advmss: u16, buffer: &BufferSize) {
@@ -343,5 +336,14 @@ impl BufferSize {
         } else {
             config.window_scale.max(scale).min(select_scale(most))
         };
+    }
+}
+
+impl Pacing {
+    /// Has a connection keep to it.
+    pub(super) fn apply(&self, config: &mut Config) {
+        config.max_pacing_rate = self.max_rate;
+        config.paced_below = self.below;
+        config.runs.shift = self.shift;
     }
 }

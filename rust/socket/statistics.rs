@@ -7,7 +7,16 @@ use crate::net::Counter;
 use crate::tcp::statistics::{Statistic, Statistics};
 
 /// Counts all of it.
+#[inline]
 pub(super) fn count(net: &Net, all: Statistics) {
+    match all.only_delivered() {
+        Some(segments) => net.count_by(Counter::Delivered, segments.into()),
+        None => count_each(net, all),
+    }
+}
+
+#[inline(never)]
+fn count_each(net: &Net, all: Statistics) {
     for (what, n) in all.iter() {
         let counter = match what {
             Statistic::LossProbes => Counter::LossProbes,

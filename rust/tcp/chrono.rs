@@ -42,16 +42,17 @@ pub struct Times {
 
 impl Chrono {
     fn set(&mut self, activity: Activity, now: Instant) {
+        if self.activity == Activity::Idle {
+            (self.since, self.activity) = (now, activity);
+            return;
+        }
         let ms = u32::try_from(now.since(self.since).ms()).unwrap_or(u32::MAX);
         if let Some(sum) = self.sum(self.activity) {
             *sum = sum.saturating_add(ms);
         }
         // What was rounded off is counted with what follows.
         let left = now.since(self.since).us() % 1000;
-        self.since = match self.activity {
-            Activity::Idle => now,
-            _ => now - Duration::from_us(left),
-        };
+        self.since = now - Duration::from_us(left);
         self.activity = activity;
     }
 

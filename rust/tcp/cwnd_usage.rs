@@ -6,14 +6,28 @@
 use super::config::Config;
 use super::congestion::CongestionControl;
 use super::tcb::{Recovery, Tcb};
-use super::time::Instant;
+use super::time::{Duration, Instant};
 
 impl Tcb {
     /// All is sent that may be sent now: takes note of how full the window is, and gives back what
     /// was not used for a whole retransmission timeout.
     pub(super) fn validate_window(&mut self, config: &Config, now: Instant) {
+        let (pipe, cwnd) = (self.pipe(), self.cwnd());
+        self.validate_use(config, (pipe, cwnd), |tcb| tcb.rto(config), now);
+    }
+
+    /// The same, of what is known to be in the network and of the window, and with what
+    /// [`Tcb::rto`] says.
+    #[inline]
+    pub(super) fn validate_use(
+        &mut self,
+        config: &Config,
+        (pipe, cwnd): (u32, u32),
+        rto: impl FnOnce(&Self) -> Duration,
+        now: Instant,
+    ) {
         let held_back = self.usage.take_held_back();
-        let full = held_back || self.pipe().saturating_add(self.mss32()) > self.cwnd();
+        let full = held_back || pipe.saturating_add(self.mss32()) > cwnd;
         if !self.usage.take_touched() && !full {
             return;
         }
@@ -23,7 +37,7 @@ impl Tcb {
             return;
         }
         let window = (self.congestion.window(), self.congestion.ssthresh());
-        if let Some(used) = self.usage.disused(window, self.rto(config), now) {
+        if let Some(used) = self.usage.disused(window, rto(self), now) {
             self.congestion.on_disuse(used, self.mss32());
         }
     }

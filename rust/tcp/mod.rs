@@ -35,6 +35,7 @@ mod news;
 pub mod options;
 mod output;
 pub mod pacing;
+pub mod plain;
 mod predict;
 mod prr;
 mod rack;

@@ -85,6 +85,11 @@ impl MtuProbe {
         }
     }
 
+    /// Whether the size is being searched for.
+    pub(super) fn is_on(&self) -> bool {
+        self.on
+    }
+
     /// What is known to get through, of `size` that the path is said to carry.
     pub(super) fn limit(&mut self, size: u16) -> u16 {
         self.high = self.high.min(size);

@@ -39,6 +39,12 @@ pub struct Timestamps {
     pub ecr: u32,
 }
 
+impl Timestamps {
+    /// What is before them when they are the only option: padding, kind and length (RFC 7323,
+    /// appendix A).
+    pub(super) const ALIGNED: u32 = u32::from_be_bytes([NOP, NOP, TIMESTAMPS, 10]);
+}
+
 /// A range of sequence numbers `[start, end)`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SeqRange {

@@ -330,7 +330,7 @@ impl Tcb {
     /// Whether a segment that is not full has to wait: for what the user still has to say, or by
     /// Nagle's algorithm with Minshall's rule as long as another such is not acknowledged
     /// (RFC 9293 3.7.4, RFC 896).
-    fn holds_tail(&self, config: &Config) -> bool {
+    pub(super) fn holds_tail(&self, config: &Config) -> bool {
         if self.is_urgent() {
             return false;
         }
@@ -546,7 +546,7 @@ impl Tcb {
         }
     }
 
-    fn acknowledged(&mut self) {
+    pub(super) fn acknowledged(&mut self) {
         self.acks.on_acknowledged(self.ack_due != AckDue::No);
         self.last_ack_sent = self.rcv_nxt;
         self.ack_due = AckDue::No;

@@ -84,6 +84,11 @@ impl Pacer {
         self.waiting = self.waiting && !self.is_due(now);
     }
 
+    /// Nothing waits.
+    pub(super) fn rest(&mut self) {
+        self.waiting = false;
+    }
+
     /// When to look again, if something waits.
     fn deadline(&self) -> Option<Instant> {
         self.waiting
@@ -110,7 +115,7 @@ impl Tcb {
 
     /// Whether it is for us to keep the rate: the control rules it or the user has set a limit, and
     /// the queueing discipline does not.
-    fn paces(&self, config: &Config) -> bool {
+    pub(super) fn paces(&self, config: &Config) -> bool {
         !config.paced_below && (self.rules_itself() || config.max_pacing_rate != u64::MAX)
     }
 

@@ -74,6 +74,9 @@ impl Tcb {
     pub(super) fn pipe(&self) -> u32 {
         let board = &self.scoreboard;
         let out = board.out();
+        if self.sack && board.is_calm() {
+            return out.bytes;
+        }
         let arrived = if self.sack {
             board.sacked().bytes
         } else {

@@ -166,13 +166,19 @@ impl Scoreboard {
     }
 
     /// Text is sent for the first time.
+    #[inline]
     pub(super) fn push<S: RecordStore>(&mut self, store: &mut S, record: Record) {
         if store.records().is_empty() {
             // A store takes one record always.
-            self.add(&record);
+            self.out.add(&record);
             let _ = store.insert_record(0, record);
             return;
         }
+        self.push_behind(store, record);
+    }
+
+    #[inline(never)]
+    fn push_behind<S: RecordStore>(&mut self, store: &mut S, record: Record) {
         let last = store.records().last().copied();
         let count = store.records().len();
         push(store, record);

@@ -145,6 +145,11 @@ impl Statistics {
         self.set == 0
     }
 
+    /// How many segments were delivered, if that is all that happened.
+    pub fn only_delivered(&self) -> Option<u32> {
+        (self.set == 1 << (Statistic::Delivered as u8)).then_some(self.delivered)
+    }
+
     /// What happened, and how often.
     pub fn iter(self) -> impl Iterator<Item = (Statistic, u32)> {
         let mut left = self.set;

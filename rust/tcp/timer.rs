@@ -30,6 +30,7 @@ pub enum TimerKind {
 
 impl Tcb {
     /// When [`Tcb::on_timer`] wants to be called.
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         let ack = match self.ack_due {
             AckDue::By(at) => at,

@@ -100,7 +100,19 @@ impl Tcb {
         if !config.loss_probes || !opened || !calm || self.flight() == 0 {
             return false;
         }
-        let rto = self.rto(config);
+        self.time_probe(config, store, (self.rto(config), fresh), now);
+        true
+    }
+
+    /// Sets the probe's timer, with what [`Tcb::rto`] says.
+    #[inline]
+    pub(super) fn time_probe<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &S,
+        (rto, fresh): (Duration, bool),
+        now: Instant,
+    ) {
         let wait = match self.rtt.srtt() {
             Some(srtt) if self.scoreboard.out().segments == 1 => srtt + srtt + config.rto_min,
             Some(srtt) => srtt + srtt + TIMER_SLACK,
@@ -117,7 +129,6 @@ impl Tcb {
             wait
         };
         self.retransmit_timer = RetransmitTimer::Probe(now + wait);
-        true
     }
 
     /// How long until the first segment has been on its way for a timeout.

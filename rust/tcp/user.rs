@@ -25,11 +25,13 @@ impl Tcb {
     /// SEND: `bytes` of text were appended to the send buffer. `more`: the user said that more
     /// follows at once, so that a segment that is not full is better held back for it; if nothing
     /// comes it goes out when the retransmission timeout has passed.
+    #[inline]
     pub fn on_send(&mut self, bytes: u32, more: bool) {
-        let idle = self.unsent() < self.mss32() && self.scoreboard.waiting() == 0;
-        let pipe = self.pipe();
-        if idle && pipe < self.cwnd() {
-            self.rate.on_app_limited(pipe);
+        if self.unsent() < self.mss32() && self.scoreboard.waiting() == 0 {
+            let pipe = self.pipe();
+            if pipe < self.cwnd() {
+                self.rate.on_app_limited(pipe);
+            }
         }
         self.write_seq += bytes;
         self.more_to_come = more;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Header prediction against the steps of RFC 9293 3.10.7.4: what is predicted leaves the connection
-//! as they would, answers what they would, and sends what they would send.
+//! Prediction against the long way: what is predicted of an arriving segment leaves the connection
+//! as the steps of RFC 9293 3.10.7.4 would, and answers what they would; and what is sent plainly is
+//! what all the questions to the sender would have sent, and leaves the connection as they would.
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod support;
@@ -9,6 +10,8 @@ mod support;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
+use oxtcp_core::tcp::mtu_probe::When;
+use oxtcp_core::tcp::plain::{Plain, MAX_PLAIN_HEADER_LEN};
 use oxtcp_core::tcp::segment::{Segment, Transmit, MAX_HEADER_LEN};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
@@ -28,13 +31,15 @@ fn limits() -> TxLimits {
     }
 }
 
-/// An end, twice: one that predicts, and one that takes every step.
+/// An end, twice: one that predicts and sends plainly, and one that takes every step.
 struct Twins {
     config: Config,
     tcbs: [Tcb; 2],
     rxs: [Rx; 2],
     room: u32,
+    limits: TxLimits,
     predicted: usize,
+    plain: usize,
 }
 
 impl Twins {
@@ -44,7 +49,9 @@ impl Twins {
             tcbs: [tcb, tcb],
             rxs: [Rx::new(room, 0), Rx::new(room, 0)],
             room,
+            limits: limits(),
             predicted: 0,
+            plain: 0,
         }
     }
 
@@ -75,11 +82,33 @@ impl Twins {
         self.check();
     }
 
-    fn send(&mut self, bytes: u32) {
+    fn send(&mut self, bytes: u32, more: bool) {
+        if !self.tcbs[0].state().may_send() {
+            return;
+        }
         let held = self.tcbs[0].unacked();
         let bytes = bytes.min(self.room.saturating_sub(held));
         for tcb in &mut self.tcbs {
-            tcb.on_send(bytes, false);
+            tcb.on_send(bytes, more);
+        }
+        self.check();
+    }
+
+    fn mark(&mut self, what: Mark) {
+        let config = &mut self.config;
+        for (tcb, rx) in self.tcbs.iter_mut().zip(&mut self.rxs) {
+            match what {
+                Mark::MessageEnd => rx.ends.push(tcb.on_message_end()),
+                Mark::Urgent if tcb.unacked() > 0 => tcb.on_send_urgent(),
+                Mark::Urgent => {}
+                Mark::Cork(on) => config.cork = on,
+                Mark::Paced(rate) => config.max_pacing_rate = rate,
+                Mark::Path(mss) => self.limits.mss = mss,
+                Mark::Held(bytes) => self.limits.queue.held = bytes,
+                Mark::Shut => {
+                    tcb.shutdown_write();
+                }
+            }
         }
         self.check();
     }
@@ -95,19 +124,32 @@ impl Twins {
 
     /// What both want to send, as it arrives.
     fn transmit(&mut self, now: Instant) -> Vec<Segment> {
-        let mut out = Vec::new();
-        loop {
-            let config = &self.config;
-            let [mut first, second] = [0, 1]
-                .map(|i| self.tcbs[i].poll_transmit(config, &mut self.rxs[i], &limits(), now));
-            assert_eq!(first, second);
-            self.check();
-            match first.take() {
-                Some(transmit) => out.push(on_the_wire(&transmit)),
-                None => return out,
+        let (config, limits) = (&self.config, &self.limits);
+        let plain = self.tcbs[0].poll_plain(config, &mut self.rxs[0], limits, now);
+        self.plain += usize::from(plain.is_some());
+        let mut out = [Vec::from_iter(plain.as_ref().map(as_any)), Vec::new()];
+        for (i, sent) in out.iter_mut().enumerate() {
+            while let Some(one) = self.tcbs[i].poll_transmit(config, &mut self.rxs[i], limits, now)
+            {
+                sent.push(one);
             }
         }
+        let [first, second] = out;
+        assert_eq!(first, second);
+        assert!(plain.is_none() || first.len() == 1);
+        self.check();
+        first.iter().map(on_the_wire).collect()
     }
+}
+
+/// As what it would be without prediction, with the same header.
+fn as_any(plain: &Plain) -> Transmit {
+    let any = Transmit::from(plain);
+    let (mut short, mut long) = ([0xff; MAX_PLAIN_HEADER_LEN], [0; MAX_HEADER_LEN]);
+    let len = plain.header(80, 0x1234, &mut short);
+    assert_eq!(any.header(80, 0x1234, &mut long), len);
+    assert_eq!(short[..len], long[..len]);
+    any
 }
 
 fn on_the_wire(out: &Transmit) -> Segment {
@@ -140,10 +182,23 @@ fn open(config: Config, wraps: bool) -> ([Twins; 2], Instant) {
     (ends, now + Duration::from_ms(3))
 }
 
+/// What the user, or the path, has to say.
+#[derive(Clone, Copy, Debug)]
+enum Mark {
+    MessageEnd,
+    Urgent,
+    Cork(bool),
+    Paced(u64),
+    Path(u16),
+    Held(u32),
+    Shut,
+}
+
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
-    Send(usize, u32),
+    Send(usize, u32, bool),
+    Mark(usize, Mark),
     Read(usize, usize),
     /// The oldest segment on its way to an end arrives.
     Arrive(usize),
@@ -154,10 +209,28 @@ enum Step {
     Pass(u64),
 }
 
+fn any_more() -> impl Strategy<Value = bool> {
+    prop_oneof![4 => Just(false), 1 => Just(true)]
+}
+
+fn any_mark() -> impl Strategy<Value = Mark> {
+    prop_oneof![
+        3 => Just(Mark::MessageEnd),
+        3 => Just(Mark::Urgent),
+        3 => any::<bool>().prop_map(Mark::Cork),
+        3 => prop_oneof![Just(u64::MAX), Just(1_000_000)].prop_map(Mark::Paced),
+        3 => (500u16..3000).prop_map(Mark::Path),
+        3 => prop_oneof![Just(0u32), 500u32..200_000].prop_map(Mark::Held),
+        1 => Just(Mark::Shut),
+    ]
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let end = 0usize..2;
     prop_oneof![
-        8 => (end.clone(), 1u32..9000).prop_map(|(e, n)| Step::Send(e, n)),
+        4 => (end.clone(), 1u32..9000, any_more()).prop_map(|(e, n, more)| Step::Send(e, n, more)),
+        4 => (end.clone(), 1u32..900, any_more()).prop_map(|(e, n, more)| Step::Send(e, n, more)),
+        1 => (end.clone(), any_mark()).prop_map(|(e, mark)| Step::Mark(e, mark)),
         8 => (end.clone(), 1usize..20_000).prop_map(|(e, n)| Step::Read(e, n)),
         30 => end.clone().prop_map(Step::Arrive),
         1 => (end.clone(), 0usize..8).prop_map(|(e, i)| Step::Overtake(e, i)),
@@ -177,23 +250,31 @@ prop_compose! {
         ],
         static_window: bool,
         accurate in prop_oneof![4 => Just(0u8), 1 => Just(3)],
+        loss_probes in prop_oneof![4 => Just(true), 1 => Just(false)],
+        slow_start_after_idle: bool,
+        probes_mtu in prop_oneof![9 => Just(false), 1 => Just(true)],
     ) -> Config {
         let mut config = Config {
-            sack, timestamps, nodelay, congestion, initial_window: 60_000, ..Config::default()
+            sack, timestamps, nodelay, congestion, loss_probes, slow_start_after_idle,
+            initial_window: 60_000, ..Config::default()
         };
+        if probes_mtu {
+            config.mtu.when = When::Always;
+        }
         config.recovery.static_window = static_window;
         config.ecn = config.ecn.with_mode(accurate);
         config
     }
 }
 
-/// Returns how many segments were predicted.
-fn run(config: Config, wraps: bool, steps: &[Step]) -> usize {
+/// Returns how many segments were predicted, and how many sent plainly.
+fn run(config: Config, wraps: bool, steps: &[Step]) -> (usize, usize) {
     let (mut ends, mut now) = open(config, wraps);
     let mut nets: [Vec<Segment>; 2] = Default::default();
     for step in steps {
         match *step {
-            Step::Send(end, bytes) => ends[end].send(bytes),
+            Step::Send(end, bytes, more) => ends[end].send(bytes, more),
+            Step::Mark(end, mark) => ends[end].mark(mark),
             Step::Read(end, bytes) => ends[end].read(bytes),
             Step::Arrive(end) if !nets[end].is_empty() => {
                 let seg = nets[end].remove(0);
@@ -221,14 +302,15 @@ fn run(config: Config, wraps: bool, steps: &[Step]) -> usize {
             nets[1 - end].extend(sent);
         }
     }
-    ends.iter().map(|end| end.predicted).sum()
+    let sum = |count: fn(&Twins) -> usize| ends.iter().map(count).sum();
+    (sum(|end| end.predicted), sum(|end| end.plain))
 }
 
 #[test]
 fn requests_and_responses_are_predicted() {
     let turn = |from: usize| {
         let to = 1 - from;
-        let [send, pass] = [Step::Send(from, 100), Step::Pass(700)];
+        let [send, pass] = [Step::Send(from, 100, false), Step::Pass(700)];
         [send, pass, Step::Arrive(to), Step::Read(to, 100)]
     };
     let steps: Vec<_> = (0..100).flat_map(|i| turn(i % 2)).collect();
@@ -236,7 +318,8 @@ fn requests_and_responses_are_predicted() {
         nodelay: true,
         ..Config::default()
     };
-    assert_eq!(run(config, false, &steps), 100);
+    // The first two acknowledgments do not wait.
+    assert_eq!(run(config, false, &steps), (100, 102));
 }
 
 proptest! {
