@@ -35,7 +35,7 @@ mod news;
 pub mod options;
 mod output;
 pub mod pacing;
-mod predict;
+pub mod predict;
 mod prr;
 mod rack;
 mod rate;
