@@ -6,7 +6,7 @@
 //! Each is as the C function it is named after, and as unsafe: the pointer is valid, and whoever
 //! calls it may look at, or change, what it points to.
 
-use super::{ox_text_cb as Note, sk_buff, sk_buff_head, sock};
+use super::{msghdr, ox_text_cb as Note, sk_buff, sk_buff_head, sock};
 use kernel::ffi;
 
 /// The note on an skb that holds text.
@@ -58,6 +58,31 @@ pub unsafe fn ox_sk_rmem_alloc(sk: *const sock) -> ffi::c_int {
 pub unsafe fn ox_sk_backlog_len(sk: *const sock) -> u32 {
     // SAFETY: As above.
     unsafe { (&raw const (*sk).sk_backlog.len).read_volatile() as u32 }
+}
+
+/// `sock_rcvlowat`.
+#[inline]
+pub unsafe fn ox_sock_rcvlowat(sk: *const sock, waitall: bool, len: ffi::c_int) -> ffi::c_int {
+    // SAFETY: As above.
+    let least = unsafe { (&raw const (*sk).sk_rcvlowat).read_volatile() };
+    match if waitall { len } else { least.min(len) } {
+        0 => 1,
+        bytes => bytes,
+    }
+}
+
+/// `msg_data_left`.
+#[inline]
+pub unsafe fn ox_msg_left(msg: *const msghdr) -> usize {
+    // SAFETY: As above.
+    unsafe {
+        (*msg)
+            .msg_iter
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .as_ref()
+            .count
+    }
 }
 
 /// `READ_ONCE(sk->sk_state)`.

@@ -12,6 +12,8 @@ pub(super) trait Mib {
 }
 
 impl Mib for Counter {
+    // By a counter that is known where it is counted, this is a number.
+    #[inline]
     fn mib(self) -> Option<u32> {
         Some(match self {
             Self::Timeouts => b::LINUX_MIB_TCPTIMEOUTS,

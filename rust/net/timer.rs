@@ -105,7 +105,8 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
 
 /// A process lets go of the socket: what the timer deferred is done now.
 pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
-    if core::mem::replace(&mut locked.timer_state().deferred, false) {
+    if locked.timer_state().deferred {
+        locked.timer_state().deferred = false;
         run(locked);
         // SAFETY: The reference that `fire` kept; who holds the lock has another.
         unsafe { b::ox_sock_put(locked.sock().sk()) };
