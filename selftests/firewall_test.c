@@ -73,6 +73,46 @@ TEST_F(firewall, input_rule_drops_until_it_is_taken_away)
 	EXPECT_TRUE(opens(fd, 5000));
 }
 
+/* Whether the next byte comes to @fd within @ms. */
+static bool comes(int fd, int ms)
+{
+	char byte;
+
+	return wait_events(fd, POLLIN, ms) == POLLIN && read(fd, &byte, 1) == 1;
+}
+
+TEST_F(firewall, rules_see_a_connection_that_was_open_before_them)
+{
+	static const char *const hooks[] = {
+		"input priority 0",
+		"input priority 2147483647",
+		"prerouting priority -300",
+		"prerouting priority 2147483647",
+	};
+	int fd, server;
+	size_t i;
+
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, self->port));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		/* What was learnt of the way before is of no use to what comes then. */
+		EXPECT_TRUE(write(fd, "a", 1) == 1 && comes(server, 5000));
+		EXPECT_TRUE(write(server, "b", 1) == 1 && comes(fd, 5000));
+		enter_far();
+		rules("table ip t { chain c { type filter hook %s; tcp dport %u drop; }\n}\n",
+		      hooks[i], self->port);
+		enter_near();
+		EXPECT_EQ(1, write(fd, "c", 1));
+		EXPECT_FALSE(comes(server, 300));
+		enter_far();
+		rules("flush ruleset\n");
+		enter_near();
+		EXPECT_TRUE(comes(server, 5000));
+	}
+}
+
 TEST_F(firewall, output_rule_drops_until_it_is_taken_away)
 {
 	int fd;

@@ -91,13 +91,59 @@ struct ox_tuple {
 	__be16 sport, dport;
 };
 
+/* The ends as struct sock has them: two words to compare. */
+struct ox_ends {
+	__addrpair addrs;
+	__portpair ports;
+};
+
+static inline struct ox_ends ox_ends(const struct ox_tuple *t)
+{
+	struct sock_common c = {
+		.skc_daddr = t->daddr,
+		.skc_rcv_saddr = t->saddr,
+		.skc_dport = t->dport,
+		.skc_num = ntohs(t->sport),
+	};
+
+	return (struct ox_ends){ c.skc_addrpair, c.skc_portpair };
+}
+
+static inline bool ox_sk_has_ends(const struct sock *sk, struct ox_ends ends)
+{
+	return READ_ONCE(sk->sk_addrpair) == ends.addrs &&
+	       READ_ONCE(sk->sk_portpair) == ends.ports;
+}
+
+/* The ports and the connections of a namespace, as ox_skb_early() looks at them. */
+struct ox_demux {
+	const struct net *net;
+	const u32 *users;		/* of each port */
+	struct hlist_nulls_head *heads;
+	u32 mask;			/* of their number, a power of two */
+	u32 first_end, secret;
+};
+
 /* What ox_skb_admit() says. */
 enum ox_admission {
 	OX_ADMITTED,
+	OX_NOT_HOST,
 	OX_NO_MEMORY,
 	OX_POLICY,
 	OX_NETFILTER,
 	OX_BAD_CHECKSUM,
+};
+
+/* What ox_sk_enter() says. */
+enum ox_entry {
+	OX_ENTRY_FREE,
+	OX_ENTRY_BUSY,
+	OX_ENTRY_REFUSED,
+};
+
+/* The memory of a segment that arrived, see Arrived of the core. */
+struct ox_arrived {
+	u32 memory, added, segment;
 };
 
 struct ox_port_reservation;
@@ -154,10 +200,9 @@ void ox_sk_set_socket_state(struct sock *sk, int state);
 int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write);
 long ox_sock_rcvtimeo(const struct sock *sk, bool noblock);
 long ox_sock_sndtimeo(const struct sock *sk, bool noblock);
-int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len);
 void ox_sk_move_peek_offset(struct sock *sk, int bytes);
 bool ox_sk_may_bind(const struct sock *sk, u16 port);
-bool ox_sk_admits(struct sock *sk, struct sk_buff *skb);
+enum ox_entry ox_sk_enter(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
 u8 ox_inet_tos(const struct sock *sk);
@@ -189,20 +234,19 @@ u32 ox_skb_headers(const struct sk_buff *skb, bool link, const u8 **begin);
 void ox_iph_addrs(const struct iphdr *iph, __be32 *saddr, __be32 *daddr);
 void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
-u32 ox_skb_gso_size(const struct sk_buff *skb);
-u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header);
+void ox_skb_arrived(const struct sk_buff *skb, u32 header, struct ox_arrived *a);
+bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq);
+int ox_copy_text(const struct sk_buff *skb, int offset, struct iov_iter *to,
+		 int len);
 int ox_skb_iif(const struct sk_buff *skb);
-bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_is_host(const struct sk_buff *skb);
+bool ox_skb_to_host(const struct sk_buff *skb);
 bool ox_skb_icmp_csum_ok(struct sk_buff *skb, u32 ihl);
 void ox_kfree_skb_partial(struct sk_buff *skb, bool stolen);
 enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
-void ox_skb_carry_sock(struct sk_buff *skb, struct sock *sk);
-bool ox_skb_is_routed(const struct sk_buff *skb);
-bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
@@ -309,6 +353,10 @@ int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
+/* No socket: the packet has it. */
+#define OX_CARRIED ((struct sock *)1)
+struct sock *ox_skb_early(struct sk_buff *skb, const struct ox_demux *d,
+			  const void *priv);
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t);
 bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,

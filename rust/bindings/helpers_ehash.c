@@ -60,30 +60,6 @@ int ox_fastopen_keys(struct net *net, u64 *keys)
 	return 1;
 }
 
-/* The ends as struct sock has them: two words to compare. */
-struct ox_ends {
-	__addrpair addrs;
-	__portpair ports;
-};
-
-static struct ox_ends ox_ends(const struct ox_tuple *t)
-{
-	struct sock_common c = {
-		.skc_daddr = t->daddr,
-		.skc_rcv_saddr = t->saddr,
-		.skc_dport = t->dport,
-		.skc_num = ntohs(t->sport),
-	};
-
-	return (struct ox_ends){ c.skc_addrpair, c.skc_portpair };
-}
-
-static bool ox_sk_has_ends(const struct sock *sk, struct ox_ends ends)
-{
-	return READ_ONCE(sk->sk_addrpair) == ends.addrs &&
-	       READ_ONCE(sk->sk_portpair) == ends.ports;
-}
-
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t)
 {
 	t->saddr = sk->sk_rcv_saddr;
@@ -132,34 +108,6 @@ bool ox_sk_hashed(const struct sock *sk)
 u32 ox_sk_hash(const struct sock *sk)
 {
 	return sk->sk_hash;
-}
-
-/*
- * Under RCU. The object may be another one by the time it is counted, and in
- * the table of another namespace.
- */
-struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
-			     u32 end, const struct ox_tuple *t)
-{
-	struct ox_ends ends = ox_ends(t);
-	struct hlist_nulls_node *node;
-	struct sock *sk;
-
-begin:
-	sk_nulls_for_each_rcu(sk, node, head) {
-		if (!ox_sk_has_ends(sk, ends) || !net_eq(sock_net(sk), net))
-			continue;
-		if (unlikely(!refcount_inc_not_zero(&sk->sk_refcnt)))
-			return NULL;
-		if (likely(ox_sk_has_ends(sk, ends) && net_eq(sock_net(sk), net)))
-			return sk;
-		sock_put(sk);
-		goto begin;
-	}
-	/* The walk may have strayed into another bucket's list. */
-	if (get_nulls_value(node) != end)
-		goto begin;
-	return NULL;
 }
 
 /* Under RCU; the answer is that of a moment. */

@@ -127,6 +127,8 @@ static int ox_skb_ct_confirm(struct sk_buff *skb)
  */
 enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl)
 {
+	if (skb->pkt_type != PACKET_HOST)
+		return OX_NOT_HOST;
 	if (ox_skb_orphan_frags_rx(skb))
 		return OX_NO_MEMORY;
 	if (!ox_skb_policy_ok(skb))
@@ -139,7 +141,7 @@ enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl)
 }
 
 /* Lets go of all that must not wait in a queue. */
-void ox_skb_detach(struct sk_buff *skb)
+static inline void __ox_skb_detach(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 	skb_dst_drop(skb);
@@ -147,6 +149,11 @@ void ox_skb_detach(struct sk_buff *skb)
 	skb_ext_reset(skb);
 	skb_clear_delivery_time(skb);
 	skb->dev = NULL;
+}
+
+void ox_skb_detach(struct sk_buff *skb)
+{
+	__ox_skb_detach(skb);
 }
 
 /* The socket that the early demux attached, with its reference. */
@@ -159,45 +166,6 @@ struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family)
 	skb->sk = NULL;
 	skb->destructor = NULL;
 	return sk;
-}
-
-void ox_skb_carry_sock(struct sk_buff *skb, struct sock *sk)
-{
-	skb->sk = sk;
-	skb->destructor = sock_efree;
-}
-
-bool ox_skb_is_routed(const struct sk_buff *skb)
-{
-	return skb_dst(skb) || skb->sk;
-}
-
-/* Gives the packet the route that the last one of the connection had. */
-bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk)
-{
-	struct dst_entry *dst = rcu_dereference(sk->sk_rx_dst);
-
-	if (!dst || READ_ONCE(sk->sk_rx_dst_ifindex) != skb->skb_iif)
-		return false;
-	if (READ_ONCE(dst->obsolete) && !dst->ops->check(dst, 0))
-		return false;
-	skb_dst_set_noref(skb, dst);
-	return true;
-}
-
-void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb)
-{
-	struct dst_entry *dst = skb_dst(skb);
-	struct dst_entry *old = rcu_dereference_protected(sk->sk_rx_dst, 1);
-
-	if (!dst || dst == old)
-		return;
-	/* Over loopback the packet has the sender's route, which is no input. */
-	if (skb_rtable(skb)->rt_is_input == 0 || !dst_hold_safe(dst))
-		return;
-	rcu_assign_pointer(sk->sk_rx_dst, dst);
-	WRITE_ONCE(sk->sk_rx_dst_ifindex, skb->skb_iif);
-	dst_release(old);
 }
 
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason)
@@ -253,7 +221,7 @@ void ox_skb_rb_erase(struct sk_buff *skb, struct rb_root *root)
 /* What a segment adds to the memory of a queue, once its header is off, when
  * it can be merged with what is there: its head is not kept then.
  */
-u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
+static u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
 {
 	u32 head = SKB_TRUESIZE(skb_end_offset(skb));
 
@@ -262,9 +230,71 @@ u32 ox_skb_added_truesize(const struct sk_buff *skb, u32 header)
 	return skb->truesize - head;
 }
 
-u32 ox_skb_gso_size(const struct sk_buff *skb)
+/* What is to be known of a segment's memory before it is queued. */
+void ox_skb_arrived(const struct sk_buff *skb, u32 header, struct ox_arrived *a)
 {
-	return skb_shinfo(skb)->gso_size;
+	a->memory = skb->truesize;
+	a->added = ox_skb_added_truesize(skb, header);
+	a->segment = skb_shinfo(skb)->gso_size;
+}
+
+/*
+ * Puts all the text of a segment, behind its header, at the end of what can be
+ * read, merged with the last skb if that can be. False, and nothing done, when
+ * there is no memory for it without further ado.
+ */
+bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq)
+{
+	struct sk_buff_head *list = &sk->sk_receive_queue;
+	struct sk_buff *tail = skb_peek_tail(list);
+	struct ox_text_cb *last;
+	bool stolen;
+	int delta;
+
+	if (atomic_read(&sk->sk_rmem_alloc) > sk->sk_rcvbuf ||
+	    !sk_rmem_schedule(sk, skb, skb->truesize))
+		return false;
+	__ox_skb_detach(skb);
+	__skb_pull(skb, header);
+	last = tail ? ox_text_cb(tail) : NULL;
+	if (last && last->off + last->len == tail->len &&
+	    skb_try_coalesce(tail, skb, &stolen, &delta)) {
+		last->len += skb->len;
+		ox_sk_rmem_charge(sk, delta);
+		kfree_skb_partial(skb, stolen);
+		return true;
+	}
+	*ox_text_cb(skb) = (struct ox_text_cb){ .seq = seq, .len = skb->len };
+	skb_set_owner_r(skb, sk);
+	__skb_queue_tail(list, skb);
+	return true;
+}
+
+/*
+ * skb_copy_datagram_iter() for what is most: text in one piece, in the linear
+ * part or the only page.
+ */
+int ox_copy_text(const struct sk_buff *skb, int offset, struct iov_iter *to,
+		 int len)
+{
+	const skb_frag_t *frag = skb_shinfo(skb)->frags;
+	int at = offset - (int)skb_headlen(skb);
+	const void *from;
+	size_t n;
+
+	if (at + len <= 0)
+		from = skb->data + offset;
+	else if (at >= 0 && skb_shinfo(skb)->nr_frags &&
+		 at + len <= skb_frag_size(frag) && skb_frags_readable(skb) &&
+		 !skb_frag_must_loop(skb_frag_page(frag)))
+		from = skb_frag_address(frag) + at;
+	else
+		return skb_copy_datagram_iter(skb, offset, to, len);
+	n = copy_to_iter(from, len, to);
+	if (likely(n == len))
+		return 0;
+	iov_iter_revert(to, n);
+	return -EFAULT;
 }
 
 bool ox_sk_rmem_schedule(struct sock *sk, struct sk_buff *skb, int size)

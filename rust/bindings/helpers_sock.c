@@ -393,11 +393,6 @@ long ox_sock_sndtimeo(const struct sock *sk, bool noblock)
 	return sock_sndtimeo(sk, noblock);
 }
 
-int ox_sock_rcvlowat(const struct sock *sk, int waitall, int len)
-{
-	return sock_rcvlowat(sk, waitall, len);
-}
-
 void ox_sk_move_peek_offset(struct sock *sk, int bytes)
 {
 	if (bytes < 0)
@@ -410,10 +405,40 @@ void ox_sk_move_peek_offset(struct sock *sk, int bytes)
  * What the socket's owner set: a filter (which may refuse a segment, but not
  * shorten it, since its length was told already) and a least TTL (RFC 5082).
  */
-bool ox_sk_admits(struct sock *sk, struct sk_buff *skb)
+static bool ox_sk_admits(struct sock *sk, struct sk_buff *skb)
 {
 	return ip_hdr(skb)->ttl >= READ_ONCE(inet_sk(sk)->min_ttl) &&
 	       !sk_filter_trim_cap(sk, skb, skb->len);
+}
+
+/* Keeps the route of a segment that came in for those that follow. */
+void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb)
+{
+	struct dst_entry *dst = skb_dst(skb);
+	struct dst_entry *old = rcu_dereference_protected(sk->sk_rx_dst, 1);
+
+	if (!dst || dst == old)
+		return;
+	/* Over loopback the packet has the sender's route, which is no input. */
+	if (skb_rtable(skb)->rt_is_input == 0 || !dst_hold_safe(dst))
+		return;
+	rcu_assign_pointer(sk->sk_rx_dst, dst);
+	WRITE_ONCE(sk->sk_rx_dst_ifindex, skb->skb_iif);
+	dst_release(old);
+}
+
+/* Takes the spin lock for a segment, if it is let in. */
+enum ox_entry ox_sk_enter(struct sock *sk, struct sk_buff *skb)
+{
+	if (!ox_sk_admits(sk, skb))
+		return OX_ENTRY_REFUSED;
+	ox_bh_lock_sock(sk);
+	if (sock_owned_by_user(sk))
+		return OX_ENTRY_BUSY;
+	if (skb_dst(skb) != rcu_access_pointer(sk->sk_rx_dst) &&
+	    sk->sk_state != TCP_LISTEN)
+		ox_sk_note_rx_dst(sk, skb);
+	return OX_ENTRY_FREE;
 }
 
 void ox_timer_setup(struct timer_list *timer, void (*fn)(struct timer_list *))

@@ -84,6 +84,17 @@ pub unsafe fn ox_sk_backlog_len(sk: *const sock) -> u32 {
     unsafe { (&raw const (*sk).sk_backlog.len).read_volatile() as u32 }
 }
 
+/// `sock_rcvlowat`.
+#[inline]
+pub unsafe fn ox_sock_rcvlowat(sk: *const sock, waitall: bool, len: ffi::c_int) -> ffi::c_int {
+    // SAFETY: As above.
+    let least = unsafe { (&raw const (*sk).sk_rcvlowat).read_volatile() };
+    match if waitall { len } else { least.min(len) } {
+        0 => 1,
+        bytes => bytes,
+    }
+}
+
 /// `READ_ONCE(sk->sk_state)`.
 #[inline]
 pub unsafe fn ox_sk_state(sk: *const sock) -> u8 {

@@ -16,6 +16,7 @@ use kernel::sync::rcu;
 
 /// So many that chains stay short with a hundred thousand connections.
 const BUCKETS: u32 = 16_384;
+const _: () = assert!(BUCKETS.is_power_of_two());
 const LOCKS: u32 = 256;
 /// How many sockets are taken out under the lock at a time to be shown or ended.
 const BATCH: usize = 16;
@@ -101,6 +102,18 @@ impl<F> Ehash<F> {
     /// Number of buckets.
     pub fn buckets(&self) -> usize {
         self.heads.len()
+    }
+
+    /// The table as the early demux looks at it, with those of a namespace's ports.
+    pub(super) fn demux(&self, ports: &Ports) -> b::ox_demux {
+        b::ox_demux {
+            net: self.net,
+            users: ports.users(),
+            heads: self.heads.as_ptr().cast_mut().cast(),
+            mask: BUCKETS - 1,
+            first_end: self.first_end,
+            secret: self.secret,
+        }
     }
 
     fn head(&self, hash: u32) -> *mut b::hlist_nulls_head {

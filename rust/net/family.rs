@@ -124,6 +124,8 @@ pub trait Family: Sized + Send + Sync + 'static {
 
     /// A segment to one of our ports arrived; its checksum is right. Softirq (BH off, RCU read).
     fn segment(net: &NetNs<Self>, skb: RxSkb) -> Verdict;
+    /// The same, of the connection `sock`.
+    fn segment_of(net: &NetNs<Self>, sock: &Sock<Self>, skb: RxSkb);
     /// An ICMP error arrived that quotes a segment of one of our ports. Softirq.
     fn icmp_error(net: &NetNs<Self>, error: &IcmpError);
     /// A segment that arrived while the socket was in use ([`BhLock::Busy`]).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Where segments come in: netfilter's LOCAL_IN, behind the firewall, and PRE_ROUTING for the early
-//! demux.
+//! demux, which takes them where nobody else looks at them on the way to LOCAL_IN.
 //!
 //! All other packets of the machine pass here too, so the first test is one bit for the port.
 
@@ -16,12 +16,10 @@ use kernel::sync::Arc;
 
 /// Behind everything, next to conntrack's confirm, behind which there is no place.
 const LOCAL_IN_PRIORITY: i32 = i32::MAX;
-/// Behind conntrack (-200) and destination NAT (-100).
-const PRE_ROUTING_PRIORITY: i32 = -50;
+/// Behind everything, too: what it takes is seen by no hook after it.
+const PRE_ROUTING_PRIORITY: i32 = i32::MAX;
 
 const MIN_TCP_HEADER: usize = 20;
-/// The bits of `frag_off` that say fragment: more fragments, or an offset.
-const FRAGMENT: u16 = 0x3fff;
 
 /// The hooks of a namespace; dropping it takes them away, without waiting for packets under way.
 pub(super) struct Hooks<F: Family> {
@@ -112,10 +110,6 @@ impl Packet {
         self.byte(9).into()
     }
 
-    fn is_fragment(&self) -> bool {
-        u16::from_be_bytes([self.byte(6), self.byte(7)]) & FRAGMENT != 0
-    }
-
     fn pull(&self, len: usize) -> bool {
         // SAFETY: The packet is valid and may be changed.
         len <= self.linear() || unsafe { b::ox_pskb_may_pull(self.skb, len as u32) }
@@ -168,17 +162,19 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
         unsafe { b::ox_kfree_skb_reason(skb, reason.kernel()) };
         b::NF_STOLEN
     };
-    // SAFETY: The packet is ours.
-    if !unsafe { b::ox_skb_is_host(skb) } {
-        return b::NF_ACCEPT;
-    }
     let len = packet.tcp_header_len();
     if len < MIN_TCP_HEADER || !packet.pull(packet.ihl + len) {
-        return stolen(DropReason::BadHeader);
+        // SAFETY: The packet is ours.
+        return if unsafe { b::ox_skb_is_host(skb) } {
+            stolen(DropReason::BadHeader)
+        } else {
+            b::NF_ACCEPT
+        };
     }
     // SAFETY: The packet is ours, and we are under RCU.
     match unsafe { b::ox_skb_admit(skb, packet.ihl as u32) } {
         b::ox_admission_OX_ADMITTED => (),
+        b::ox_admission_OX_NOT_HOST => return b::NF_ACCEPT,
         b::ox_admission_OX_NO_MEMORY => return stolen(DropReason::NoMemory),
         b::ox_admission_OX_POLICY => return stolen(DropReason::Policy),
         b::ox_admission_OX_NETFILTER => return stolen(DropReason::Netfilter),
@@ -199,7 +195,7 @@ fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
 }
 
 /// Gives a segment of a known connection the route of the last one, so that IP does not look it up,
-/// and the socket.
+/// and the socket; or takes it at once, if nothing would be done with it on its way to LOCAL_IN.
 ///
 /// # Safety
 ///
@@ -209,34 +205,19 @@ unsafe extern "C" fn pre_routing<F: Family>(
     skb: *mut b::sk_buff,
     _state: *const b::nf_hook_state,
 ) -> c_uint {
-    // SAFETY: By the function's contract; IP has looked at its header.
-    let (net, packet) = unsafe { (&*private.cast::<NetNs<F>>(), Packet::new(skb)) };
-    if packet.protocol() != b::IPPROTO_TCP || packet.is_fragment() {
-        return b::NF_ACCEPT;
-    }
-    match packet.dport() {
-        Some(port) if net.ports().contains(port) => (),
-        _ => return b::NF_ACCEPT,
-    }
-    // SAFETY: The packet is ours, and we are under RCU.
-    unsafe {
-        if b::ox_skb_is_routed(skb) || !b::ox_skb_is_host(skb) {
-            return b::NF_ACCEPT;
+    // SAFETY: By the function's contract.
+    let net = unsafe { &*private.cast::<NetNs<F>>() };
+    // SAFETY: The packet is ours, IP has looked at its header, and we are under RCU.
+    match unsafe { net.early(skb, private) } {
+        netns::Early::No => b::NF_ACCEPT,
+        netns::Early::Carried => {
+            net.count(Counter::EarlyDemux);
+            b::NF_ACCEPT
         }
-        let mut tuple = b::ox_tuple {
-            sport: u16::from_ne_bytes([packet.byte(packet.ihl + 2), packet.byte(packet.ihl + 3)]),
-            dport: u16::from_ne_bytes([packet.byte(packet.ihl), packet.byte(packet.ihl + 1)]),
-            ..Default::default()
-        };
-        b::ox_iph_addrs((*skb).data.cast(), &mut tuple.daddr, &mut tuple.saddr);
-        if let Some(sock) = net.ehash().lookup_wire(&tuple) {
-            if b::ox_skb_use_rx_dst(skb, sock.sk()) {
-                b::ox_skb_carry_sock(skb, sock.sk());
-                // The reference is the packet's now.
-                core::mem::forget(sock);
-                net.count(Counter::EarlyDemux);
-            }
+        netns::Early::Taken(sock, skb) => {
+            net.count(Counter::EarlyDemux);
+            F::segment_of(net, &sock, skb);
+            b::NF_STOLEN
         }
     }
-    b::NF_ACCEPT
 }

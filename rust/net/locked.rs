@@ -397,7 +397,7 @@ impl<'a, F: Family> Locked<'a, F> {
     pub fn rcv_target(&self, waitall: bool, len: usize) -> usize {
         let len = i32::try_from(len).unwrap_or(i32::MAX);
         // SAFETY: The socket is alive.
-        let target = unsafe { b::ox_sock_rcvlowat(self.sk(), waitall.into(), len) };
+        let target = unsafe { b::ox_sock_rcvlowat(self.sk(), waitall, len) };
         target.unsigned_abs() as usize
     }
 
@@ -441,6 +441,10 @@ impl<'a, F: Family> Locked<'a, F> {
 
     /// Bytes were peeked at, or read: `SO_PEEK_OFF` moves, if it is set.
     pub fn move_peek_offset(&mut self, bytes: u32, peeked: bool) {
+        // SAFETY: The socket is alive; written as the core's `WRITE_ONCE` does.
+        if unsafe { (&raw const (*self.sk()).sk_peek_off).read_volatile() } < 0 {
+            return;
+        }
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
         // SAFETY: As above.
         unsafe { b::ox_sk_move_peek_offset(self.sk(), if peeked { bytes } else { -bytes }) }

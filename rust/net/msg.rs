@@ -12,6 +12,9 @@ use kernel::prelude::*;
 
 /// `MSG_ERRQUEUE` (`linux/socket.h`).
 pub(super) const MSG_ERRQUEUE: u32 = 0x2000;
+const MSG_DONTWAIT: u32 = 0x40;
+const MSG_NOSIGNAL: u32 = 0x4000;
+const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
 const MSG_SPLICE_PAGES: u32 = 0x0800_0000;
 const MSG_NO_SHARED_FRAGS: u32 = 0x0008_0000;
 const MSG_ZEROCOPY: u32 = 0x0400_0000;
@@ -27,6 +30,12 @@ impl MsgFlags {
     /// The bits.
     pub fn bits(self) -> u32 {
         self.0
+    }
+
+    /// Whether they say nothing but how to wait: neither that other bytes than the next are wanted, nor
+    /// that more than are there, nor that they are to stay or to be thrown away.
+    pub fn only_how_to_wait(self) -> bool {
+        self.0 & !(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC) == 0
     }
 
     /// `MSG_OOB`.
@@ -182,6 +191,13 @@ impl Msg<'_> {
 
     pub(super) fn tsflags(&self) -> u32 {
         self.tsflags
+    }
+
+    /// Whether io_uring asks how many bytes a further read would find.
+    #[inline]
+    pub fn wants_unread(&self) -> bool {
+        // SAFETY: The message is valid.
+        unsafe { (*self.ptr).msg_get_inq() }
     }
 
     /// Says how many bytes a further read would find: to io_uring when it asks, and by a control

@@ -7,11 +7,24 @@ use super::*;
 use core::cell::UnsafeCell;
 use core::mem::{offset_of, size_of, MaybeUninit};
 use kernel::error::to_result;
-use kernel::ffi::{c_int, c_uint};
+use kernel::ffi::{c_int, c_uint, c_void};
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 use kernel::sync::atomic::{Acquire, Atomic, Release};
 use kernel::sync::{new_mutex, Arc, ArcBorrow, Mutex};
+
+/// `OX_CARRIED`.
+const CARRIED: usize = 1;
+
+/// What [`NetNs::early`] has done with a packet.
+pub(super) enum Early<F: Family> {
+    /// Nothing.
+    No,
+    /// It has its connection's route and carries the socket.
+    Carried,
+    /// It is a segment for this connection, to be taken now.
+    Taken(ARef<Sock<F>>, RxSkb),
+}
 
 /// A network namespace, with the family's state (it derefs to it). It outlives the namespace as
 /// long as a socket refers to it.
@@ -21,6 +34,8 @@ pub struct NetNs<F: Family> {
     inode: u32,
     ehash: Ehash<F>,
     ports: Ports,
+    // Points into `ehash` and `ports`, which stay where they are.
+    demux: b::ox_demux,
     stats: stats::Stats,
     tunables: sysctl::Values,
     timer: UnsafeCell<MaybeUninit<b::timer_list>>,
@@ -40,6 +55,7 @@ impl<F: Family> NetNs<F> {
         let inode = unsafe { b::ox_net_ino(net) };
         let ehash = Ehash::new(net)?;
         let ports = Ports::new()?;
+        let demux = ehash.demux(&ports);
         let tunables = sysctl::Values::new(F::TUNABLES)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
@@ -47,6 +63,7 @@ impl<F: Family> NetNs<F> {
                 inode,
                 ehash,
                 ports,
+                demux,
                 stats: stats::Stats::new(),
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),
@@ -90,6 +107,27 @@ impl<F: Family> NetNs<F> {
         }
     }
 
+    /// What becomes of a packet at PRE_ROUTING, where our hooks are registered with `hooks`.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is an IPv4 packet of the namespace, at PRE_ROUTING; the caller is under RCU.
+    #[inline]
+    pub(super) unsafe fn early(&self, skb: *mut b::sk_buff, hooks: *const c_void) -> Early<F> {
+        // SAFETY: By the function's contract.
+        let sk = unsafe { b::ox_skb_early(skb, &self.demux, hooks) };
+        if sk.addr() == CARRIED {
+            return Early::Carried;
+        }
+        // SAFETY: The table has sockets of `F`; where one was found the reference is ours, and the
+        // packet a segment.
+        match unsafe { Sock::from_sk_owned(sk) } {
+            // SAFETY: As above.
+            Some(sock) => Early::Taken(sock, unsafe { RxSkb::from_raw(skb) }),
+            None => Early::No,
+        }
+    }
+
     /// The namespace's TCP settings, `net.ipv4.tcp_*` and others, read now.
     #[inline]
     pub fn ipv4(&self) -> Ipv4Sysctls {
@@ -117,11 +155,13 @@ impl<F: Family> NetNs<F> {
     }
 
     /// Adds one to a counter.
+    #[inline]
     pub fn count(&self, counter: Counter) {
         self.count_by(counter, 1)
     }
 
     /// Adds to a counter.
+    #[inline]
     pub fn count_by(&self, counter: Counter, n: u64) {
         self.stats.add(counter, n);
         self.count_mib(counter, n);
@@ -132,6 +172,7 @@ impl<F: Family> NetNs<F> {
         self.count_mib(reason, 1);
     }
 
+    #[inline]
     fn count_mib(&self, what: impl mib::Mib, n: u64) {
         if let Some(field) = what.mib() {
             // SAFETY: A socket or a packet keeps the `struct net`, and that its counters.

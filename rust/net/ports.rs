@@ -32,6 +32,11 @@ impl Ports {
         self.users[usize::from(port)].fetch_sub(1, Relaxed);
     }
 
+    /// The counts, one for each port.
+    pub(super) fn users(&self) -> *const u32 {
+        self.users.as_ptr().cast()
+    }
+
     /// Whether `port` has a user.
     #[inline]
     pub fn contains(&self, port: u16) -> bool {

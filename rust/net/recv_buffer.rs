@@ -126,6 +126,22 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         }
     }
 
+    /// [`RecvBuffer::store`] of all of the segment's text, while that is next and none waits.
+    #[inline]
+    pub fn append(&mut self, seq: u32, len: u32) -> Result<(), Unstored> {
+        let segment = self.segment.take().ok_or(Unstored)?;
+        let header = segment.header().len() as u32;
+        // SAFETY: The socket is locked; the skb is ours, with so much of header in the linear part, and
+        // the queue's if that takes it.
+        if unsafe { b::ox_sk_append(self.sk(), segment.raw(), header, seq) } {
+            let _ = segment.into_raw();
+            self.state().readable += len;
+            return Ok(());
+        }
+        self.segment = Some(segment);
+        self.store(seq, seq, 0, len).map(|_| ())
+    }
+
     /// More memory is used than the buffer has: it may have as much, up to `tcp_rmem`, unless the
     /// user chose its size (`tcp_clamp_window`).
     fn stretch(&mut self) {
@@ -256,19 +272,15 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
 
     /// Memory of the segment being processed, as it came, and as it would be merged with what is
     /// there; bytes of text in each of the segments that were merged into it, 0 if it is one.
+    #[inline]
     pub fn arrived(&self) -> (u32, u32, u32) {
-        self.segment.as_ref().map_or((0, 0, 0), |segment| {
+        let mut arrived = b::ox_arrived::default();
+        if let Some(segment) = &self.segment {
             let header = segment.header().len() as u32;
-            let skb = segment.raw();
             // SAFETY: The skb is ours.
-            unsafe {
-                (
-                    (*skb).truesize,
-                    b::ox_skb_added_truesize(skb, header),
-                    b::ox_skb_gso_size(skb),
-                )
-            }
-        })
+            unsafe { b::ox_skb_arrived(segment.raw(), header, &mut arrived) }
+        }
+        (arrived.memory, arrived.added, arrived.segment)
     }
 
     /// `SO_RCVBUF`, bytes of memory.
@@ -303,11 +315,56 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     pub fn copy_to(&mut self, msg: &mut Msg<'_>, offset: u32, max: usize) -> Result<usize> {
         self.walk(offset, max, |skb, at, len| {
             // SAFETY: The skb is one of the receive queue and has these bytes.
-            match unsafe { b::skb_copy_datagram_iter(skb, at as i32, msg.iter(), len as i32) } {
+            match unsafe { b::ox_copy_text(skb, at as i32, msg.iter(), len as i32) } {
                 0 => Ok(len),
                 _ => Err(EFAULT),
             }
         })
+    }
+
+    /// Bytes that can be read of what came first, in one piece.
+    #[inline]
+    pub fn first_len(&self) -> u32 {
+        // SAFETY: The socket is locked; all skbs in the queue have a note.
+        unsafe {
+            let skb = b::ox_skb_peek(self.queue());
+            if skb.is_null() {
+                0
+            } else {
+                (*b::ox_text_cb(skb)).len
+            }
+        }
+    }
+
+    /// As [`RecvBuffer::copy_to`] from the first unread byte on, but no further than what came in one
+    /// piece, and what was copied is consumed.
+    ///
+    /// Errors: `EFAULT`, and nothing is consumed.
+    #[inline]
+    pub fn take_first(&mut self, msg: &mut Msg<'_>, max: u32) -> Result<u32> {
+        // SAFETY: The socket is locked; the skb is one of its receive queue, whose note is within its
+        // length, and freed once.
+        unsafe {
+            let skb = b::ox_skb_peek(self.queue());
+            if skb.is_null() {
+                return Ok(0);
+            }
+            let note = b::ox_text_cb(skb);
+            let len = (*note).len.min(max);
+            if b::ox_copy_text(skb, (*note).off as i32, msg.iter(), len as i32) != 0 {
+                return Err(EFAULT);
+            }
+            self.state().readable -= len;
+            if len == (*note).len {
+                b::ox_skb_unlink(skb, self.queue());
+                b::consume_skb(skb);
+            } else {
+                (*note).seq = (*note).seq.wrapping_add(len);
+                (*note).off += len;
+                (*note).len -= len;
+            }
+            Ok(len)
+        }
     }
 
     /// Calls `f(skb, offset in it, bytes)` for up to `max` bytes of text, from `offset` bytes behind

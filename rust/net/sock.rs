@@ -116,7 +116,10 @@ impl<F: Family> Sock<F> {
     pub(super) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
         // SAFETY: By the function's contract the lock is held for the length of this call.
         let mut locked = unsafe { Locked::borrow_held(Self::from_sk(sk)) };
-        small_queue::release(&mut locked);
+        // SAFETY: The socket is alive.
+        if unsafe { (&raw const (*sk).sk_tsq_flags).read_volatile() } != 0 {
+            small_queue::release(&mut locked);
+        }
         timer::release(&mut locked);
     }
 
@@ -174,25 +177,32 @@ impl<F: Family> Sock<F> {
     /// the backlog instead and comes back by [`Family::backlog`]; the backlog is limited to
     /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted, as is one
     /// that `SO_ATTACH_FILTER` or `IP_MINTTL` refuses.
+    #[inline]
     pub fn lock_bh(&self, skb: RxSkb) -> BhLock<'_, F> {
-        let sk = self.sk();
-        // SAFETY: The socket is alive, the skb ours.
-        if !unsafe { b::ox_sk_admits(sk, skb.raw()) } {
-            skb.discard(self.net(), DropReason::SocketFilter);
-            return BhLock::Busy;
-        }
-        // SAFETY: The socket is alive; the spin lock is released below or by the guard.
-        unsafe { b::ox_bh_lock_sock(sk) };
-        // SAFETY: We hold the spin lock.
-        if !unsafe { b::ox_sock_owned_by_user(sk) } {
+        // SAFETY: The socket is alive, the skb ours; the spin lock is released by the guard or in
+        // `keep_out`.
+        match unsafe { b::ox_sk_enter(self.sk(), skb.raw()) } {
             // SAFETY: We hold the spin lock, and no process has the socket.
-            return BhLock::Free(unsafe { Locked::take_bh(self) }, skb);
+            b::ox_entry_OX_ENTRY_FREE => BhLock::Free(unsafe { Locked::take_bh(self) }, skb),
+            entry => {
+                self.keep_out(entry, skb);
+                BhLock::Busy
+            }
         }
+    }
+
+    /// What becomes of a segment that was not let in, for what `ox_sk_enter` says.
+    #[cold]
+    fn keep_out(&self, entry: b::ox_entry, skb: RxSkb) {
+        if entry == b::ox_entry_OX_ENTRY_REFUSED {
+            return skb.discard(self.net(), DropReason::SocketFilter);
+        }
+        let sk = self.sk();
         skb.detach();
         let raw = skb.into_raw();
         // SAFETY: We hold the spin lock; the skb is ours and becomes the backlog's on success.
         let full = unsafe { b::ox_sk_add_backlog(sk, raw) } != 0;
-        // SAFETY: Taken above.
+        // SAFETY: Taken by `ox_sk_enter`.
         unsafe { b::ox_bh_unlock_sock(sk) };
         if full {
             // SAFETY: It is still ours.
@@ -200,7 +210,6 @@ impl<F: Family> Sock<F> {
         } else {
             self.net().count(Counter::Backlog);
         }
-        BhLock::Busy
     }
 
     /// Takes the lock of a fresh child in softirq while the listener's is held. Nobody else has it.
@@ -399,7 +408,7 @@ impl<F: Family> Sock<F> {
     /// `SO_RCVLOWAT`, bytes.
     pub fn rcvlowat(&self) -> u32 {
         // SAFETY: The socket is alive.
-        unsafe { b::ox_sock_rcvlowat(self.sk(), 0, i32::MAX) }.unsigned_abs()
+        unsafe { b::ox_sock_rcvlowat(self.sk(), false, i32::MAX) }.unsigned_abs()
     }
 
     /// Whether an entry waits for `MSG_ERRQUEUE`: then poll must say [`poll::ERR`].

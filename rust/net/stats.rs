@@ -5,7 +5,8 @@
 
 use super::drop_reason;
 use super::DropReason;
-use kernel::sync::atomic::{Atomic, Relaxed};
+// The kernel's `Atomic` has a call for each addition.
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -196,18 +197,19 @@ counters! {
 
 /// The counters of a namespace.
 pub(super) struct Stats {
-    counters: [Atomic<u64>; NAMES.len()],
-    drops: [Atomic<u64>; drop_reason::NAMES.len()],
+    counters: [AtomicU64; NAMES.len()],
+    drops: [AtomicU64; drop_reason::NAMES.len()],
 }
 
 impl Stats {
     pub(super) fn new() -> Self {
         Self {
-            counters: [const { Atomic::new(0) }; NAMES.len()],
-            drops: [const { Atomic::new(0) }; drop_reason::NAMES.len()],
+            counters: [const { AtomicU64::new(0) }; NAMES.len()],
+            drops: [const { AtomicU64::new(0) }; drop_reason::NAMES.len()],
         }
     }
 
+    #[inline]
     pub(super) fn add(&self, counter: Counter, n: u64) {
         if let Some(slot) = self.counters.get(counter as usize) {
             slot.fetch_add(n, Relaxed);

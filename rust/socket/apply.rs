@@ -8,6 +8,7 @@ use super::sock_state::Conn;
 use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
+use crate::tcp::predict::Arrival;
 use crate::tcp::state::State;
 use crate::tcp::urgent::Urgent;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -59,6 +60,29 @@ pub(super) fn apply(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     mirror_state(locked);
     if events.readable {
         publish_readable(locked);
+        locked.wake_readable();
+    }
+}
+
+/// Acts on what a predicted segment brought; `mark`: the peer has announced an urgent byte.
+#[inline]
+pub(super) fn apply_arrival(locked: &mut Locked<'_, Oxtcp>, arrival: &Arrival, mark: bool) {
+    if arrival.delivered > 0 {
+        locked
+            .net()
+            .count_by(Counter::Delivered, arrival.delivered.into());
+    }
+    if arrival.acked > 0 {
+        locked.send_buffer().release(arrival.acked);
+        make_room(locked);
+    }
+    if arrival.readable {
+        if mark {
+            publish_readable(locked);
+        } else {
+            let readable = locked.recv_buffer().readable();
+            locked.sock().shared().set_readable(readable);
+        }
         locked.wake_readable();
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
 }
 
 /// The user has read `bytes`: the receive buffer may have to grow.
+#[inline]
 pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let Conn::Open(tcb) = &locked.conn else {
         return;

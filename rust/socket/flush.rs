@@ -55,13 +55,6 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
     settle(locked);
 }
 
-/// As [`flush`], when text was read: a deadline changes by what is sent alone.
-pub(super) fn flush_read(locked: &mut Locked<'_, Oxtcp>) {
-    if has_output(locked) {
-        flush(locked);
-    }
-}
-
 /// As [`flush`], of an event that came at `now`.
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     if has_output(locked) {

@@ -3,19 +3,21 @@
 //! A segment's way from the hook to its connection: the table of connections first, then
 //! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
 
-use super::apply::apply;
+use super::apply::{apply, apply_arrival};
 use super::flush::{flush, flush_at, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
-use super::{buffers, fast_connect, identity, now, orphans, time_wait, Oxtcp};
+use super::{buffers, fast_connect, identity, now, orphans, statistics, time_wait, Oxtcp};
 use crate::net::{random, BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
+use crate::tcp::predict::Candidate;
 use crate::tcp::segment::{Flags, ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
+use crate::tcp::time::Instant;
 use crate::tcp::user::IcmpVerdict;
 use kernel::sync::aref::ARef;
 
@@ -33,6 +35,22 @@ fn complete(seg: &mut Segment, skb: &RxSkb) {
 
 /// A segment to one of our ports.
 pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
+    match net.lookup(&mut skb) {
+        Some(sock) => {
+            segment_of(net, &sock, skb);
+            Verdict::Taken
+        }
+        None => without_connection(net, skb),
+    }
+}
+
+/// A segment to the connection `sock`.
+pub fn segment_of(net: &Net, sock: &Sock<Oxtcp>, skb: RxSkb) {
+    net.count(Counter::InSegs);
+    to_connection(sock, skb);
+}
+
+fn without_connection(net: &Net, mut skb: RxSkb) -> Verdict {
     net.count(Counter::InSegs);
     let mut parsed = parse(&skb);
     let Ok(seg) = &mut parsed else {
@@ -41,10 +59,6 @@ pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
         return Verdict::Taken;
     };
     complete(seg, &skb);
-    if let Some(sock) = net.lookup(&mut skb) {
-        to_connection(&sock, skb, seg);
-        return Verdict::Taken;
-    }
     let floor;
     (skb, floor) = match time_wait::on_segment(net, skb, seg) {
         time_wait::Outcome::Taken => return Verdict::Taken,
@@ -54,9 +68,9 @@ pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
     to_listener(net, skb, seg, floor)
 }
 
-fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb, seg: &Segment) {
+fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb) {
     if let BhLock::Free(mut locked, skb) = sock.lock_bh(skb) {
-        on_connection(&mut locked, skb, seg);
+        on_connection(&mut locked, skb);
     }
 }
 
@@ -92,7 +106,7 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
         BhLock::Busy => return Verdict::Taken,
     };
     if let listen::Outcome::Elsewhere(skb) = outcome {
-        elsewhere(net, skb, seg);
+        elsewhere(net, skb);
     }
     Verdict::Taken
 }
@@ -121,9 +135,9 @@ fn holder(net: &Net, chosen: ARef<Sock<Oxtcp>>, skb: &RxSkb) -> ARef<Sock<Oxtcp>
 }
 
 /// The connection came to be while the segment waited for the listener.
-fn elsewhere(net: &Net, mut skb: RxSkb, seg: &Segment) {
+fn elsewhere(net: &Net, mut skb: RxSkb) {
     match net.lookup(&mut skb) {
-        Some(sock) => to_connection(&sock, skb, seg),
+        Some(sock) => to_connection(&sock, skb),
         None => skb.discard(net, DropReason::NoSocket),
     }
 }
@@ -148,28 +162,72 @@ fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
 
 /// A segment that waited while a process had the socket.
 pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
+    if !matches!(locked.conn, Conn::Listening(_)) {
+        return on_connection(locked, skb);
+    }
     let mut parsed = parse(&skb);
     let Ok(seg) = &mut parsed else {
         return;
     };
     complete(seg, &skb);
-    if let Conn::Listening(_) = locked.conn {
-        if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None) {
-            // The listener is ours still, but nobody who has a connection waits for its listener.
-            elsewhere(locked.net(), skb, seg);
-        }
-    } else {
-        on_connection(locked, skb, seg);
+    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None) {
+        // The listener is ours still, but nobody who has a connection waits for its listener.
+        elsewhere(locked.net(), skb);
     }
 }
 
-fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
+fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
+    let now = now();
+    let Some(candidate) = Candidate::read(skb.header(), skb.payload_len()) else {
+        return on_any(locked, skb, now);
+    };
+    if let Some(skb) = on_candidate(locked, skb, &candidate, now) {
+        on_any(locked, skb, now);
+    }
+}
+
+/// A segment that may be predicted; it is given back if it is not.
+#[inline]
+fn on_candidate(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Candidate,
+    now: Instant,
+) -> Option<RxSkb> {
     let net = locked.net();
+    let (state, send, recv) = locked.parts_with(skb);
+    let records = &mut state.records;
+    let mut queues = Queues { recv, records };
+    let Conn::Open(tcb) = &mut state.conn else {
+        return queues.take_segment();
+    };
+    let Some(arrival) = tcb.on_candidate(&state.config, seg, &mut queues, now) else {
+        return queues.take_segment();
+    };
+    if tcb.has_statistics() {
+        statistics::count(net, tcb.take_statistics());
+    }
+    let mark = tcb.has_mark();
+    drop((send, queues));
+    apply_arrival(locked, &arrival, mark);
+    flush_at(locked, now);
+    None
+}
+
+/// A segment that is not predicted.
+#[inline(never)]
+fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
+    let net = locked.net();
+    let mut parsed = parse(&skb);
+    let Ok(seg) = &mut parsed else {
+        net.count(Counter::InErrs);
+        return skb.discard(net, DropReason::BadHeader);
+    };
+    complete(seg, &skb);
+    let seg = &*seg;
     if !matches!(locked.conn, Conn::Open(_)) {
         return ended(net, skb, seg);
     }
-    locked.note_receive(&skb);
-    let now = now();
     let sock = locked.sock();
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
@@ -178,7 +236,7 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
         return;
     };
     let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
-    let events = tcb.on_segment(&state.config, seg, &mut queues, now);
+    let events = tcb.on_segment_by_steps(&state.config, seg, &mut queues, now);
     if fast && events.connected {
         fast_connect::learn(net, &sock.tuple(), seg);
         match tcb.fast_open_result() {

@@ -180,6 +180,10 @@ impl Family for Oxtcp {
         input::segment(net, skb)
     }
 
+    fn segment_of(net: &NetNs<Self>, sock: &Sock<Self>, skb: RxSkb) {
+        input::segment_of(net, sock, skb);
+    }
+
     fn icmp_error(net: &NetNs<Self>, error: &IcmpError) {
         input::icmp_error(net, error);
     }

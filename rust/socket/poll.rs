@@ -6,79 +6,78 @@
 //! [`Shared`] by those who hold the lock.
 
 use super::Oxtcp;
-use crate::net::{poll, Sock};
+use crate::net::{poll, Shown, Sock};
 use crate::tcp::state::State;
-use kernel::sync::atomic::{Atomic, Relaxed};
 
 /// What of a socket can be seen without its lock.
 pub struct Shared {
     /// Bytes to read; for a listener connections to accept.
-    readable: Atomic<u32>,
+    readable: Shown<u32>,
     /// Text may go although the handshake is not complete (Fast Open).
-    early: Atomic<bool>,
-    /// Whether there is an urgent byte to read, 0 or 1.
-    urgent: Atomic<u32>,
+    early: Shown<bool>,
+    /// Whether there is an urgent byte to read.
+    urgent: Shown<bool>,
     /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
-    notsent_lowat: Atomic<u32>,
+    notsent_lowat: Shown<u32>,
     /// Bytes not sent, kept as long as there is a limit to them.
-    unsent: Atomic<u32>,
+    unsent: Shown<u32>,
 }
 
 impl Shared {
     /// Nothing to read; a writer waits with `notsent_lowat` bytes not sent.
     pub(super) fn new(notsent_lowat: u32) -> Self {
         Self {
-            readable: Atomic::new(0),
-            early: Atomic::new(false),
-            urgent: Atomic::new(0),
-            notsent_lowat: Atomic::new(notsent_lowat),
-            unsent: Atomic::new(0),
+            readable: Shown::new(0),
+            early: Shown::new(false),
+            urgent: Shown::new(false),
+            notsent_lowat: Shown::new(notsent_lowat),
+            unsent: Shown::new(0),
         }
     }
 
     /// Publishes how much there is to read.
     pub(super) fn set_readable(&self, count: u32) {
-        self.readable.store(count, Relaxed);
+        self.readable.set(count);
     }
 
     /// Publishes whether text may go before the handshake is complete.
     pub(super) fn set_early(&self, early: bool) {
-        self.early.store(early, Relaxed);
+        self.early.set(early);
     }
 
     /// Whether text may go before the handshake is complete.
     pub(super) fn is_early(&self) -> bool {
-        self.early.load(Relaxed)
+        self.early.get()
     }
 
     /// Publishes whether there is an urgent byte.
     pub(super) fn set_urgent(&self, urgent: bool) {
-        self.urgent.store(urgent.into(), Relaxed);
+        self.urgent.set(urgent);
     }
 
     /// Sets with how many bytes not sent a writer waits; `u32::MAX` for no limit.
     pub(super) fn set_notsent_lowat(&self, bytes: u32) {
-        self.notsent_lowat.store(bytes, Relaxed);
+        self.notsent_lowat.set(bytes);
     }
 
     /// Bytes not sent with which a writer waits; `u32::MAX` for no limit.
     pub(super) fn notsent_lowat(&self) -> u32 {
-        self.notsent_lowat.load(Relaxed)
+        self.notsent_lowat.get()
     }
 
     /// Publishes how much is not sent.
     pub(super) fn set_unsent(&self, bytes: u32) {
-        self.unsent.store(bytes, Relaxed);
+        self.unsent.set(bytes);
     }
 
     /// Bytes not sent.
     pub(super) fn unsent(&self) -> u32 {
-        self.unsent.load(Relaxed)
+        self.unsent.get()
     }
 
     /// How much there is to read.
     pub(super) fn readable(&self) -> u32 {
-        self.readable.load(Relaxed)
+        self.readable.get()
     }
 }
 
@@ -107,7 +106,7 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
         if readable > 0 && readable >= sock.rcvlowat() {
             mask |= poll::IN | poll::RDNORM;
         }
-        if sock.shared().urgent.load(Relaxed) != 0 {
+        if sock.shared().urgent.get() {
             mask |= poll::PRI;
         }
         if shut.write || writable(sock) {

@@ -60,6 +60,12 @@ impl ReceiveQueue for Queues<'_> {
             .map_err(|_| NoRoom)
     }
 
+    #[inline]
+    fn append(&mut self, seq: SeqNumber, len: u32) -> Result<(), NoRoom> {
+        self.recv.append(seq.0, len).map_err(|_| NoRoom)
+    }
+
+    #[inline]
     fn memory(&self) -> Memory {
         Memory {
             size: self.recv.size(),
@@ -68,6 +74,7 @@ impl ReceiveQueue for Queues<'_> {
         }
     }
 
+    #[inline]
     fn arrived(&self) -> Arrived {
         let (memory, added, segment) = self.recv.arrived();
         Arrived {
@@ -81,6 +88,7 @@ impl ReceiveQueue for Queues<'_> {
         self.recv.is_empty()
     }
 
+    #[inline]
     fn has_gaps(&self) -> bool {
         self.recv.has_gaps()
     }

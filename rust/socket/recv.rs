@@ -3,7 +3,7 @@
 //! recvmsg(2) and the other reads.
 
 use super::apply::publish_readable;
-use super::flush::flush_read;
+use super::flush::flush;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{urgent, Oxtcp};
@@ -23,12 +23,55 @@ pub fn recvmsg(
     flags: MsgFlags,
 ) -> Result<usize> {
     let mut locked = sock.lock();
-    let done = receive(&mut locked, msg, len, flags)?;
+    let done = match receive_at_once(&mut locked, msg, len, flags)? {
+        Some(done) => done,
+        None => receive(&mut locked, msg, len, flags)?,
+    };
     let wanted = locked.chosen.inq;
+    if !wanted && !msg.wants_unread() {
+        return Ok(done);
+    }
     let unread = unread(&mut locked);
     drop(locked);
     msg.tell_unread(unread, wanted);
     Ok(done)
+}
+
+/// What most reads are: there is as much as is asked for, or as is waited for, in the first skb, and
+/// nothing urgent. `None`, and nothing done, for others.
+#[inline]
+fn receive_at_once(
+    locked: &mut Locked<'_, Oxtcp>,
+    msg: &mut Msg<'_>,
+    len: usize,
+    flags: MsgFlags,
+) -> Result<Option<usize>> {
+    let target = locked.rcv_target(false, len);
+    let (state, _send, mut recv) = locked.parts();
+    let Conn::Open(tcb) = &mut state.conn else {
+        return Ok(None);
+    };
+    let first = recv.first_len() as usize;
+    let whole = first >= len || (first >= target && first == recv.readable() as usize);
+    if first == 0 || !whole || !flags.only_how_to_wait() || tcb.has_mark() {
+        return Ok(None);
+    }
+    let max = u32::try_from(len).unwrap_or(u32::MAX);
+    let taken = recv.take_first(msg, max)?;
+    if taken == 0 {
+        return Ok(None);
+    }
+    let readable = recv.readable();
+    let records = &mut state.records;
+    let due = tcb.on_receive(&state.config, &Queues { recv, records });
+    let done = taken as usize;
+    locked.sock().shared().set_readable(readable);
+    locked.move_peek_offset(taken, false);
+    if due {
+        flush(locked);
+    }
+    super::buffers::adjust_receive(locked, done);
+    Ok(Some(done))
 }
 
 /// Bytes that another read would find. The peer's FIN counts as one, so that whoever reads until
@@ -247,7 +290,8 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
     if let Conn::Open(tcb) = &mut state.conn {
         let records = &mut state.records;
         let queues = Queues { recv, records };
-        tcb.on_receive(&state.config, &queues);
-        flush_read(locked);
+        if tcb.on_receive(&state.config, &queues) {
+            flush(locked);
+        }
     }
 }

@@ -247,6 +247,7 @@ impl Tcb {
     }
 
     /// SND.UNA moves to `ack`: the peer is there, and got something.
+    #[inline]
     pub(super) fn advance_una(&mut self, ack: SeqNumber, now: Instant) {
         self.snd_una = ack;
         self.urgent_acked();
@@ -417,6 +418,7 @@ impl Tcb {
         self.congestion_on_ack(&ack);
     }
 
+    #[inline]
     pub(super) fn congestion_on_ack(&mut self, ack: &Ack) {
         let began = self.congestion.ssthresh() == u32::MAX;
         self.congestion.on_ack(ack);
@@ -430,15 +432,20 @@ impl Tcb {
     /// one that acknowledges more is newer, whatever its sequence number: else a window counted from
     /// the old SND.UNA would move with SND.UNA beyond what the peer ever offered. Of two with the
     /// same numbers the one with the larger window is the newer, for windows do not shrink.
-    pub(super) fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
-        let wnd = self.window_of(seg);
+    fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
+        self.take_window((seg.seq, self.window_of(seg)), advances)
+    }
+
+    /// [`Tcb::update_window`] to `wnd` bytes from a segment with the number `seq`.
+    #[inline]
+    pub(super) fn take_window(&mut self, (seq, wnd): (SeqNumber, u32), advances: bool) -> bool {
         let newer = advances
-            || self.snd_wl1.before(seg.seq)
-            || (self.snd_wl1 == seg.seq && (wnd > self.snd_wnd || wnd == 0));
+            || self.snd_wl1.before(seq)
+            || (self.snd_wl1 == seq && (wnd > self.snd_wnd || wnd == 0));
         if !newer {
             return false;
         }
-        self.snd_wl1 = seg.seq;
+        self.snd_wl1 = seq;
         if wnd != self.snd_wnd {
             self.snd_wnd = wnd;
             self.max_snd_wnd = self.max_snd_wnd.max(wnd);

@@ -50,11 +50,18 @@ impl ReceiveSpace {
     /// The user has read `bytes`. Once in a round trip of `rtt`: if more was read than ever before,
     /// the window (bytes) that would not hold the sender back, should it double its own, as in
     /// Linux (`tcp_rcv_space_adjust`).
+    #[inline]
     pub fn on_read(&mut self, bytes: u32, mss: u32, rtt: Duration, now: Instant) -> Option<u32> {
         self.copied = self.copied.saturating_add(bytes);
         if now.since(self.since) < rtt.max(Duration::from_ms(1)) {
             return None;
         }
+        self.on_round(mss, now)
+    }
+
+    /// A round trip is over.
+    #[inline(never)]
+    fn on_round(&mut self, mss: u32, now: Instant) -> Option<u32> {
         let copied = core::mem::take(&mut self.copied);
         self.since = now;
         if copied <= self.space {

@@ -46,13 +46,14 @@ impl Chrono {
             (self.since, self.activity) = (now, activity);
             return;
         }
-        let ms = u32::try_from(now.since(self.since).ms()).unwrap_or(u32::MAX);
+        let past = now.since(self.since);
+        self.since = now;
         if let Some(sum) = self.sum(self.activity) {
-            *sum = sum.saturating_add(ms);
+            let ms = past.ms();
+            *sum = sum.saturating_add(u32::try_from(ms).unwrap_or(u32::MAX));
+            // What was rounded off is counted with what follows.
+            self.since = now - past.saturating_sub(Duration::from_ms(ms));
         }
-        // What was rounded off is counted with what follows.
-        let left = now.since(self.since).us() % 1000;
-        self.since = now - Duration::from_us(left);
         self.activity = activity;
     }
 

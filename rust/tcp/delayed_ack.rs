@@ -6,7 +6,7 @@
 
 use super::config::Config;
 use super::receive::Arrived;
-use super::segment::{Flags, Segment};
+use super::segment::Flags;
 use super::tcb::DEFAULT_MSS;
 use super::time::{Duration, Instant};
 
@@ -98,25 +98,38 @@ impl DelayedAck {
         self.quick |= 1;
     }
 
+    /// Whether so many bytes of text, whatever they were merged from, say nothing of the peer's segment
+    /// size to [`DelayedAck::measure`].
+    #[inline]
+    pub(super) fn is_short(&self, bytes: u32) -> bool {
+        bytes < u32::from(LEAST_MSS.min(self.rcv_mss))
+    }
+
     /// Estimates the peer's segment size from a segment with text (`tcp_measure_rcv_mss`). Returns
     /// whether it is as large as ever, but of another size than the last such.
-    pub(super) fn measure(&mut self, config: &Config, seg: &Segment, arrived: &Arrived) -> bool {
+    #[inline]
+    pub(super) fn measure(
+        &mut self,
+        config: &Config,
+        (bytes, flags): (u32, Flags),
+        arrived: &Arrived,
+    ) -> bool {
         let last = core::mem::take(&mut self.last_len);
         let len = match arrived.segment {
-            0 => seg.len,
+            0 => bytes,
             one => one,
         };
         let len = u16::try_from(len).unwrap_or(u16::MAX);
         if len >= self.rcv_mss {
             let other = len != self.rcv_mss;
             self.rcv_mss = len.min(config.mss);
-            if seg.flags.has(Flags::PSH) {
+            if flags.has(Flags::PSH) {
                 self.pushed = self.pushed.max_once();
             }
             return other;
         }
-        let remnant = [Flags::PSH, Flags::FIN, Flags::URG, Flags::SYN];
-        let whole = !remnant.iter().any(|flag| seg.flags.has(*flag));
+        let remnant = Flags::PSH | Flags::FIN | Flags::URG | Flags::SYN;
+        let whole = flags.without(remnant) == flags;
         if len >= DEFAULT_MSS || (len >= LEAST_MSS && whole) {
             self.last_len = len;
             if len == last {
@@ -129,6 +142,18 @@ impl DelayedAck {
             Pushed::Once | Pushed::Again => Pushed::Again,
         };
         false
+    }
+
+    /// What [`DelayedAck::on_text`] does where text came before, a moment ago; false, and nothing done,
+    /// where it did not.
+    #[inline]
+    pub(super) fn on_text_soon(&mut self, now: Instant) -> bool {
+        let soon = self.wait != 0 && now.since(self.last_text).ms() <= u64::from(LEAST / 2);
+        if soon {
+            self.last_text = now;
+            self.wait = self.wait / 2 + LEAST / 2;
+        }
+        soon
     }
 
     /// Text in order came (`tcp_event_data_recv`). `window`: last offered, bytes.
@@ -184,6 +209,7 @@ impl DelayedAck {
     }
 
     /// How long an acknowledgment may wait now (`tcp_send_delayed_ack`).
+    #[inline]
     pub(super) fn wait(&self, config: &Config, srtt: Option<Duration>) -> Duration {
         let mut wait = Duration::from_ms(u64::from(self.wait));
         let least = Duration::from_ms(u64::from(LEAST));
@@ -219,14 +245,6 @@ mod tests {
 
     fn at(ms: u64) -> Instant {
         Instant::from_us(ms * 1000)
-    }
-
-    fn text(len: u32, flags: Flags) -> Segment {
-        Segment {
-            len,
-            flags,
-            ..Segment::default()
-        }
     }
 
     fn new() -> DelayedAck {
@@ -326,26 +344,26 @@ mod tests {
         let config = Config::default();
         let one = Arrived::default();
         let mut acks = new();
-        assert!(acks.measure(&config, &text(1000, Flags::ACK), &one));
+        assert!(acks.measure(&config, (1000, Flags::ACK), &one));
         assert_eq!(acks.rcv_mss, 1000);
-        assert!(!acks.measure(&config, &text(1000, Flags::ACK), &one));
+        assert!(!acks.measure(&config, (1000, Flags::ACK), &one));
         // Of what was merged the size of one counts; never more than we announced.
         let merged = Arrived {
             segment: 1200,
             ..one
         };
-        assert!(acks.measure(&config, &text(9000, Flags::ACK), &merged));
+        assert!(acks.measure(&config, (9000, Flags::ACK), &merged));
         assert_eq!(acks.rcv_mss, 1200);
-        acks.measure(&config, &text(9000, Flags::ACK), &one);
+        acks.measure(&config, (9000, Flags::ACK), &one);
         assert_eq!(acks.rcv_mss, 1460);
         // Two of a smaller size in turn are full segments of that size.
-        acks.measure(&config, &text(700, Flags::ACK), &one);
+        acks.measure(&config, (700, Flags::ACK), &one);
         assert_eq!(acks.rcv_mss, 1460);
-        acks.measure(&config, &text(700, Flags::ACK), &one);
+        acks.measure(&config, (700, Flags::ACK), &one);
         assert_eq!(acks.rcv_mss, 700);
         // A short one that is pushed is none.
-        acks.measure(&config, &text(100, Flags::ACK | Flags::PSH), &one);
-        acks.measure(&config, &text(100, Flags::ACK | Flags::PSH), &one);
+        acks.measure(&config, (100, Flags::ACK | Flags::PSH), &one);
+        acks.measure(&config, (100, Flags::ACK | Flags::PSH), &one);
         assert_eq!(acks.rcv_mss, 700);
     }
 
@@ -354,12 +372,12 @@ mod tests {
         let config = Config::default();
         let one = Arrived::default();
         let mut acks = new();
-        acks.measure(&config, &text(1000, Flags::ACK), &one);
+        acks.measure(&config, (1000, Flags::ACK), &one);
         assert_eq!(acks.pushed, Pushed::No);
-        acks.measure(&config, &text(1000, Flags::ACK | Flags::PSH), &one);
-        acks.measure(&config, &text(1000, Flags::ACK | Flags::PSH), &one);
+        acks.measure(&config, (1000, Flags::ACK | Flags::PSH), &one);
+        acks.measure(&config, (1000, Flags::ACK | Flags::PSH), &one);
         assert_eq!(acks.pushed, Pushed::Once);
-        acks.measure(&config, &text(10, Flags::ACK), &one);
+        acks.measure(&config, (10, Flags::ACK), &one);
         assert_eq!(acks.pushed, Pushed::Again);
         acks.on_acknowledged(true);
         assert_eq!(acks.pushed, Pushed::No);

@@ -4,6 +4,7 @@
 
 use super::config::Config;
 use super::events::{Drop, Error, Events};
+use super::predict::Candidate;
 use super::receive::{Queues, ReceiveQueue};
 use super::segment::{Segment, Transmit};
 use super::seq::SeqNumber;
@@ -34,10 +35,11 @@ impl Tcb {
         now: Instant,
     ) -> Events {
         let mut events = Events::default();
-        if self.is_predicted(seg) {
-            self.on_predicted(config, seg, queues, now, &mut events);
-        } else {
-            self.by_steps(config, seg, queues, now, &mut events);
+        let predicted =
+            Candidate::of(seg).and_then(|seg| self.on_candidate(config, &seg, queues, now));
+        match predicted {
+            Some(arrival) => self.tell_arrival(&arrival, &mut events),
+            None => self.by_steps(config, seg, queues, now, &mut events),
         }
         events
     }
@@ -198,8 +200,17 @@ impl Tcb {
 
     /// SEG.WND in bytes: the window of a SYN is never scaled (RFC 7323 2.2).
     pub(super) fn window_of(&self, seg: &Segment) -> u32 {
-        let scale = if seg.has_syn() { 0 } else { self.snd_scale };
-        u32::from(seg.wnd).wrapping_shl(scale.into())
+        if seg.has_syn() {
+            seg.wnd.into()
+        } else {
+            self.scaled(seg.wnd)
+        }
+    }
+
+    /// A window of a segment without SYN, in bytes.
+    #[inline]
+    pub(super) fn scaled(&self, wnd: u16) -> u32 {
+        u32::from(wnd).wrapping_shl(self.snd_scale.into())
     }
 
     /// RFC 9293 3.10.7.4.

@@ -36,7 +36,7 @@ pub mod options;
 mod output;
 pub mod pacing;
 pub mod plain;
-mod predict;
+pub mod predict;
 mod prr;
 mod rack;
 mod rate;

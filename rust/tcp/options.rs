@@ -223,17 +223,25 @@ impl Options {
     /// Reads the option space of a header. Total: what is malformed ends the reading, and what was
     /// read before it counts, as in Linux.
     pub fn parse(bytes: &[u8]) -> Self {
-        match *bytes {
-            // What almost every segment has.
-            [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] => Self {
-                timestamps: Some(Timestamps {
-                    val: u32::from_be_bytes([a, b, c, d]),
-                    ecr: u32::from_be_bytes([e, f, g, h]),
-                }),
+        match (bytes, Self::read_stamp_alone(bytes)) {
+            ([], _) => Self::default(),
+            (_, None) => Self::parse_any(bytes),
+            (_, timestamps) => Self {
+                timestamps,
                 ..Self::default()
             },
-            [] => Self::default(),
-            _ => Self::parse_any(bytes),
+        }
+    }
+
+    /// What almost every segment has: timestamps and nothing else, in the usual order.
+    #[inline]
+    pub(super) fn read_stamp_alone(bytes: &[u8]) -> Option<Timestamps> {
+        match *bytes {
+            [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h] => Some(Timestamps {
+                val: u32::from_be_bytes([a, b, c, d]),
+                ecr: u32::from_be_bytes([e, f, g, h]),
+            }),
+            _ => None,
         }
     }
 

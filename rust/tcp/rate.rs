@@ -89,6 +89,12 @@ impl Rate {
         sampler.latest = Some(*record);
     }
 
+    /// [`Rate::on_arrived`] of the only one for the acknowledgment.
+    #[inline]
+    pub(super) fn on_whole(&mut self, record: &Record) {
+        self.first_sent = record.sent;
+    }
+
     /// `bytes` have been delivered.
     pub(super) fn on_delivered(&mut self, bytes: u32) {
         self.delivered = self.delivered.wrapping_add(bytes);

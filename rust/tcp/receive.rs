@@ -58,6 +58,16 @@ pub trait ReceiveQueue {
         len: u32,
     ) -> Result<SeqNumber, NoRoom>;
 
+    /// Keeps all of the segment's text, `len` bytes of which the first has the number `seq`, while
+    /// that is next and no other text waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`ReceiveQueue::store`].
+    fn append(&mut self, seq: SeqNumber, len: u32) -> Result<(), NoRoom> {
+        self.store(seq, seq, 0, len).map(|_| ())
+    }
+
     /// The buffer's memory.
     fn memory(&self) -> Memory;
 

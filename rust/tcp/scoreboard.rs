@@ -262,6 +262,14 @@ impl Scoreboard {
         }
     }
 
+    /// The first record, `first`, has arrived, as a whole; [`Scoreboard::is_calm`], so that it was sent
+    /// once.
+    #[inline]
+    pub(super) fn first_arrived<S: RecordStore>(&mut self, store: &mut S, first: &Record) {
+        self.out.sub(first);
+        store.remove_records(0, 1);
+    }
+
     /// The record at `i` is lost, or its repetition is; returns what it was, if that is news.
     pub(super) fn mark_lost<S: RecordStore>(&mut self, store: &mut S, i: usize) -> Option<Record> {
         let fate = store.records().get(i)?.fate;

@@ -15,8 +15,9 @@ use super::statistics::Statistic;
 use super::tcb::{AckDue, Reader, Tcb};
 use super::time::{Duration, Instant};
 
-/// Bytes of text from which on a segment may make the window grow.
-const LEAST_TO_GROW: u32 = 128;
+/// Bytes of text from which on a segment may make the window grow: no segment that is short
+/// ([`DelayedAck::is_short`](super::delayed_ack::DelayedAck::is_short)) has as much.
+pub(super) const LEAST_TO_GROW: u32 = 128;
 
 /// What is to be said of text that came in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,8 +128,7 @@ impl Tcb {
         let arrived = rx.arrived();
         let memory = rx.memory();
         if memory.used > memory.size {
-            self.acks.quick = 0;
-            self.window.overrun(config.mss);
+            self.overrun(config);
         }
         match rx.store(self.rcv_nxt, first, skip, len) {
             Err(_) => {
@@ -140,7 +140,7 @@ impl Tcb {
                 Progress::None
             }
             Ok(nxt) if nxt == self.rcv_nxt => {
-                self.measure_segment(config, seg, &arrived, rx);
+                self.measure_segment(config, (seg.len, seg.flags), &arrived, rx);
                 self.ack_due = AckDue::Now;
                 if self.sack {
                     self.grow_window(config, len, &arrived, rx, false);
@@ -155,7 +155,7 @@ impl Tcb {
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
                 events.readable = true;
-                self.measure_segment(config, seg, &arrived, rx);
+                self.measure_segment(config, (seg.len, seg.flags), &arrived, rx);
                 let rto = self.rto(config);
                 self.acks.on_text(self.last_offer(), rto, now);
                 if len >= LEAST_TO_GROW {
@@ -184,19 +184,27 @@ impl Tcb {
         }
     }
 
-    fn measure_segment<R: ReceiveQueue>(
+    /// More memory is used than the buffer has.
+    #[cold]
+    pub(super) fn overrun(&mut self, config: &Config) {
+        self.acks.quick = 0;
+        self.window.overrun(config.mss);
+    }
+
+    #[inline]
+    pub(super) fn measure_segment<R: ReceiveQueue>(
         &mut self,
         config: &Config,
-        seg: &Segment,
+        (len, flags): (u32, Flags),
         arrived: &Arrived,
         rx: &R,
     ) {
-        if self.acks.measure(config, seg, arrived) {
-            self.window.measure(config, seg.len, arrived, &rx.memory());
+        if self.acks.measure(config, (len, flags), arrived) {
+            self.window.measure(config, len, arrived, &rx.memory());
         }
     }
 
-    fn grow_window<R: ReceiveQueue>(
+    pub(super) fn grow_window<R: ReceiveQueue>(
         &mut self,
         config: &Config,
         len: u32,
@@ -246,6 +254,7 @@ impl Tcb {
     }
 
     /// Text in order is to be acknowledged, now or later (`__tcp_ack_snd_check`).
+    #[inline]
     pub(super) fn schedule_ack<R: ReceiveQueue>(
         &mut self,
         config: &Config,
@@ -265,6 +274,7 @@ impl Tcb {
         }
     }
 
+    #[inline]
     fn delay_ack(&mut self, config: &Config, now: Instant) {
         let wait = self.acks.wait(config, self.rtt.srtt());
         if wait == Duration::ZERO {

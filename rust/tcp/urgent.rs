@@ -120,6 +120,12 @@ impl Tcb {
         Some((offset, what))
     }
 
+    /// Whether the peer has announced an urgent byte that reading has not passed.
+    #[inline]
+    pub fn has_mark(&self) -> bool {
+        self.mark.is_some()
+    }
+
     /// The urgent byte was read, apart from the stream.
     pub fn on_read_urgent(&mut self) {
         if let Some(mark) = &mut self.mark {

@@ -55,10 +55,12 @@ impl Tcb {
     }
 
     /// RECEIVE: the user took text. A window update may be due, and an
-    /// acknowledgment that no answer of the user will carry need not wait any longer.
-    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) {
+    /// acknowledgment that no answer of the user will carry need not wait any longer. Returns whether
+    /// something is to be sent now.
+    #[inline]
+    pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> bool {
         if !self.state.may_receive() {
-            return;
+            return false;
         }
         let unacked = self.rcv_nxt.since(self.last_ack_sent);
         let delayed = matches!(self.ack_due, AckDue::By(_));
@@ -72,6 +74,7 @@ impl Tcb {
         if (delayed && in_vain) || self.window_update_due(config, rx) {
             self.ack_due = AckDue::Now;
         }
+        self.ack_due == AckDue::Now
     }
 
     /// CLOSE of the sending side: a FIN after all that is queued (RFC 9293 3.10.4).

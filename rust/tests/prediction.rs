@@ -12,6 +12,7 @@ use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::mtu_probe::When;
 use oxtcp_core::tcp::plain::{Plain, MAX_PLAIN_HEADER_LEN};
+use oxtcp_core::tcp::predict::Candidate;
 use oxtcp_core::tcp::segment::{Segment, Transmit, MAX_HEADER_LEN};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
@@ -64,7 +65,8 @@ impl Twins {
         for rx in &mut self.rxs {
             rx.segment = vec![0; seg.len as usize];
         }
-        self.predicted += usize::from(self.tcbs[0].is_predicted(seg));
+        let predicted = Candidate::of(seg).is_some_and(|seg| self.tcbs[0].is_predicted(&seg));
+        self.predicted += usize::from(predicted);
         let (config, rxs) = (&self.config, &mut self.rxs);
         let predicted: Events = self.tcbs[0].on_segment(config, seg, &mut rxs[0], now);
         let by_steps = self.tcbs[1].on_segment_by_steps(config, seg, &mut rxs[1], now);

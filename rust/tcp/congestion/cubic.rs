@@ -72,6 +72,7 @@ impl Cubic {
     }
 
     /// Slow start; returns what is left for congestion avoidance.
+    #[inline]
     fn slow_start(&mut self, ack: &Ack) -> u32 {
         let advice = if self.ssthresh == u32::MAX {
             self.hystart.on_ack(ack.snd_una, ack.snd_nxt, ack.rtt)
@@ -97,6 +98,7 @@ impl Cubic {
     }
 
     /// Congestion avoidance: `acked` bytes arrived.
+    #[inline(never)]
     fn avoid(&mut self, acked: u32, ack: &Ack) {
         let (cwnd, mss) = (self.cwnd, ack.mss.max(1));
         let w_max = self.w_max;
@@ -185,6 +187,7 @@ impl CongestionControl for Cubic {
         self.ssthresh
     }
 
+    #[inline]
     fn on_ack(&mut self, ack: &Ack) {
         let step = ack.now.since(self.last_ack);
         self.last_ack = ack.now;

@@ -67,6 +67,7 @@ impl HyStart {
     }
 
     /// An acknowledgment in slow start, up to `snd_una`, with `snd_nxt` sent and `rtt` measured.
+    #[inline]
     pub(super) fn on_ack(
         &mut self,
         snd_una: SeqNumber,

@@ -222,6 +222,7 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.ssthresh())
     }
 
+    #[inline]
     fn on_ack(&mut self, ack: &Ack) {
         dispatch!(self, c => c.on_ack(ack))
     }
