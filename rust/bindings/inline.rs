@@ -57,7 +57,14 @@ pub unsafe fn ox_sk_rmem_alloc(sk: *const sock) -> ffi::c_int {
 #[inline]
 pub unsafe fn ox_msg_left(msg: *const msghdr) -> usize {
     // SAFETY: By the function's contract; whatever kind of iterator it is, the count is there.
-    unsafe { (*msg).msg_iter.__bindgen_anon_1.__bindgen_anon_1.as_ref().count }
+    unsafe {
+        (*msg)
+            .msg_iter
+            .__bindgen_anon_1
+            .__bindgen_anon_1
+            .as_ref()
+            .count
+    }
 }
 
 /// `sk_wmem_alloc_get`.

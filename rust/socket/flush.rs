@@ -129,16 +129,17 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
         return false;
     }
     pacing.apply(&mut state.config);
-    let mut queue = DeviceQueue::default();
-    queue.held = send.queued();
-    if queue.held > 0 {
-        queue.most = send.queue_limit();
-    }
-    // Runs are not asked for, and a device that has only such as are a segment is the sooner busy.
+    let held = send.queued();
+    let most = if held > 0 {
+        send.queue_limit()
+    } else {
+        u32::MAX
+    };
     let limits = TxLimits {
         mss,
+        // Of runs nothing is asked, and the shorter they are the sooner the device is busy.
         max_run: 0,
-        queue,
+        queue: DeviceQueue { held, most },
     };
     let mut queues = Queues { recv, records };
     let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
@@ -153,6 +154,7 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let mut buf = [0; MAX_PLAIN_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
     if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
+        // As good as lost on the way if it cannot be sent.
         let _ = transmit(&mut send, &tuple, &Transmit::from(&out), offset, 0);
     }
     let rate = tcb.pacing_rate(&state.config);
@@ -162,12 +164,7 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
 }
 
 #[inline(never)]
-fn send_any(
-    locked: &mut Locked<'_, Oxtcp>,
-    mss: u16,
-    now: Instant,
-    offer: Option<Cookie>,
-) {
+fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Option<Cookie>) {
     if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
         return;
     }
