@@ -118,6 +118,14 @@ static bool ox_skb_use_rx_dst(struct sk_buff *skb, struct sock *sk)
 	return true;
 }
 
+/* A checksum that the device has found right, or that is not made yet. */
+static __always_inline bool ox_csum_is_known(const struct sk_buff *skb)
+{
+	return skb->ip_summed == CHECKSUM_UNNECESSARY ||
+	       (skb->ip_summed == CHECKSUM_PARTIAL &&
+		skb_checksum_start_offset(skb) >= 0);
+}
+
 /*
  * Makes of a packet the segment in it, as ox_skb_admit() does. One that is bad is
  * left as it is: it is counted at LOCAL_IN.
@@ -131,7 +139,7 @@ static __always_inline bool ox_skb_open(struct sk_buff *skb)
 		return false;
 	__skb_pull(skb, sizeof(struct iphdr));
 	skb_reset_transport_header(skb);
-	if (skb_csum_unnecessary(skb) ||
+	if (ox_csum_is_known(skb) ||
 	    (!skb_checksum_init(skb, IPPROTO_TCP, inet_compute_pseudo) &&
 	     !skb_checksum_complete(skb)))
 		return true;

@@ -141,7 +141,7 @@ enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl)
 }
 
 /* Lets go of all that must not wait in a queue. */
-static inline void __ox_skb_detach(struct sk_buff *skb)
+static __always_inline void __ox_skb_detach(struct sk_buff *skb)
 {
 	skb_orphan(skb);
 	skb_dst_drop(skb);

@@ -5,7 +5,7 @@
 
 use super::config::Config;
 use super::congestion::validation::Usage;
-use super::congestion::{Ack, Algorithm, Congestion, CongestionControl};
+use super::congestion::{Ack, Algorithm, Congestion, CongestionControl, IdleAck};
 use super::events::Events;
 use super::news::{News, Span};
 use super::options::SeqRange;
@@ -426,6 +426,20 @@ impl Tcb {
         if over && self.congestion.algorithm() == Algorithm::Cubic {
             self.statistics.note(Statistic::HystartDelayDetect);
         }
+    }
+
+    /// [`Tcb::congestion_on_ack`] for an acknowledgment while the window is not what holds us back; false,
+    /// and nothing done, where the control has no short way for it.
+    #[inline]
+    pub(super) fn on_idle_ack(&mut self, ack: &IdleAck) -> bool {
+        let began = self.congestion.ssthresh() == u32::MAX;
+        if !self.congestion.on_idle_ack(ack) {
+            return false;
+        }
+        if began && self.congestion.ssthresh() != u32::MAX {
+            self.statistics.note(Statistic::HystartDelayDetect);
+        }
+        true
     }
 
     /// SND.WND, from a segment newer than the last that set it; returns whether it is. As in Linux

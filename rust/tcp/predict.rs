@@ -8,7 +8,7 @@
 
 use super::ack::is_older;
 use super::config::Config;
-use super::congestion::{Ack, CongestionControl};
+use super::congestion::{Ack, CongestionControl, IdleAck};
 use super::ecn::Mode;
 use super::events::{Drop, Events};
 use super::options::{Options, Timestamps};
@@ -148,7 +148,7 @@ impl Tcb {
 
     /// [`Tcb::on_segment`] for a segment that is predicted; `None`, and nothing done, when it is not.
     /// What else is to be counted is for [`Tcb::take_statistics`].
-    #[inline]
+    #[inline(always)]
     pub fn on_candidate<Q: Queues>(
         &mut self,
         config: &Config,
@@ -202,7 +202,7 @@ impl Tcb {
     }
 
     /// The text of a segment, all of it next in turn, while none waits for what is before it.
-    #[inline]
+    #[inline(always)]
     fn take_text<R: ReceiveQueue>(
         &mut self,
         config: &Config,
@@ -243,7 +243,7 @@ impl Tcb {
 
     /// All that was sent is acknowledged, and was sent once and as one run, as requests and responses
     /// are. Returns how many segments that were.
-    #[inline]
+    #[inline(always)]
     fn all_acknowledged<S: RecordStore>(
         &mut self,
         config: &Config,
@@ -280,19 +280,27 @@ impl Tcb {
         self.retransmit_timer = RetransmitTimer::Off;
 
         self.rate.progress(prior_delivered, now);
-        self.congestion_on_ack(&Ack {
-            acked: bytes,
-            mss: self.mss32(),
-            limited,
-            flight: 0,
+        let idle = IdleAck {
             snd_una: self.snd_una,
             snd_nxt: self.snd_nxt,
             rtt: Some(rtt),
-            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
-            delivered: self.rate.delivered(),
-            rate: None,
             now,
-        });
+        };
+        if limited || !self.on_idle_ack(&idle) {
+            self.congestion_on_ack(&Ack {
+                acked: bytes,
+                mss: self.mss32(),
+                limited,
+                flight: 0,
+                snd_una: self.snd_una,
+                snd_nxt: self.snd_nxt,
+                rtt: Some(rtt),
+                srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
+                delivered: self.rate.delivered(),
+                rate: None,
+                now,
+            });
+        }
         self.update_pacing(config);
         segments
     }

@@ -254,7 +254,7 @@ impl Tcb {
     }
 
     /// Text in order is to be acknowledged, now or later (`__tcp_ack_snd_check`).
-    #[inline]
+    #[inline(always)]
     pub(super) fn schedule_ack<R: ReceiveQueue>(
         &mut self,
         config: &Config,

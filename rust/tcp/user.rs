@@ -57,7 +57,7 @@ impl Tcb {
     /// RECEIVE: the user took text. A window update may be due, and an
     /// acknowledgment that no answer of the user will carry need not wait any longer. Returns whether
     /// something is to be sent now.
-    #[inline]
+    #[inline(always)]
     pub fn on_receive<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> bool {
         if !self.state.may_receive() {
             return false;

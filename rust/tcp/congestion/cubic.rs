@@ -6,7 +6,7 @@
 use super::cube::Curve;
 use super::hystart::{Advice, HyStart};
 use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
-use super::{Ack, Congested, CongestionControl};
+use super::{Ack, Congested, CongestionControl, IdleAck};
 use crate::tcp::time::{Duration, Instant};
 
 /// Beta, the part of the window that is left by a reduction, in 1024ths: 0.7.
@@ -72,7 +72,6 @@ impl Cubic {
     }
 
     /// Slow start; returns what is left for congestion avoidance.
-    #[inline]
     fn slow_start(&mut self, ack: &Ack) -> u32 {
         let advice = if self.ssthresh == u32::MAX {
             self.hystart.on_ack(ack.snd_una, ack.snd_nxt, ack.rtt)
@@ -81,7 +80,6 @@ impl Cubic {
         };
         match advice {
             Advice::Leave => self.ssthresh = self.cwnd,
-            _ if !ack.limited => return 0,
             Advice::Grow { divisor: 1 } => {
                 let (cwnd, rest) = slow_start(self.cwnd, self.ssthresh, ack.acked);
                 self.cwnd = cwnd;
@@ -95,6 +93,21 @@ impl Cubic {
             }
         }
         ack.acked
+    }
+
+    /// An acknowledgment while the window is not what holds the sender back: it does not grow, but the
+    /// time counts, and what was measured.
+    #[inline]
+    pub(super) fn on_idle_ack(&mut self, ack: &IdleAck) {
+        let step = ack.now.since(self.last_ack);
+        self.last_ack = ack.now;
+        self.pause(step);
+        if self.cwnd < self.ssthresh && self.ssthresh == u32::MAX {
+            let rtt = ack.rtt;
+            if self.hystart.on_ack(ack.snd_una, ack.snd_nxt, rtt) == Advice::Leave {
+                self.ssthresh = self.cwnd;
+            }
+        }
     }
 
     /// Congestion avoidance: `acked` bytes arrived.
@@ -187,19 +200,22 @@ impl CongestionControl for Cubic {
         self.ssthresh
     }
 
-    #[inline]
     fn on_ack(&mut self, ack: &Ack) {
-        let step = ack.now.since(self.last_ack);
-        self.last_ack = ack.now;
         if !ack.limited {
-            self.pause(step);
+            return self.on_idle_ack(&IdleAck {
+                snd_una: ack.snd_una,
+                snd_nxt: ack.snd_nxt,
+                rtt: ack.rtt,
+                now: ack.now,
+            });
         }
+        self.last_ack = ack.now;
         let rest = if self.cwnd < self.ssthresh {
             self.slow_start(ack)
         } else {
             ack.acked
         };
-        if ack.limited && self.cwnd >= self.ssthresh && rest > 0 {
+        if self.cwnd >= self.ssthresh && rest > 0 {
             self.avoid(rest, ack);
         }
     }

@@ -65,6 +65,19 @@ pub struct Ack {
     pub now: Instant,
 }
 
+/// What of an [`Ack`] matters while the window is not what holds the sender back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct IdleAck {
+    /// SND.UNA after this acknowledgment.
+    pub(super) snd_una: SeqNumber,
+    /// SND.NXT.
+    pub(super) snd_nxt: SeqNumber,
+    /// A round-trip time that this acknowledgment measured.
+    pub(super) rtt: Option<Duration>,
+    /// When it came.
+    pub(super) now: Instant,
+}
+
 /// What told of congestion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Signal {
@@ -188,6 +201,19 @@ impl Congestion {
         matches!(self, Self::Bbr(_))
     }
 
+    /// [`CongestionControl::on_ack`] of CUBIC, for an acknowledgment that is not `limited`; false, and
+    /// nothing done, for other controls.
+    #[inline]
+    pub(super) fn on_idle_ack(&mut self, ack: &IdleAck) -> bool {
+        match self {
+            Self::Cubic(cubic) => {
+                cubic.on_idle_ack(ack);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Goes on with another control, which takes the window and the threshold over.
     pub fn change(&mut self, algorithm: Algorithm, mss: u32) {
         if algorithm == self.algorithm() {
@@ -222,7 +248,6 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.ssthresh())
     }
 
-    #[inline]
     fn on_ack(&mut self, ack: &Ack) {
         dispatch!(self, c => c.on_ack(ack))
     }
