@@ -544,6 +544,29 @@ mod tests {
     }
 
     #[test]
+    fn plain_bytes_are_appended_as_far_as_there_is_room() -> Result {
+        let (socket, mut state) = (KernelSocket::new()?, State::default());
+        let mut buffer = buffer(&socket, &mut state);
+        let mut source = Source::new(4 << 20)?;
+        let mut msg = source.msg();
+        let mut len = 0;
+        loop {
+            match buffer.append_plain(&mut msg, 1000) {
+                0 => break,
+                n => len += n,
+            }
+            assert_eq!(buffer.len(), len);
+        }
+        assert!(len > 0 && len < 4 << 20);
+        assert_eq!(buffer.free_space(), 0);
+        assert_eq!(buffer.coverable(len - 10, 100, 1), 10);
+        buffer.release(len);
+        assert_eq!(buffer.append_plain(&mut msg, 7), 7);
+        buffer.purge();
+        Ok(())
+    }
+
+    #[test]
     fn release_frees_memory() -> Result {
         let (socket, mut state) = (KernelSocket::new()?, State::default());
         let mut buffer = buffer(&socket, &mut state);

@@ -200,7 +200,9 @@ mod tests {
         all.add(Statistic::Delivered, 70_000);
         all.add(Statistic::Delivered, 1);
         all.add(Statistic::LostRetransmit, 0);
+        assert_eq!(all.only_delivered(), Some(70_001));
         all.add(Statistic::FastRetrans, 2);
+        assert_eq!(all.only_delivered(), None);
         let told: Vec<_> = all.iter().collect();
         assert_eq!(
             told,
