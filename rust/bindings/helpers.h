@@ -48,27 +48,20 @@ static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
 
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
-	int syn_linear_timeouts, thin_linear_timeouts;
-	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
-	int fin_timeout_ms;
-	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
-	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
-	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
-	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
-	int tso_win_divisor;
-	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
-	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
-	int shrink_window, pingpong_thresh, rmem_max;
-	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
-	int rto_min_us, rto_max_ms;
-	int recovery, early_retrans, frto, dsack;
+	u8 syn_linear_timeouts, thin_linear_timeouts;
+	u8 syn_retries, synack_retries, retries1, retries2, orphan_retries;
+	u8 keepalive_probes, window_scaling, timestamps, sack, rfc1337;
+	u8 min_tso_segs, tso_rtt_log, tso_win_divisor;
+	u8 mtu_probing, slow_start_after_idle, shrink_window, pingpong_thresh;
+	u8 recovery, early_retrans, frto, dsack;
+	u8 stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
+	int fin_timeout_ms, keepalive_time_ms, keepalive_intvl_ms;
+	int pacing_ss_ratio, pacing_ca_ratio;
+	int mtu_probe_floor, probe_threshold, probe_interval_s, base_mss;
+	int rmem_max, rmem[3];
+	int invalid_ratelimit_ms, rto_min_us, rto_max_ms;
 	int reordering, max_reordering, min_rtt_wlen;
-	int rmem[3], wmem[3];
-	int somaxconn, port_lo, port_hi, unprivileged_port_start;
-	int default_ttl, nonlocal_bind;
 	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
-	int fastopen, fastopen_blackhole_timeout;
-	int stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
 };
 
 /* Where an IPv4 segment goes that has no socket. */

@@ -190,7 +190,6 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {
-	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
@@ -204,11 +203,7 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(window_scaling, tcp_window_scaling);
 	READ_IPV4(timestamps, tcp_timestamps);
 	READ_IPV4(sack, tcp_sack);
-	READ_IPV4(syncookies, tcp_syncookies);
-	READ_IPV4(abort_on_overflow, tcp_abort_on_overflow);
 	READ_IPV4(rfc1337, tcp_rfc1337);
-	READ_IPV4(tw_reuse_mode, tcp_tw_reuse);
-	READ_IPV4(max_syn_backlog, max_syn_backlog);
 	READ_IPV4(pacing_ss_ratio, tcp_pacing_ss_ratio);
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
 	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
@@ -219,13 +214,9 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(probe_threshold, tcp_probe_threshold);
 	READ_IPV4(probe_interval_s, tcp_probe_interval);
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
-	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
-	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
 	READ_IPV4(shrink_window, tcp_shrink_window);
 	READ_IPV4(pingpong_thresh, tcp_pingpong_thresh);
 	out->rmem_max = READ_ONCE(sysctl_rmem_max);
-	READ_IPV4(challenge_ack_limit, tcp_challenge_ack_limit);
-	READ_IPV4(min_snd_mss, tcp_min_snd_mss);
 	READ_IPV4(base_mss, tcp_base_mss);
 	READ_IPV4(rto_min_us, tcp_rto_min_us);
 	READ_IPV4(rto_max_ms, tcp_rto_max_ms);
@@ -236,20 +227,13 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(reordering, tcp_reordering);
 	READ_IPV4(max_reordering, tcp_max_reordering);
 	READ_IPV4(min_rtt_wlen, tcp_min_rtt_wlen);
-	READ_IPV4(default_ttl, ip_default_ttl);
-	READ_IPV4(fastopen, tcp_fastopen);
-	READ_IPV4(fastopen_blackhole_timeout, tcp_fastopen_blackhole_timeout);
-	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
-	READ_IPV4(unprivileged_port_start, ip_prot_sock);
 	READ_IPV4(stdurg, tcp_stdurg);
 	READ_IPV4(ecn, tcp_ecn);
 	READ_IPV4(ecn_fallback, tcp_ecn_fallback);
 	READ_IPV4(ecn_option, tcp_ecn_option);
 	READ_IPV4(ecn_option_beacon, tcp_ecn_option_beacon);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 3; i++)
 		READ_IPV4(rmem[i], tcp_rmem[i]);
-		READ_IPV4(wmem[i], tcp_wmem[i]);
-	}
 	out->fin_timeout_ms =
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_fin_timeout));
 	out->keepalive_time_ms =
@@ -258,15 +242,10 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_keepalive_intvl));
 	out->invalid_ratelimit_ms =
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_invalid_ratelimit));
-	out->max_tw_buckets =
-		READ_ONCE(net->ipv4.tcp_death_row.sysctl_max_tw_buckets);
-	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
-	out->port_lo = range & 0xffff;
-	out->port_hi = range >> 16;
 	ox_read_congestion(net, out->congestion);
 }
 
-/* The name of the namespace's congestion control, filled up with NUL. */
+/* The name of the namespace's congestion control, with its NUL. */
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 {
 	const struct tcp_congestion_ops *ca;
