@@ -173,8 +173,6 @@ struct net *ox_sock_net(const struct sock *sk);
 u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
-u32 ox_sk_mark(const struct sock *sk);
-u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_reuseport_leave(struct sock *sk);
@@ -198,8 +196,7 @@ bool ox_sk_may_bind(const struct sock *sk, u16 port);
 enum ox_entry ox_sk_enter(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
-u8 ox_inet_tos(const struct sock *sk);
-u8 ox_inet_ttl(const struct sock *sk);
+void ox_sk_way(const struct sock *sk, struct ox_path *path);
 u16 ox_inet_sport(const struct sock *sk);
 bool ox_inet_binds_address_only(const struct sock *sk);
 u32 ox_inet_port_range(const struct sock *sk);
@@ -289,6 +286,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		   u32 len);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
+bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
@@ -337,7 +335,7 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
-u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);

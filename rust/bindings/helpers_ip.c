@@ -6,17 +6,66 @@
 #include <net/inet_ecn.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
+#include <net/nexthop.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 #include "helpers.h"
 
-/* The route of segments without a socket, with a reference; an error pointer. */
+static bool ox_has_xfrm_out(const struct net *net)
+{
+#ifdef CONFIG_XFRM
+	return READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) ||
+	       net->xfrm.policy_default[XFRM_POLICY_OUT] == XFRM_USERPOLICY_BLOCK;
+#else
+	return false;
+#endif
+}
+
+/*
+ * The entry that IP keeps with a route, where there is one way to go and nothing
+ * is known of the destination in particular: what ip_route_output_key() finds
+ * then, if it has been this way before. NULL where that is to decide.
+ */
+static struct rtable *ox_route_kept(struct net *net, struct flowi4 *fl4)
+{
+	struct fib_nh_common *nhc;
+	struct fib_result res;
+	struct rtable *rt = NULL;
+
+	if (fl4->flowi4_oif || ipv4_is_multicast(fl4->daddr) ||
+	    ipv4_is_lbcast(fl4->daddr) || ipv4_is_zeronet(fl4->daddr) ||
+	    ipv4_is_multicast(fl4->saddr) || ipv4_is_lbcast(fl4->saddr))
+		return NULL;
+	rcu_read_lock();
+	if (fib_lookup(net, fl4, &res, 0))
+		goto out;
+	if (res.type == RTN_UNICAST ? ipv4_is_loopback(fl4->saddr) :
+				      res.type != RTN_LOCAL)
+		goto out;
+	if (fib_info_num_path(res.fi) != 1 ||
+	    (!res.prefixlen && res.table->tb_num_default > 1))
+		goto out;
+	nhc = FIB_RES_NHC(res);
+	if (rcu_access_pointer(nhc->nhc_exceptions))
+		goto out;
+	rt = rcu_dereference(*raw_cpu_ptr(nhc->nhc_pcpu_rth_output));
+	if (rt && (READ_ONCE(rt->dst.obsolete) != DST_OBSOLETE_FORCE_CHK ||
+		   rt->rt_genid != rt_genid_ipv4(net) || !dst_hold_safe(&rt->dst)))
+		rt = NULL;
+out:
+	rcu_read_unlock();
+	return rt;
+}
+
+/* The route of segments without a socket, with a reference, if there is one. */
 struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 {
 	u8 scope = path->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	struct flowi4 fl4;
+	struct rtable *rt;
 	kuid_t uid;
 
 	uid = path->uid == OX_NO_UID ? sock_net_uid(net, NULL) :
@@ -24,7 +73,11 @@ struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
 			   scope, IPPROTO_TCP, FLOWI_FLAG_ANYSRC, path->daddr,
 			   path->saddr, path->dport, path->sport, uid);
-	return (struct dst_entry *)ip_route_output_flow(net, &fl4, NULL);
+	if (ox_has_xfrm_out(net))
+		rt = ip_route_output_flow(net, &fl4, NULL);
+	else
+		rt = ox_route_kept(net, &fl4) ?: __ip_route_output_key(net, &fl4);
+	return IS_ERR(rt) ? NULL : &rt->dst;
 }
 
 bool ox_dst_holds(struct dst_entry *dst)
@@ -32,26 +85,86 @@ bool ox_dst_holds(struct dst_entry *dst)
 	return !READ_ONCE(dst->obsolete) || dst->ops->check(dst, 0);
 }
 
+/*
+ * Makes a packet that came in an empty one, as alloc_skb() gives it, with room
+ * for a TCP header of len bytes and those before it. False, and unchanged, when
+ * somebody else has it too, or it is not of one piece.
+ */
+bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len)
+{
+	u32 room, head_frag = skb->head_frag, pp_recycle = skb->pp_recycle;
+	void *rest;
+
+	if (!dst || skb_shared(skb) || skb_cloned(skb) || skb->fclone ||
+	    skb->pfmemalloc || skb_is_nonlinear(skb) || skb_zcopy(skb))
+		return false;
+	room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+	       sizeof(struct iphdr) + len;
+	if (room + dst->trailer_len > skb_end_offset(skb))
+		return false;
+
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb_ext_reset(skb);
+	/* In two, of which each is short enough to be done in place. */
+	memset(skb, 0, offsetof(struct sk_buff, headers));
+	rest = &skb->headers;
+	OPTIMIZER_HIDE_VAR(rest);
+	memset(rest, 0, sizeof(skb->headers));
+	BUILD_BUG_ON(offsetofend(struct sk_buff, headers) !=
+		     offsetof(struct sk_buff, tail));
+	skb->head_frag = head_frag;
+	skb->pp_recycle = pp_recycle;
+	skb->alloc_cpu = raw_smp_processor_id();
+	skb_unset_mac_header(skb);
+	skb->transport_header = (typeof(skb->transport_header))~0U;
+	memset(skb_shinfo(skb), 0, offsetof(struct skb_shared_info, dataref));
+	atomic_set(&skb_shinfo(skb)->dataref, 1);
+
+	skb->data = skb->head + room;
+	skb_reset_tail_pointer(skb);
+	return true;
+}
+
+/* The checksum: now, where the device would leave it to the CPU after all. */
+static void ox_segment_check(struct sk_buff *seg, const struct net_device *dev,
+			     __be32 saddr, __be32 daddr)
+{
+	struct tcphdr *th = tcp_hdr(seg);
+
+	if (dev->features & (NETIF_F_HW_CSUM | NETIF_F_IP_CSUM)) {
+		__tcp_v4_send_check(seg, saddr, daddr);
+		return;
+	}
+	th->check = tcp_v4_check(seg->len, saddr, daddr,
+				 csum_partial(th, seg->len, 0));
+	seg->ip_summed = CHECKSUM_NONE;
+}
+
 /* By dst, of which the caller keeps its reference, or by a route of its own. */
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst)
 {
+	bool kept = dst;
 	struct iphdr *iph;
 	int err;
 
-	if (dst) {
-		dst_hold(dst);
-	} else {
+	if (!kept) {
 		dst = ox_route_back(net, path);
-		if (IS_ERR(dst)) {
+		if (!dst) {
 			kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
-			return PTR_ERR(dst);
+			return -EHOSTUNREACH;
 		}
 	}
-	skb_dst_set(seg, dst);
+	rcu_read_lock();
+	if (kept)
+		skb_dst_set_noref(seg, dst);
+	else
+		skb_dst_set(seg, dst);
 	seg->protocol = htons(ETH_P_IP);
 	seg->mark = path->mark;
-	__tcp_v4_send_check(seg, path->saddr, path->daddr);
+	ox_segment_check(seg, dst_dev_rcu(dst), path->saddr, path->daddr);
 
 	iph = skb_push(seg, sizeof(*iph));
 	skb_reset_network_header(seg);
@@ -65,7 +178,6 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
-	rcu_read_lock();
 	err = ox_ip_output(net, NULL, seg);
 	rcu_read_unlock();
 	return err > 0 ? net_xmit_errno(err) : err;
@@ -252,7 +364,7 @@ void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy_pad(name, ca->name, TCP_CA_NAME_MAX);
+	memcpy(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 
