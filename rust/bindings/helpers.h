@@ -48,27 +48,20 @@ static inline struct ox_text_cb *ox_text_cb(struct sk_buff *skb)
 
 /* Settings of net.ipv4 as they are now. */
 struct ox_ipv4_sysctls {
-	int syn_linear_timeouts, thin_linear_timeouts;
-	int syn_retries, synack_retries, retries1, retries2, orphan_retries;
-	int fin_timeout_ms;
-	int keepalive_time_ms, keepalive_intvl_ms, keepalive_probes;
-	int window_scaling, timestamps, sack, syncookies, abort_on_overflow;
-	int rfc1337, tw_reuse_mode, max_syn_backlog, max_tw_buckets;
-	int pacing_ss_ratio, pacing_ca_ratio, min_tso_segs, tso_rtt_log;
-	int tso_win_divisor;
-	int mtu_probing, mtu_probe_floor, probe_threshold, probe_interval_s;
-	int slow_start_after_idle, moderate_rcvbuf, adv_win_scale;
-	int shrink_window, pingpong_thresh, rmem_max;
-	int challenge_ack_limit, invalid_ratelimit_ms, min_snd_mss, base_mss;
-	int rto_min_us, rto_max_ms;
-	int recovery, early_retrans, frto, dsack;
+	u8 syn_linear_timeouts, thin_linear_timeouts;
+	u8 syn_retries, synack_retries, retries1, retries2, orphan_retries;
+	u8 keepalive_probes, window_scaling, timestamps, sack, rfc1337;
+	u8 min_tso_segs, tso_rtt_log, tso_win_divisor;
+	u8 mtu_probing, slow_start_after_idle, shrink_window, pingpong_thresh;
+	u8 recovery, early_retrans, frto, dsack;
+	u8 stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
+	int fin_timeout_ms, keepalive_time_ms, keepalive_intvl_ms;
+	int pacing_ss_ratio, pacing_ca_ratio;
+	int mtu_probe_floor, probe_threshold, probe_interval_s, base_mss;
+	int rmem_max, rmem[3];
+	int invalid_ratelimit_ms, rto_min_us, rto_max_ms;
 	int reordering, max_reordering, min_rtt_wlen;
-	int rmem[3], wmem[3];
-	int somaxconn, port_lo, port_hi, unprivileged_port_start;
-	int default_ttl, nonlocal_bind;
 	char congestion[TCP_CA_NAME_MAX]; /* with its NUL */
-	int fastopen, fastopen_blackhole_timeout;
-	int stdurg, ecn, ecn_fallback, ecn_option, ecn_option_beacon;
 };
 
 /* Where an IPv4 segment goes that has no socket. */
@@ -180,8 +173,6 @@ struct net *ox_sock_net(const struct sock *sk);
 u64 ox_sk_cookie(struct sock *sk);
 u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
-u32 ox_sk_mark(const struct sock *sk);
-u32 ox_sk_kuid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
 void ox_reuseport_leave(struct sock *sk);
@@ -205,8 +196,7 @@ bool ox_sk_may_bind(const struct sock *sk, u16 port);
 enum ox_entry ox_sk_enter(struct sock *sk, struct sk_buff *skb);
 
 /* inet_sock */
-u8 ox_inet_tos(const struct sock *sk);
-u8 ox_inet_ttl(const struct sock *sk);
+void ox_sk_way(const struct sock *sk, struct ox_path *path);
 u16 ox_inet_sport(const struct sock *sk);
 bool ox_inet_binds_address_only(const struct sock *sk);
 u32 ox_inet_port_range(const struct sock *sk);
@@ -296,6 +286,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		   u32 len);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
+bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len);
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst);
 bool ox_sk_memory_free(const struct sock *sk);
@@ -344,7 +335,7 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);
-u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner);
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count);
 u64 ox_fastopen_hash(__be32 client, __be32 server, const u64 *key);
 int ox_fastopen_keys(struct net *net, u64 *keys);
 void ox_sk_tuple(const struct sock *sk, struct ox_tuple *t);

@@ -19,15 +19,15 @@ u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt)
 			    salt, &ox_hash_key);
 }
 
-static siphash_aligned_key_t ox_cookie_keys[2];
+static siphash_aligned_key_t ox_cookie_key;
 
-/* For SYN cookies: the two hashes must tell nothing of each other. */
-u32 ox_cookie_hash(const struct ox_tuple *t, u32 count, bool inner)
+/* For SYN cookies: it must tell nothing of the other hash, nor that of it. */
+u32 ox_cookie_hash(const struct ox_tuple *t, u32 count)
 {
-	net_get_random_once(ox_cookie_keys, sizeof(ox_cookie_keys));
+	net_get_random_once(&ox_cookie_key, sizeof(ox_cookie_key));
 	return siphash_4u32((__force u32)t->saddr, (__force u32)t->daddr,
 			    (__force u32)t->sport << 16 | (__force u32)t->dport,
-			    count, &ox_cookie_keys[inner]);
+			    count, &ox_cookie_key);
 }
 
 /* As tcp_fastopen.c hashes, so that a cookie of one family is good for the other. */

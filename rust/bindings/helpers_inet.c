@@ -121,17 +121,17 @@ bool ox_sock_inherit_filter(struct sock *sk, const struct sock *from)
 	return ok;
 }
 
-u8 ox_inet_tos(const struct sock *sk)
-{
-	return READ_ONCE(inet_sk(sk)->tos);
-}
-
-/* 0 when the user has set none. */
-u8 ox_inet_ttl(const struct sock *sk)
+/* All of a path but the ends; the user by the kernel's own number. */
+void ox_sk_way(const struct sock *sk, struct ox_path *path)
 {
 	int ttl = READ_ONCE(inet_sk(sk)->uc_ttl);
 
-	return ttl > 0 ? ttl : 0;
+	path->tos = READ_ONCE(inet_sk(sk)->tos);
+	path->ttl = ttl > 0 ? ttl : 0;
+	path->oif = READ_ONCE(sk->sk_bound_dev_if);
+	path->mark = READ_ONCE(sk->sk_mark);
+	path->uid = __kuid_val(sk_uid(sk));
+	path->on_link = sock_flag(sk, SOCK_LOCALROUTE);
 }
 
 bool ox_sk_may_bind(const struct sock *sk, u16 port)

@@ -6,17 +6,66 @@
 #include <net/inet_ecn.h>
 #include <net/inet_common.h>
 #include <net/ip.h>
+#include <net/ip_fib.h>
+#include <net/nexthop.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 #include "helpers.h"
 
-/* The route of segments without a socket, with a reference; an error pointer. */
+static bool ox_has_xfrm_out(const struct net *net)
+{
+#ifdef CONFIG_XFRM
+	return READ_ONCE(net->xfrm.policy_count[XFRM_POLICY_OUT]) ||
+	       net->xfrm.policy_default[XFRM_POLICY_OUT] == XFRM_USERPOLICY_BLOCK;
+#else
+	return false;
+#endif
+}
+
+/*
+ * The entry that IP keeps with a route, where there is one way to go and nothing
+ * is known of the destination in particular: what ip_route_output_key() finds
+ * then, if it has been this way before. NULL where that is to decide.
+ */
+static struct rtable *ox_route_kept(struct net *net, struct flowi4 *fl4)
+{
+	struct fib_nh_common *nhc;
+	struct fib_result res;
+	struct rtable *rt = NULL;
+
+	if (fl4->flowi4_oif || ipv4_is_multicast(fl4->daddr) ||
+	    ipv4_is_lbcast(fl4->daddr) || ipv4_is_zeronet(fl4->daddr) ||
+	    ipv4_is_multicast(fl4->saddr) || ipv4_is_lbcast(fl4->saddr))
+		return NULL;
+	rcu_read_lock();
+	if (fib_lookup(net, fl4, &res, 0))
+		goto out;
+	if (res.type == RTN_UNICAST ? ipv4_is_loopback(fl4->saddr) :
+				      res.type != RTN_LOCAL)
+		goto out;
+	if (fib_info_num_path(res.fi) != 1 ||
+	    (!res.prefixlen && res.table->tb_num_default > 1))
+		goto out;
+	nhc = FIB_RES_NHC(res);
+	if (rcu_access_pointer(nhc->nhc_exceptions))
+		goto out;
+	rt = rcu_dereference(*raw_cpu_ptr(nhc->nhc_pcpu_rth_output));
+	if (rt && (READ_ONCE(rt->dst.obsolete) != DST_OBSOLETE_FORCE_CHK ||
+		   rt->rt_genid != rt_genid_ipv4(net) || !dst_hold_safe(&rt->dst)))
+		rt = NULL;
+out:
+	rcu_read_unlock();
+	return rt;
+}
+
+/* The route of segments without a socket, with a reference, if there is one. */
 struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 {
 	u8 scope = path->on_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 	struct flowi4 fl4;
+	struct rtable *rt;
 	kuid_t uid;
 
 	uid = path->uid == OX_NO_UID ? sock_net_uid(net, NULL) :
@@ -24,7 +73,11 @@ struct dst_entry *ox_route_back(struct net *net, const struct ox_path *path)
 	flowi4_init_output(&fl4, path->oif, path->mark, path->tos & INET_DSCP_MASK,
 			   scope, IPPROTO_TCP, FLOWI_FLAG_ANYSRC, path->daddr,
 			   path->saddr, path->dport, path->sport, uid);
-	return (struct dst_entry *)ip_route_output_flow(net, &fl4, NULL);
+	if (ox_has_xfrm_out(net))
+		rt = ip_route_output_flow(net, &fl4, NULL);
+	else
+		rt = ox_route_kept(net, &fl4) ?: __ip_route_output_key(net, &fl4);
+	return IS_ERR(rt) ? NULL : &rt->dst;
 }
 
 bool ox_dst_holds(struct dst_entry *dst)
@@ -32,26 +85,86 @@ bool ox_dst_holds(struct dst_entry *dst)
 	return !READ_ONCE(dst->obsolete) || dst->ops->check(dst, 0);
 }
 
+/*
+ * Makes a packet that came in an empty one, as alloc_skb() gives it, with room
+ * for a TCP header of len bytes and those before it. False, and unchanged, when
+ * somebody else has it too, or it is not of one piece.
+ */
+bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len)
+{
+	u32 room, head_frag = skb->head_frag, pp_recycle = skb->pp_recycle;
+	void *rest;
+
+	if (!dst || skb_shared(skb) || skb_cloned(skb) || skb->fclone ||
+	    skb->pfmemalloc || skb_is_nonlinear(skb) || skb_zcopy(skb))
+		return false;
+	room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
+	       sizeof(struct iphdr) + len;
+	if (room + dst->trailer_len > skb_end_offset(skb))
+		return false;
+
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+	skb_ext_reset(skb);
+	/* In two, of which each is short enough to be done in place. */
+	memset(skb, 0, offsetof(struct sk_buff, headers));
+	rest = &skb->headers;
+	OPTIMIZER_HIDE_VAR(rest);
+	memset(rest, 0, sizeof(skb->headers));
+	BUILD_BUG_ON(offsetofend(struct sk_buff, headers) !=
+		     offsetof(struct sk_buff, tail));
+	skb->head_frag = head_frag;
+	skb->pp_recycle = pp_recycle;
+	skb->alloc_cpu = raw_smp_processor_id();
+	skb_unset_mac_header(skb);
+	skb->transport_header = (typeof(skb->transport_header))~0U;
+	memset(skb_shinfo(skb), 0, offsetof(struct skb_shared_info, dataref));
+	atomic_set(&skb_shinfo(skb)->dataref, 1);
+
+	skb->data = skb->head + room;
+	skb_reset_tail_pointer(skb);
+	return true;
+}
+
+/* The checksum: now, where the device would leave it to the CPU after all. */
+static void ox_segment_check(struct sk_buff *seg, const struct net_device *dev,
+			     __be32 saddr, __be32 daddr)
+{
+	struct tcphdr *th = tcp_hdr(seg);
+
+	if (dev->features & (NETIF_F_HW_CSUM | NETIF_F_IP_CSUM)) {
+		__tcp_v4_send_check(seg, saddr, daddr);
+		return;
+	}
+	th->check = tcp_v4_check(seg->len, saddr, daddr,
+				 csum_partial(th, seg->len, 0));
+	seg->ip_summed = CHECKSUM_NONE;
+}
+
 /* By dst, of which the caller keeps its reference, or by a route of its own. */
 int ox_segment_reply(struct net *net, struct sk_buff *seg,
 		     const struct ox_path *path, struct dst_entry *dst)
 {
+	bool kept = dst;
 	struct iphdr *iph;
 	int err;
 
-	if (dst) {
-		dst_hold(dst);
-	} else {
+	if (!kept) {
 		dst = ox_route_back(net, path);
-		if (IS_ERR(dst)) {
+		if (!dst) {
 			kfree_skb_reason(seg, SKB_DROP_REASON_IP_OUTNOROUTES);
-			return PTR_ERR(dst);
+			return -EHOSTUNREACH;
 		}
 	}
-	skb_dst_set(seg, dst);
+	rcu_read_lock();
+	if (kept)
+		skb_dst_set_noref(seg, dst);
+	else
+		skb_dst_set(seg, dst);
 	seg->protocol = htons(ETH_P_IP);
 	seg->mark = path->mark;
-	__tcp_v4_send_check(seg, path->saddr, path->daddr);
+	ox_segment_check(seg, dst_dev_rcu(dst), path->saddr, path->daddr);
 
 	iph = skb_push(seg, sizeof(*iph));
 	skb_reset_network_header(seg);
@@ -65,7 +178,6 @@ int ox_segment_reply(struct net *net, struct sk_buff *seg,
 	iph->protocol = IPPROTO_TCP;
 	iph->saddr = path->saddr;
 	iph->daddr = path->daddr;
-	rcu_read_lock();
 	err = ox_ip_output(net, NULL, seg);
 	rcu_read_unlock();
 	return err > 0 ? net_xmit_errno(err) : err;
@@ -190,7 +302,6 @@ void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
 
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 {
-	u32 range = READ_ONCE(net->ipv4.ip_local_ports.range);
 	int i;
 
 	READ_IPV4(syn_retries, tcp_syn_retries);
@@ -204,11 +315,7 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(window_scaling, tcp_window_scaling);
 	READ_IPV4(timestamps, tcp_timestamps);
 	READ_IPV4(sack, tcp_sack);
-	READ_IPV4(syncookies, tcp_syncookies);
-	READ_IPV4(abort_on_overflow, tcp_abort_on_overflow);
 	READ_IPV4(rfc1337, tcp_rfc1337);
-	READ_IPV4(tw_reuse_mode, tcp_tw_reuse);
-	READ_IPV4(max_syn_backlog, max_syn_backlog);
 	READ_IPV4(pacing_ss_ratio, tcp_pacing_ss_ratio);
 	READ_IPV4(pacing_ca_ratio, tcp_pacing_ca_ratio);
 	READ_IPV4(min_tso_segs, tcp_min_tso_segs);
@@ -219,13 +326,9 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(probe_threshold, tcp_probe_threshold);
 	READ_IPV4(probe_interval_s, tcp_probe_interval);
 	READ_IPV4(slow_start_after_idle, tcp_slow_start_after_idle);
-	READ_IPV4(moderate_rcvbuf, tcp_moderate_rcvbuf);
-	READ_IPV4(adv_win_scale, tcp_adv_win_scale);
 	READ_IPV4(shrink_window, tcp_shrink_window);
 	READ_IPV4(pingpong_thresh, tcp_pingpong_thresh);
 	out->rmem_max = READ_ONCE(sysctl_rmem_max);
-	READ_IPV4(challenge_ack_limit, tcp_challenge_ack_limit);
-	READ_IPV4(min_snd_mss, tcp_min_snd_mss);
 	READ_IPV4(base_mss, tcp_base_mss);
 	READ_IPV4(rto_min_us, tcp_rto_min_us);
 	READ_IPV4(rto_max_ms, tcp_rto_max_ms);
@@ -236,20 +339,13 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 	READ_IPV4(reordering, tcp_reordering);
 	READ_IPV4(max_reordering, tcp_max_reordering);
 	READ_IPV4(min_rtt_wlen, tcp_min_rtt_wlen);
-	READ_IPV4(default_ttl, ip_default_ttl);
-	READ_IPV4(fastopen, tcp_fastopen);
-	READ_IPV4(fastopen_blackhole_timeout, tcp_fastopen_blackhole_timeout);
-	READ_IPV4(nonlocal_bind, ip_nonlocal_bind);
-	READ_IPV4(unprivileged_port_start, ip_prot_sock);
 	READ_IPV4(stdurg, tcp_stdurg);
 	READ_IPV4(ecn, tcp_ecn);
 	READ_IPV4(ecn_fallback, tcp_ecn_fallback);
 	READ_IPV4(ecn_option, tcp_ecn_option);
 	READ_IPV4(ecn_option_beacon, tcp_ecn_option_beacon);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 3; i++)
 		READ_IPV4(rmem[i], tcp_rmem[i]);
-		READ_IPV4(wmem[i], tcp_wmem[i]);
-	}
 	out->fin_timeout_ms =
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_fin_timeout));
 	out->keepalive_time_ms =
@@ -258,22 +354,17 @@ void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out)
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_keepalive_intvl));
 	out->invalid_ratelimit_ms =
 		jiffies_to_msecs(READ_ONCE(net->ipv4.sysctl_tcp_invalid_ratelimit));
-	out->max_tw_buckets =
-		READ_ONCE(net->ipv4.tcp_death_row.sysctl_max_tw_buckets);
-	out->somaxconn = READ_ONCE(net->core.sysctl_somaxconn);
-	out->port_lo = range & 0xffff;
-	out->port_hi = range >> 16;
 	ox_read_congestion(net, out->congestion);
 }
 
-/* The name of the namespace's congestion control, filled up with NUL. */
+/* The name of the namespace's congestion control, with its NUL. */
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX])
 {
 	const struct tcp_congestion_ops *ca;
 
 	rcu_read_lock();
 	ca = rcu_dereference(net->ipv4.tcp_congestion_control);
-	strscpy_pad(name, ca->name, TCP_CA_NAME_MAX);
+	memcpy(name, ca->name, TCP_CA_NAME_MAX);
 	rcu_read_unlock();
 }
 

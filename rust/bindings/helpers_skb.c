@@ -81,8 +81,21 @@ static int ox_skb_orphan_frags_rx(struct sk_buff *skb)
 	return skb_orphan_frags_rx(skb, GFP_ATOMIC);
 }
 
+/* A short one, of which the card said nothing. */
+static noinline bool ox_skb_short_csum_bad(struct sk_buff *skb)
+{
+	const struct iphdr *iph = ip_hdr(skb);
+
+	skb->csum_valid = !tcp_v4_check(skb->len, iph->saddr, iph->daddr,
+					csum_partial(skb->data, skb->len, 0));
+	return !skb->csum_valid;
+}
+
 static bool ox_skb_tcp_csum_bad(struct sk_buff *skb)
 {
+	if (skb->ip_summed == CHECKSUM_NONE && !skb->csum_valid &&
+	    skb->len <= CHECKSUM_BREAK && !skb_is_nonlinear(skb))
+		return ox_skb_short_csum_bad(skb);
 	return skb_checksum_init(skb, IPPROTO_TCP, inet_compute_pseudo) ||
 	       skb_checksum_complete(skb);
 }

@@ -200,17 +200,6 @@ u32 ox_sk_uid(const struct sock *sk)
 	return from_kuid_munged(&init_user_ns, sk_uid(sk));
 }
 
-/* The user by the kernel's own number, for rules of routing. */
-u32 ox_sk_kuid(const struct sock *sk)
-{
-	return __kuid_val(sk_uid(sk));
-}
-
-u32 ox_sk_mark(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_mark);
-}
-
 bool ox_sk_reuse(const struct sock *sk)
 {
 	return sk->sk_reuse;

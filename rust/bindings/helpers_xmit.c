@@ -204,7 +204,8 @@ static bool ox_goes_straight(struct net *net, struct sock *sk,
 	if (skb_is_gso(seg))
 		len = skb_transport_offset(seg) + tcp_hdrlen(seg) +
 		      skb_shinfo(seg)->gso_size;
-	return len <= ip_skb_dst_mtu(sk, seg);
+	/* What every link carries (RFC 791) needs no look at what this one does. */
+	return len <= IPV4_MIN_MTU || len <= ip_skb_dst_mtu(sk, seg);
 }
 
 /* What ip_local_out() does when ox_goes_straight(). */

@@ -60,6 +60,26 @@ pub(super) fn hash_words(a: u32, b: u32, c: u32, secret: u32) -> u32 {
     c
 }
 
+/// The two ends of a connection with their hash in a table of connections, so that it is made once.
+#[derive(Clone, Copy)]
+pub struct Ends {
+    wire: b::ox_tuple,
+    hash: u32,
+}
+
+impl Ends {
+    /// The ends.
+    #[inline]
+    pub fn tuple(&self) -> FourTuple {
+        FourTuple::from_wire(&self.wire)
+    }
+
+    /// The hash, for tables beside that of connections: under a secret of the namespace.
+    pub fn hash(&self) -> u32 {
+        self.hash
+    }
+}
+
 /// A bucket's lock, held.
 struct Bucket {
     lock: *mut b::spinlock_t,
@@ -138,12 +158,8 @@ impl<F> Ehash<F> {
 
     /// # Safety
     ///
-    /// `sk` is alive and locked, and its ends are set.
-    unsafe fn insert_sk(&self, sk: *mut b::sock) -> Result {
-        let mut tuple = b::ox_tuple::default();
-        // SAFETY: By the function's contract.
-        unsafe { b::ox_sk_tuple(sk, &mut tuple) };
-        let hash = self.hash(&tuple);
+    /// `sk` is alive and locked, and its ends are set, of which `hash` is the hash.
+    unsafe fn insert_sk(&self, sk: *mut b::sock, hash: u32) -> Result {
         let bucket = self.bucket(hash);
         // SAFETY: We hold the bucket's lock; by the function's contract.
         to_result(unsafe { b::ox_ehash_insert(sk, bucket.head, hash) })
@@ -170,7 +186,10 @@ impl<F> Ehash<F> {
 
     /// The socket of a 4-tuple, or null; the reference found is the caller's.
     fn find(&self, tuple: &b::ox_tuple) -> *mut b::sock {
-        let hash = self.hash(tuple);
+        self.find_at(tuple, self.hash(tuple))
+    }
+
+    fn find_at(&self, tuple: &b::ox_tuple, hash: u32) -> *mut b::sock {
         let _rcu = rcu::read_lock();
         // SAFETY: We are under RCU; the namespace is only compared.
         unsafe { b::ox_ehash_lookup(self.net, self.head(hash), self.end(hash), tuple) }
@@ -207,12 +226,23 @@ impl<F> Ehash<F> {
 }
 
 impl<F: Family> Ehash<F> {
-    /// Puts the socket in under its present 4-tuple, with a reference.
+    /// Puts the socket in under its present 4-tuple, which is `ends`, with a reference.
     ///
     /// Errors: `EADDRNOTAVAIL` when another socket has this 4-tuple; `EALREADY` when it is in.
-    pub fn insert(&self, sock: &Locked<'_, F>) -> Result {
+    pub fn insert(&self, sock: &Locked<'_, F>, ends: &Ends) -> Result {
+        debug_assert!(sock.sock().tuple() == ends.tuple());
         // SAFETY: The socket is locked.
-        unsafe { self.insert_sk(sock.sock().sk()) }
+        unsafe { self.insert_sk(sock.sock().sk(), ends.hash) }
+    }
+
+    /// The ends of a socket that is in.
+    pub fn ends_of_member(&self, sock: &Locked<'_, F>) -> Ends {
+        let sk = sock.sock().sk();
+        Ends {
+            wire: sock.sock().tuple().wire(),
+            // SAFETY: The socket is locked, and in the table since its hash was set.
+            hash: unsafe { b::ox_sk_hash(sk) },
+        }
     }
 
     /// Takes the socket out and drops the table's reference; false when it was not in.
@@ -231,18 +261,36 @@ impl<F: Family> Ehash<F> {
         self.lookup_wire(&tuple.wire())
     }
 
-    /// Whether some connection has this 4-tuple.
-    pub fn contains(&self, tuple: &FourTuple) -> bool {
-        let wire = tuple.wire();
-        let hash = self.hash(&wire);
-        let _rcu = rcu::read_lock();
-        // SAFETY: We are under RCU; the namespace is only compared.
-        unsafe { b::ox_ehash_contains(self.net, self.head(hash), self.end(hash), &wire) }
+    /// The ends of the segment in `skb`.
+    pub fn ends_of(&self, skb: &RxSkb) -> Ends {
+        let wire = skb.wire_tuple();
+        Ends {
+            hash: self.hash(&wire),
+            wire,
+        }
     }
 
-    /// The hash of a 4-tuple in this table, for tables beside it: under a secret of the namespace.
-    pub fn hash_of(&self, tuple: &FourTuple) -> u32 {
-        self.hash(&tuple.wire())
+    /// The ends `tuple`.
+    pub fn ends(&self, tuple: &FourTuple) -> Ends {
+        let wire = tuple.wire();
+        Ends {
+            hash: self.hash(&wire),
+            wire,
+        }
+    }
+
+    /// The connection between these ends.
+    pub fn lookup_ends(&self, ends: &Ends) -> Option<ARef<Sock<F>>> {
+        // SAFETY: The table has sockets of `F`; the reference found is ours.
+        unsafe { Sock::from_sk_owned(self.find_at(&ends.wire, ends.hash)) }
+    }
+
+    /// Whether there is a connection between these ends.
+    pub fn contains(&self, ends: &Ends) -> bool {
+        let hash = ends.hash;
+        let _rcu = rcu::read_lock();
+        // SAFETY: We are under RCU; the namespace is only compared.
+        unsafe { b::ox_ehash_contains(self.net, self.head(hash), self.end(hash), &ends.wire) }
     }
 
     fn collect(&self, bucket: u32, skip: usize) -> [Option<ARef<Sock<F>>>; BATCH] {
@@ -335,6 +383,18 @@ mod tests {
         }
     }
 
+    /// # Safety
+    ///
+    /// The socket is the caller's alone, as good as locked.
+    unsafe fn insert(table: &Ehash<()>, socket: &Ends) -> Result {
+        let mut tuple = b::ox_tuple::default();
+        // SAFETY: By the function's contract.
+        unsafe {
+            b::ox_sk_tuple(socket.0.sk(), &mut tuple);
+            table.insert_sk(socket.0.sk(), table.hash(&tuple))
+        }
+    }
+
     fn is_found(table: &Ehash<()>, socket: &Ends, tuple: &b::ox_tuple) -> bool {
         let found = table.find(tuple);
         if !found.is_null() {
@@ -351,7 +411,7 @@ mod tests {
         assert!(table.find(&tuple(1, 2)).is_null());
         // SAFETY: The socket is ours alone, as good as locked.
         unsafe {
-            assert_eq!(table.insert_sk(socket.0.sk()), Ok(()));
+            assert_eq!(insert(&table, &socket), Ok(()));
             assert!(is_found(&table, &socket, &tuple(1, 2)));
             assert!(table.find(&tuple(2, 1)).is_null());
             assert!(table.remove_sk(socket.0.sk()));
@@ -367,11 +427,11 @@ mod tests {
         let (first, second) = (Ends::new(1, 2)?, Ends::new(1, 2)?);
         // SAFETY: The sockets are ours alone, as good as locked.
         unsafe {
-            assert_eq!(table.insert_sk(first.0.sk()), Ok(()));
-            assert_eq!(table.insert_sk(first.0.sk()), Err(EALREADY));
-            assert_eq!(table.insert_sk(second.0.sk()), Err(EADDRNOTAVAIL));
+            assert_eq!(insert(&table, &first), Ok(()));
+            assert_eq!(insert(&table, &first), Err(EALREADY));
+            assert_eq!(insert(&table, &second), Err(EADDRNOTAVAIL));
             assert!(table.remove_sk(first.0.sk()));
-            assert_eq!(table.insert_sk(second.0.sk()), Ok(()));
+            assert_eq!(insert(&table, &second), Ok(()));
             assert!(is_found(&table, &second, &tuple(1, 2)));
             assert!(table.remove_sk(second.0.sk()));
         }
@@ -388,7 +448,7 @@ mod tests {
         // SAFETY: The sockets are ours alone, as good as locked; references are given back.
         unsafe {
             for socket in &sockets {
-                assert_eq!(table.insert_sk(socket.0.sk()), Ok(()));
+                assert_eq!(insert(&table, socket), Ok(()));
             }
             let mut seen = 0;
             for bucket in 0..BUCKETS {

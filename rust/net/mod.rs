@@ -62,7 +62,7 @@ pub mod wait;
 pub use addr::{Destination, FourTuple};
 pub use drop_reason::DropReason;
 pub use dump::{Entry, EntryTimer, TcpInfo};
-pub use ehash::Ehash;
+pub use ehash::{Ehash, Ends};
 pub use family::{Family, Registration, Verdict};
 pub use icmp::IcmpError;
 pub use lock::{BhSpinLock, BhSpinLockGuard};

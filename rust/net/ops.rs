@@ -279,7 +279,9 @@ unsafe extern "C" fn listen<F: Family>(sock: *mut b::socket, backlog: c_int) -> 
     // SAFETY: The call holds the file.
     let this: &Sock<F> = unsafe { of(sock) };
     // A negative backlog is a huge one: the core has compared it as unsigned with somaxconn.
-    let backlog = backlog.cast_unsigned().min(this.net().ipv4().somaxconn);
+    let backlog = backlog
+        .cast_unsigned()
+        .min(this.net().settings().somaxconn());
     errno(F::listen(this, backlog))
 }
 

@@ -19,11 +19,11 @@ pub fn tuple_hash(tuple: &FourTuple, salt: u32) -> u64 {
     unsafe { b::ox_tuple_siphash(&tuple.wire(), salt) }
 }
 
-/// A hash of a 4-tuple and a number for SYN cookies, under one of two keys that are made once per
-/// boot, which the inner and the outer hash have.
-pub fn cookie_hash(tuple: &FourTuple, count: u32, inner: bool) -> u32 {
+/// A hash of a 4-tuple and a number for SYN cookies, under a key of their own that is made once per
+/// boot.
+pub fn cookie_hash(tuple: &FourTuple, count: u32) -> u32 {
     // SAFETY: The tuple is valid.
-    unsafe { b::ox_cookie_hash(&tuple.wire(), count, inner) }
+    unsafe { b::ox_cookie_hash(&tuple.wire(), count) }
 }
 
 /// A key of Fast Open cookies.

@@ -28,16 +28,16 @@ impl Way {
     /// As the options of `sock` have it: `SO_BINDTODEVICE`, `SO_MARK`, `SO_DONTROUTE`, `IP_TOS`,
     /// `IP_TTL`.
     pub fn of<F: Family>(sock: &Sock<F>) -> Self {
+        let mut path = b::ox_path::default();
         // SAFETY: The socket is alive.
-        unsafe {
-            Self {
-                tos: b::ox_inet_tos(sock.sk()),
-                ttl: b::ox_inet_ttl(sock.sk()),
-                oif: sock.bound_dev(),
-                mark: b::ox_sk_mark(sock.sk()),
-                uid: Some(b::ox_sk_kuid(sock.sk())),
-                on_link: b::ox_sock_flag(sock.sk(), b::sock_flags_SOCK_LOCALROUTE),
-            }
+        unsafe { b::ox_sk_way(sock.sk(), &mut path) };
+        Self {
+            tos: path.tos,
+            ttl: path.ttl,
+            oif: path.oif,
+            mark: path.mark,
+            uid: Some(path.uid),
+            on_link: path.on_link,
         }
     }
 }
@@ -74,10 +74,11 @@ pub struct Reply<'h> {
 }
 
 impl Reply<'_> {
-    /// Sends it in `net`. Softirq or process context.
+    /// Sends it in `net`, in the memory of the packet `answered` if there is one that serves, and
+    /// nobody else has it. Softirq or process context.
     ///
     /// Errors: `EINVAL` (not a header), `ENOMEM`, or the route's (`ENETUNREACH`, `EHOSTUNREACH`).
-    pub fn send<F: Family>(&self, net: &NetNs<F>) -> Result {
+    pub fn send<F: Family>(&self, net: &NetNs<F>, answered: Option<RxSkb>) -> Result {
         if !send_buffer::HEADER_LEN.contains(&self.header.len()) {
             return Err(EINVAL);
         }
@@ -88,16 +89,16 @@ impl Reply<'_> {
         // SAFETY: The segment is ours until it is sent; the header fits its headroom. A packet, or
         // the namespace's timer, keeps the namespace alive.
         unsafe {
-            let segment = b::ox_alloc_segment(b::GFP_ATOMIC);
+            let len = self.header.len() as u32;
+            let serves = |skb: &RxSkb| b::ox_skb_renew(skb.raw(), dst, len);
+            let segment = match answered.filter(serves) {
+                Some(skb) => skb.into_raw(),
+                None => b::ox_alloc_segment(b::GFP_ATOMIC),
+            };
             if segment.is_null() {
                 return Err(ENOMEM);
             }
-            b::ox_segment_push_header(
-                segment,
-                self.header.as_ptr().cast(),
-                self.header.len() as u32,
-                0,
-            );
+            b::ox_segment_push_header(segment, self.header.as_ptr().cast(), len, 0);
             to_result(b::ox_segment_reply(net.raw(), segment, &path, dst))
         }
     }

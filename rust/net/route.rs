@@ -7,7 +7,7 @@ use super::*;
 use core::mem::ManuallyDrop;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::ptr::NonNull;
-use kernel::error::{from_err_ptr, to_result};
+use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// A route to a peer, with the source address that IP chose.
@@ -98,11 +98,11 @@ unsafe impl Send for BackRoute {}
 impl BackRoute {
     /// The route by `way` from the local to the remote end of `tuple`.
     ///
-    /// Errors: as [`Route::to`].
+    /// Errors: `EHOSTUNREACH`.
     pub fn to<F: Family>(net: &NetNs<F>, tuple: &FourTuple, way: &Way) -> Result<Self> {
         let path = way.path(tuple);
         // SAFETY: The namespace is alive while a segment of it is processed; the path is valid.
-        let dst = from_err_ptr(unsafe { b::ox_route_back(net.raw(), &path) })?;
+        let dst = unsafe { b::ox_route_back(net.raw(), &path) };
         NonNull::new(dst).map(Self).ok_or(EHOSTUNREACH)
     }
 

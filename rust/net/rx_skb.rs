@@ -156,7 +156,7 @@ impl RxSkb {
     }
 
     /// The socket that the early demux found, once.
-    pub(super) fn take_sock<F: Family>(&mut self) -> Option<ARef<Sock<F>>> {
+    pub fn take_sock<F: Family>(&mut self) -> Option<ARef<Sock<F>>> {
         // SAFETY: Only the early demux of this family attaches sockets of it; the helper says no
         // to others. The reference is ours then.
         unsafe { Sock::from_sk_owned(b::ox_skb_carried_sock(self.raw(), family::number())) }

@@ -66,6 +66,10 @@ settings! {
     ecn_option: u8 = ipv4.sysctl_tcp_ecn_option;
     /// The most of `tcp_wmem`, bytes.
     wmem_max: u32 = ipv4.sysctl_tcp_wmem[2], i32::unsigned_abs;
+    /// `somaxconn`.
+    somaxconn: u32 = core.sysctl_somaxconn, count;
+    /// `tcp_fastopen_blackhole_timeout_sec`.
+    fastopen_blackhole_timeout: u32 = ipv4.sysctl_tcp_fastopen_blackhole_timeout;
     /// `tcp_fastopen`, its bits.
     fastopen: u32 = ipv4.sysctl_tcp_fastopen, i32::unsigned_abs;
 }

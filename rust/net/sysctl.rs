@@ -52,18 +52,8 @@ pub struct Ipv4Sysctls {
     pub timestamps: u8,
     /// `tcp_sack`.
     pub sack: bool,
-    /// `tcp_syncookies` (0, 1, 2).
-    pub syncookies: u8,
-    /// `tcp_abort_on_overflow`.
-    pub abort_on_overflow: bool,
     /// `tcp_rfc1337`.
     pub rfc1337: bool,
-    /// `tcp_tw_reuse` (0, 1, 2).
-    pub tw_reuse: u8,
-    /// `tcp_max_syn_backlog`.
-    pub max_syn_backlog: u32,
-    /// `tcp_max_tw_buckets`.
-    pub max_tw_buckets: u32,
     /// `tcp_pacing_ss_ratio`, percent.
     pub pacing_ss_ratio: u16,
     /// `tcp_pacing_ca_ratio`, percent.
@@ -84,22 +74,14 @@ pub struct Ipv4Sysctls {
     pub probe_interval: u32,
     /// `tcp_slow_start_after_idle`.
     pub slow_start_after_idle: bool,
-    /// `tcp_moderate_rcvbuf`.
-    pub moderate_rcvbuf: bool,
     /// `tcp_shrink_window`.
     pub shrink_window: bool,
     /// `tcp_pingpong_thresh`.
     pub pingpong_thresh: u8,
     /// `net.core.rmem_max`, bytes.
     pub core_rmem_max: u32,
-    /// `tcp_adv_win_scale`, signed (tcp_win_from_space).
-    pub adv_win_scale: i8,
-    /// `tcp_challenge_ack_limit`.
-    pub challenge_ack_limit: u32,
     /// `tcp_invalid_ratelimit`, ms.
     pub invalid_ratelimit_ms: u32,
-    /// `tcp_min_snd_mss`.
-    pub min_snd_mss: u16,
     /// `tcp_base_mss`.
     pub base_mss: u16,
     /// `tcp_rto_min_us`, µs.
@@ -122,24 +104,8 @@ pub struct Ipv4Sysctls {
     pub min_rtt_wlen: u32,
     /// `tcp_rmem`: least, default, most, bytes.
     pub rmem: [u32; 3],
-    /// `tcp_wmem`: least, default, most, bytes.
-    pub wmem: [u32; 3],
-    /// `net.core.somaxconn`.
-    pub somaxconn: u32,
-    /// `ip_local_port_range`, first and last.
-    pub local_ports: [u16; 2],
-    /// `ip_unprivileged_port_start`.
-    pub unprivileged_port_start: u16,
-    /// `ip_default_ttl`.
-    pub default_ttl: u8,
-    /// `ip_nonlocal_bind`.
-    pub nonlocal_bind: bool,
     /// `tcp_congestion_control`, filled up with NUL.
     pub congestion: [u8; 16],
-    /// `tcp_fastopen`, its bits.
-    pub fastopen: u32,
-    /// `tcp_fastopen_blackhole_timeout_sec`, seconds.
-    pub fastopen_blackhole_timeout: u32,
     /// `tcp_stdurg`.
     pub stdurg: bool,
     /// `tcp_ecn` (0 to 5).
@@ -150,10 +116,6 @@ pub struct Ipv4Sysctls {
     pub ecn_option: u8,
     /// `tcp_ecn_option_beacon`, for each round trip.
     pub ecn_option_beacon: u8,
-}
-
-fn small(value: i32) -> u8 {
-    value.clamp(0, u8::MAX.into()) as u8
 }
 
 fn segments(value: i32) -> u16 {
@@ -175,69 +137,52 @@ impl Ipv4Sysctls {
             raw.assume_init_ref()
         };
         Self {
-            syn_retries: small(raw.syn_retries),
-            syn_linear_timeouts: small(raw.syn_linear_timeouts),
+            syn_retries: raw.syn_retries,
+            syn_linear_timeouts: raw.syn_linear_timeouts,
             thin_linear_timeouts: raw.thin_linear_timeouts != 0,
-            synack_retries: small(raw.synack_retries),
-            retries1: small(raw.retries1),
-            retries2: small(raw.retries2),
-            orphan_retries: small(raw.orphan_retries),
+            synack_retries: raw.synack_retries,
+            retries1: raw.retries1,
+            retries2: raw.retries2,
+            orphan_retries: raw.orphan_retries,
             fin_timeout_ms: raw.fin_timeout_ms.unsigned_abs(),
             keepalive_time_ms: raw.keepalive_time_ms.unsigned_abs(),
             keepalive_intvl_ms: raw.keepalive_intvl_ms.unsigned_abs(),
-            keepalive_probes: small(raw.keepalive_probes),
+            keepalive_probes: raw.keepalive_probes,
             window_scaling: raw.window_scaling != 0,
-            timestamps: small(raw.timestamps),
+            timestamps: raw.timestamps,
             sack: raw.sack != 0,
-            syncookies: small(raw.syncookies),
-            abort_on_overflow: raw.abort_on_overflow != 0,
             rfc1337: raw.rfc1337 != 0,
-            tw_reuse: small(raw.tw_reuse_mode),
-            max_syn_backlog: raw.max_syn_backlog.max(0).unsigned_abs(),
-            max_tw_buckets: raw.max_tw_buckets.max(0).unsigned_abs(),
             pacing_ss_ratio: port(raw.pacing_ss_ratio),
             pacing_ca_ratio: port(raw.pacing_ca_ratio),
-            min_tso_segs: small(raw.min_tso_segs),
-            tso_rtt_log: small(raw.tso_rtt_log),
-            tso_win_divisor: small(raw.tso_win_divisor),
-            mtu_probing: small(raw.mtu_probing),
+            min_tso_segs: raw.min_tso_segs,
+            tso_rtt_log: raw.tso_rtt_log,
+            tso_win_divisor: raw.tso_win_divisor,
+            mtu_probing: raw.mtu_probing,
             mtu_probe_floor: port(raw.mtu_probe_floor),
             probe_threshold: port(raw.probe_threshold),
             probe_interval: raw.probe_interval_s.unsigned_abs(),
             slow_start_after_idle: raw.slow_start_after_idle != 0,
-            moderate_rcvbuf: raw.moderate_rcvbuf != 0,
             shrink_window: raw.shrink_window != 0,
-            pingpong_thresh: small(raw.pingpong_thresh),
+            pingpong_thresh: raw.pingpong_thresh,
             core_rmem_max: raw.rmem_max.max(0).unsigned_abs(),
-            adv_win_scale: raw.adv_win_scale.clamp(-31, 31) as i8,
-            challenge_ack_limit: raw.challenge_ack_limit.unsigned_abs(),
             invalid_ratelimit_ms: raw.invalid_ratelimit_ms.unsigned_abs(),
-            min_snd_mss: port(raw.min_snd_mss),
             base_mss: port(raw.base_mss),
             rto_min_us: raw.rto_min_us.unsigned_abs(),
             rto_max_ms: raw.rto_max_ms.unsigned_abs(),
-            recovery: small(raw.recovery),
-            early_retrans: small(raw.early_retrans),
-            frto: small(raw.frto),
+            recovery: raw.recovery,
+            early_retrans: raw.early_retrans,
+            frto: raw.frto,
             dsack: raw.dsack != 0,
             reordering: segments(raw.reordering),
             max_reordering: segments(raw.max_reordering),
             min_rtt_wlen: raw.min_rtt_wlen.unsigned_abs(),
             rmem: raw.rmem.map(i32::unsigned_abs),
-            wmem: raw.wmem.map(i32::unsigned_abs),
-            somaxconn: raw.somaxconn.unsigned_abs(),
-            local_ports: [port(raw.port_lo), port(raw.port_hi)],
-            unprivileged_port_start: port(raw.unprivileged_port_start),
-            default_ttl: small(raw.default_ttl),
-            nonlocal_bind: raw.nonlocal_bind != 0,
             congestion: raw.congestion,
-            fastopen: raw.fastopen.unsigned_abs(),
-            fastopen_blackhole_timeout: raw.fastopen_blackhole_timeout.unsigned_abs(),
             stdurg: raw.stdurg != 0,
-            ecn: small(raw.ecn),
+            ecn: raw.ecn,
             ecn_fallback: raw.ecn_fallback != 0,
-            ecn_option: small(raw.ecn_option),
-            ecn_option_beacon: small(raw.ecn_option_beacon),
+            ecn_option: raw.ecn_option,
+            ecn_option_beacon: raw.ecn_option_beacon,
         }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
     let most = if locked.is_rcvbuf_chosen() {
         locked.rcvbuf()
     } else {
-        locked.net().ipv4().rmem[2]
+        locked.net().settings().rmem_max()
     };
     let bytes = bytes.min(most / 2);
     locked.set_rcvlowat(bytes.max(1));

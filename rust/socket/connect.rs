@@ -158,13 +158,13 @@ fn take_tuple(
 ) -> Result {
     let net = locked.net();
     let local = SocketAddrV4::new(source, port);
-    let tuple = FourTuple { local, remote };
-    if !time_wait::may_use(net, &tuple) {
+    let ends = net.ehash().ends(&FourTuple { local, remote });
+    if !time_wait::may_use(net, &ends) {
         return Err(EADDRNOTAVAIL);
     }
     locked.set_local(local);
-    net.ehash().insert(locked)?;
-    time_wait::forget(net, &tuple);
+    net.ehash().insert(locked, &ends)?;
+    time_wait::forget(net, &ends);
     Ok(())
 }
 

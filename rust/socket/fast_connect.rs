@@ -132,7 +132,7 @@ pub(super) fn on_timeout(locked: &mut Locked<'_, Oxtcp>) {
             slot.take_if(|known| known.ends == ends(&tuple));
         }
     }
-    if tcb.retransmits() != 2 || net.ipv4().fastopen_blackhole_timeout == 0 {
+    if tcb.retransmits() != 2 || net.settings().fastopen_blackhole_timeout() == 0 {
         return;
     }
     net.count(Counter::FastOpenBlackhole);
@@ -143,7 +143,7 @@ pub(super) fn on_timeout(locked: &mut Locked<'_, Oxtcp>) {
 /// Whether Fast Open was given up for a while: longer each time, up to 64 times the setting.
 fn is_given_up(net: &Net) -> bool {
     let times = net.blackholes.load(Relaxed);
-    let timeout = u64::from(net.ipv4().fastopen_blackhole_timeout);
+    let timeout = u64::from(net.settings().fastopen_blackhole_timeout());
     if times == 0 || timeout == 0 {
         return false;
     }

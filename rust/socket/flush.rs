@@ -303,16 +303,18 @@ pub(super) fn reply(net: &NetNs<Oxtcp>, skb: &RxSkb, out: &Transmit) {
 /// in Linux.
 pub(super) fn reply_by(net: &NetNs<Oxtcp>, skb: &RxSkb, way: Way, out: &Transmit) {
     let tos = skb.tos();
-    reply_to(net, &skb.tuple(), Way { tos, ..way }, None, out);
+    reply_to(net, &skb.tuple(), Way { tos, ..way }, None, out, None);
 }
 
-/// Sends a segment for which there is no socket, by `route` if that is known.
+/// Sends a segment for which there is no socket, by `route` if that is known, and in the memory of
+/// the one that it answers, if that is done with.
 pub(super) fn reply_to(
     net: &NetNs<Oxtcp>,
     tuple: &FourTuple,
     way: Way,
     route: Option<&BackRoute>,
     out: &Transmit,
+    answered: Option<RxSkb>,
 ) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
@@ -328,7 +330,7 @@ pub(super) fn reply_to(
         },
         route,
     }
-    .send(net);
+    .send(net, answered);
 }
 
 fn count_bare(net: &NetNs<Oxtcp>, out: &Transmit) {

@@ -10,7 +10,9 @@ use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{buffers, fast_connect, identity, now, orphans, statistics, time_wait, Oxtcp};
-use crate::net::{random, BhLock, Counter, DropReason, IcmpError, Locked, RxSkb, Sock, Verdict};
+use crate::net::{
+    random, BhLock, Counter, DropReason, Ends, IcmpError, Locked, RxSkb, Sock, Verdict,
+};
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::Drop as TcpDrop;
 use crate::tcp::predict::Candidate;
@@ -59,13 +61,14 @@ fn without_connection(net: &Net, mut skb: RxSkb) -> Verdict {
         return Verdict::Taken;
     };
     complete(seg, &skb);
+    let ends = net.ehash().ends_of(&skb);
     let floor;
-    (skb, floor) = match time_wait::on_segment(net, skb, seg) {
+    (skb, floor) = match time_wait::on_segment(net, skb, seg, &ends) {
         time_wait::Outcome::Taken => return Verdict::Taken,
         time_wait::Outcome::NotHere(skb) => (skb, None),
         time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
     };
-    to_listener(net, skb, seg, floor)
+    to_listener(net, skb, seg, floor, &ends)
 }
 
 fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb) {
@@ -74,8 +77,14 @@ fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb) {
     }
 }
 
-fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -> Verdict {
-    let tuple = skb.tuple();
+fn to_listener(
+    net: &Net,
+    skb: RxSkb,
+    seg: &Segment,
+    floor: Option<SeqNumber>,
+    ends: &Ends,
+) -> Verdict {
+    let tuple = ends.tuple();
     let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
     let (listener, ours) = {
         let table = net.bind_table.lock();
@@ -83,10 +92,9 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
             let hash = random::tuple_hash(&tuple, identity::GROUP_SALT) as u32;
             l.choose_of_group(&skb, hash)
         };
-        (
-            table.chosen_listener(port, addr, skb.iif(), choose, |l| l.id()),
-            table.is_reserved(port),
-        )
+        let listener = table.chosen_listener(port, addr, skb.iif(), choose, |l| l.id());
+        let ours = listener.is_some() || table.is_reserved(port);
+        (listener, ours)
     };
     let Some(listener) = listener else {
         // A port that only connections have is not kept from `AF_INET`, which may listen there.
@@ -96,13 +104,13 @@ fn to_listener(net: &Net, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) -
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
-    let listener = if listener.reuseport() && !seg.flags.has(Flags::SYN) {
+    let listener = if !seg.flags.has(Flags::SYN) && listener.reuseport() {
         holder(net, listener, &skb)
     } else {
         listener
     };
     let outcome = match listener.lock_bh(skb) {
-        BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor),
+        BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor, ends),
         BhLock::Busy => return Verdict::Taken,
     };
     if let listen::Outcome::Elsewhere(skb) = outcome {
@@ -152,7 +160,8 @@ fn no_socket(net: &Net, skb: RxSkb, seg: &Segment) {
 
 /// A segment whose connection ended while it waited for the socket: TIME-WAIT may have it now.
 fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
-    match time_wait::on_segment(net, skb, seg) {
+    let ends = net.ehash().ends_of(&skb);
+    match time_wait::on_segment(net, skb, seg, &ends) {
         time_wait::Outcome::Taken => {}
         time_wait::Outcome::NotHere(skb) => no_socket(net, skb, seg),
         // The SYN comes again, and then meets the listener.
@@ -170,7 +179,8 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
         return;
     };
     complete(seg, &skb);
-    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None) {
+    let ends = locked.net().ehash().ends_of(&skb);
+    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None, &ends) {
         // The listener is ours still, but nobody who has a connection waits for its listener.
         elsewhere(locked.net(), skb);
     }

@@ -4,21 +4,22 @@
 
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner};
-use super::flush::{flush, reply_by, reply_to};
-use super::listener::{HalfOpen, Key, Listener};
+use super::flush::{flush_at, reply_by, reply_to};
+use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{Conn, Phase, SockState};
-use super::syn::{open, path_config};
+use super::syn::{open, terms};
 use super::{buffers, cookies, fast_open, now, Oxtcp};
 use crate::net::route::{BackRoute, Route};
-use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb, Sock, Way};
-use crate::tcp::config::Config;
+use crate::net::{trace, Counter, DropReason, Ends, FourTuple, Locked, RxSkb, Sock, Way};
+use crate::tcp::config::{Config, Terms};
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::syn_received::{on_listen, ListenVerdict, SynReceived, TimerVerdict, Verdict};
+use crate::tcp::time::Instant;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 
@@ -133,36 +134,68 @@ pub(super) fn on_segment(
     skb: RxSkb,
     seg: &Segment,
     floor: Option<SeqNumber>,
+    ends: &Ends,
 ) -> Outcome {
     let net = locked.net();
-    let tuple = skb.tuple();
+    let tuple = ends.tuple();
     let key = Key::new(&tuple);
     let Conn::Listening(listener) = &mut locked.conn else {
         skb.discard(net, DropReason::NoSocket);
         return Outcome::Taken;
     };
     let Some(entry) = listener.get(&key).copied() else {
-        if net.ehash().contains(&tuple) {
+        if net.ehash().contains(ends) {
             return Outcome::Elsewhere(skb);
         }
-        on_first(locked, skb, seg, floor);
+        on_first(locked, skb, seg, floor, ends);
         return Outcome::Taken;
     };
 
-    let way = Way::of(locked.sock());
     let now = now();
     let state: &mut SockState = locked;
-    let config = path_config(&state.config, entry.mss(), entry.timestamps());
+    let Conn::Listening(listener) = &state.conn else {
+        return Outcome::Taken;
+    };
+    let usual = entry.is_completed_by(seg)
+        && !entry.is_deferred(&state.config, seg)
+        && !listener.accept_queue.is_full();
+    if usual {
+        let terms = terms(&state.config, entry.mss(), entry.timestamps());
+        if complete(locked, skb, seg, None, ends, &terms, now).is_err() {
+            net.count(Counter::ListenDrops);
+        }
+    } else {
+        on_entry(locked, skb, seg, entry, ends, now);
+    }
+    Outcome::Taken
+}
+
+/// A segment for a half-open connection, of which `entry` is a copy.
+#[inline(never)]
+fn on_entry(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    entry: SynReceived,
+    ends: &Ends,
+    now: Instant,
+) {
+    let net = locked.net();
+    let tuple = &ends.tuple();
+    let key = Key::new(tuple);
+    let way = Way::of(locked.sock());
+    let state: &mut SockState = locked;
+    let terms = terms(&state.config, entry.mss(), entry.timestamps());
+    let config = state.config.on(&terms);
     let verdict = entry.on_segment(&config, seg, now);
     let Conn::Listening(listener) = &mut state.conn else {
-        return Outcome::Taken;
+        return;
     };
     if let Verdict::SynAck | Verdict::Reply(_) = verdict {
         let entry = listener.get_mut(&key);
         if !entry.is_some_and(|entry| entry.may_answer(&config, &verdict, now)) {
             net.count(Counter::AckSkippedSynRecv);
-            skb.discard(net, DropReason::BadFlags);
-            return Outcome::Taken;
+            return skb.discard(net, DropReason::BadFlags);
         }
     }
     match verdict {
@@ -170,13 +203,14 @@ pub(super) fn on_segment(
         Verdict::SynAck => {
             if let Some(entry) = listener.get_mut(&key) {
                 entry.on_syn_again(seg);
-                reply_to(net, &tuple, way, None, &entry.syn_ack(&config, now));
+                let out = entry.syn_ack(&config, now);
+                reply_to(net, tuple, way, None, &out, Some(skb));
             }
         }
         Verdict::Reply(out) => reply_by(net, &skb, way, &out),
         Verdict::Remove => {
             net.count(Counter::EmbryonicRsts);
-            give_up(net, listener, &key, &tuple);
+            give_up(net, listener, &key, tuple);
         }
         Verdict::Complete if entry.is_deferred(&config, seg) => {
             if let Some(entry) = listener.get_mut(&key) {
@@ -188,7 +222,7 @@ pub(super) fn on_segment(
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
             if net.settings().abort_on_overflow() {
-                give_up(net, listener, &key, &tuple);
+                give_up(net, listener, &key, tuple);
                 if let Some(reset) = Transmit::reset_for(seg) {
                     reply_by(net, &skb, way, &reset);
                 }
@@ -196,14 +230,11 @@ pub(super) fn on_segment(
             skb.discard(net, DropReason::AcceptQueueFull);
         }
         Verdict::Complete => {
-            let route = listener.take_route(&key);
-            let half = HalfOpen { entry, route };
-            if complete(locked, skb, seg, half, &config).is_err() {
+            if complete(locked, skb, seg, None, ends, &terms, now).is_err() {
                 net.count(Counter::ListenDrops);
             }
         }
     }
-    Outcome::Taken
 }
 
 /// A half-open connection ends.
@@ -247,16 +278,22 @@ pub(super) fn on_icmp(
 }
 
 /// A segment of no connection yet.
-fn on_first(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, floor: Option<SeqNumber>) {
+fn on_first(
+    locked: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    floor: Option<SeqNumber>,
+    ends: &Ends,
+) {
     let net = locked.net();
     match on_listen(seg) {
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Reset(out) => match cookies::check(locked, &skb, seg) {
-            Some(cookie) => from_cookie(locked, skb, seg, cookie),
+            Some(cookie) => from_cookie(locked, skb, seg, cookie, ends),
             None => reply_by(net, &skb, Way::of(locked.sock()), &out),
         },
         ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
-        ListenVerdict::Open => open(locked, skb, seg, floor),
+        ListenVerdict::Open => open(locked, skb, seg, floor, ends),
     }
 }
 
@@ -276,7 +313,8 @@ fn from_cookie(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Segment,
-    (entry, route, config): (SynReceived, BackRoute, Config),
+    (entry, route, terms): (SynReceived, BackRoute, Terms),
+    ends: &Ends,
 ) {
     let net = locked.net();
     let is_full = match &locked.conn {
@@ -292,44 +330,64 @@ fn from_cookie(
         entry,
         route: Some(route),
     };
-    if complete(locked, skb, seg, half, &config).is_err() {
+    if complete(locked, skb, seg, Some(half), ends, &terms, now()).is_err() {
         net.count(Counter::ListenDrops);
     }
 }
 
-/// The handshake is complete: the entry becomes a socket, at the end of the accept queue.
+/// The handshake is complete: the entry of `ends`, or `cookie`, which is none, becomes a socket at
+/// the end of the accept queue.
 fn complete(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Segment,
-    half: HalfOpen,
-    config: &Config,
+    cookie: Option<HalfOpen>,
+    ends: &Ends,
+    terms: &Terms,
+    now: Instant,
 ) -> Result {
-    let tuple = skb.tuple();
     let child = Sock::new_child(locked)?;
-    let saved_syn = match &mut locked.conn {
-        Conn::Listening(listener) => listener.take_saved_syn(&Key::new(&tuple)),
-        _ => None,
+    let key = &Key::new(&ends.tuple());
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return Err(EINVAL);
     };
+    let saved_syn = listener.take_saved_syn(key);
+    let was_cookie = cookie.is_some();
+    let half = cookie.or_else(|| listener.remove(key)).ok_or(EINVAL)?;
     {
         let mut new = child.lock_child();
-        if let Err(error) = attach(&mut new, &tuple, config, half.route) {
+        if let Err(error) = attach(&mut new, ends, terms, half.route) {
             super::apply::finish(&mut new);
             new.orphan();
+            drop(new);
+            if !was_cookie {
+                keep(locked, *key, half.entry);
+            }
             return Err(error);
         }
         inherit(locked, &mut new);
         new.saved_syn = saved_syn;
         // That of now, not that of when the listener began.
         new.config.congestion = new.chosen.congestion_or(&locked.net().congestion());
-        establish(&mut new, half.entry, seg);
-        deliver(&mut new, skb, seg);
-    }
-    if let Conn::Listening(listener) = &mut locked.conn {
-        listener.remove(&Key::new(&tuple));
+        establish(&mut new, half.entry, seg, now);
+        deliver(&mut new, skb, seg, now);
     }
     queue(locked, child);
     Ok(())
+}
+
+/// Puts a half-open connection back whose socket could not be made: there may be memory when the
+/// peer tries again.
+#[cold]
+fn keep(locked: &mut Locked<'_, Oxtcp>, key: Key, entry: SynReceived) {
+    let Conn::Listening(listener) = &mut locked.conn else {
+        return;
+    };
+    if let Ok(memory) = Memory::new(GFP_ATOMIC) {
+        listener.insert(key, HalfOpen { entry, route: None }, memory);
+    }
+    let deadline = listener.deadline();
+    locked.set_deadline(deadline.map(|at| at.us()));
 }
 
 /// What a connection takes over from its listener, beside what the socket core knows of.
@@ -351,14 +409,15 @@ pub(super) fn is_opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> bool 
 /// `route` is that of the segments before it, if one is known.
 pub(super) fn attach(
     child: &mut Locked<'_, Oxtcp>,
-    tuple: &FourTuple,
-    config: &Config,
+    ends: &Ends,
+    terms: &Terms,
     route: Option<BackRoute>,
 ) -> Result {
     let net = child.net();
+    let tuple = ends.tuple();
     child.set_local(tuple.local);
     child.set_remote(tuple.remote);
-    child.config = *config;
+    child.config.take(terms);
     match route.filter(BackRoute::holds) {
         Some(route) => child.route_back(route),
         None => {
@@ -372,11 +431,10 @@ pub(super) fn attach(
     child.phase = Phase::Connected;
     child.set_connected(true);
     child.set_state(State::SynReceived.number());
-    net.ehash().insert(child)
+    net.ehash().insert(child, ends)
 }
 
-fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment) {
-    let now = now();
+fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment, now: Instant) {
     let state: &mut SockState = child;
     state.conn = Conn::Open(entry.tcb(&state.config, now));
     if let Conn::Open(tcb) = &mut state.conn {
@@ -388,18 +446,18 @@ fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment) {
 }
 
 /// Gives the segment that completed the handshake to the new connection, for its text.
-fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment) {
+fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instant) {
     child.note_receive(&skb);
     let (state, send, recv) = child.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
     let events = match &mut state.conn {
-        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut queues, now()),
+        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut queues, now),
         _ => return,
     };
     drop((send, queues));
     apply(child, &events);
-    flush(child);
+    flush_at(child, now);
 }
 
 /// The timer of a listener: SYN-ACKs that are to be sent again, entries to be given up.
@@ -423,9 +481,9 @@ pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
             true
         }
         TimerVerdict::SynAck => {
-            let config = path_config(&config, entry.mss(), entry.timestamps());
+            let config = config.on(&terms(&config, entry.mss(), entry.timestamps()));
             let out = entry.syn_ack(&config, now);
-            reply_to(net, &key.tuple(port), way, None, &out);
+            reply_to(net, &key.tuple(port), way, None, &out, None);
             false
         }
     });

@@ -28,48 +28,75 @@ fn earlier(a: Option<Instant>, b: Instant) -> Option<Instant> {
 /// The ends of a half-open connection; the local port is the listener's.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
-    addr: u32,
-    port: u16,
+    /// Address and port of the peer, as one number: a look-up compares little else.
+    peer: u64,
     local: u32,
 }
 
 impl Key {
     /// Before all others.
-    pub(super) const FIRST: Self = Self {
-        addr: 0,
-        port: 0,
-        local: 0,
-    };
+    pub(super) const FIRST: Self = Self { peer: 0, local: 0 };
 
     /// It as a number, in the same order.
     pub(super) fn number(&self) -> u128 {
-        u128::from(self.addr) << 48 | u128::from(self.port) << 32 | u128::from(self.local)
+        u128::from(self.peer) << 32 | u128::from(self.local)
     }
 
     /// The key with this number.
     pub(super) fn from_number(number: u128) -> Self {
         Self {
-            addr: (number >> 48) as u32,
-            port: (number >> 32) as u16,
+            peer: (number >> 32) as u64,
             local: number as u32,
         }
     }
 
     /// The key of the connection between the ends of `tuple`.
     pub(super) fn new(tuple: &FourTuple) -> Self {
+        let (addr, port) = (tuple.remote.ip().to_bits(), tuple.remote.port());
         Self {
-            addr: tuple.remote.ip().to_bits(),
-            port: tuple.remote.port(),
+            peer: u64::from(addr) << 16 | u64::from(port),
             local: tuple.local.ip().to_bits(),
         }
+    }
+
+    /// Its place in [`Presence`].
+    fn place(&self) -> usize {
+        let mixed = self.peer ^ self.peer >> 16 ^ self.peer >> 40;
+        mixed as usize % PLACES
     }
 
     /// The ends, at a listener on `port`.
     pub(super) fn tuple(&self, port: u16) -> FourTuple {
         FourTuple {
             local: SocketAddrV4::new(self.local.into(), port),
-            remote: SocketAddrV4::new(self.addr.into(), self.port),
+            remote: SocketAddrV4::new(((self.peer >> 16) as u32).into(), self.peer as u16),
         }
+    }
+}
+
+/// Places of a [`Presence`].
+const PLACES: usize = 256;
+
+/// How many half-open connections there are of each of some kinds: that there is none of its kind
+/// tells of a SYN without a look into the tree, which a flood would else pay for.
+struct Presence([u8; PLACES]);
+
+impl Presence {
+    fn add(&mut self, key: &Key) {
+        if let Some(count) = self.0.get_mut(key.place()) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// A count that may have been too large to keep stays.
+    fn take(&mut self, key: &Key) {
+        if let Some(count) = self.0.get_mut(key.place()).filter(|c| **c < u8::MAX) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn may_have(&self, key: &Key) -> bool {
+        self.0.get(key.place()).is_none_or(|count| *count > 0)
     }
 }
 
@@ -86,6 +113,7 @@ pub(super) type Memory = RBTreeNodeReservation<Key, HalfOpen>;
 pub struct Listener {
     /// Half-open connections.
     syn_queue: RBTree<Key, HalfOpen>,
+    presence: Presence,
     /// Headers of their SYNs, of those that came while `TCP_SAVE_SYN` was set.
     saved_syns: RBTree<Key, Headers>,
     syn_queue_len: u32,
@@ -116,6 +144,7 @@ impl Listener {
     pub(super) fn new(backlog: u32) -> Result<Self> {
         Ok(Self {
             syn_queue: RBTree::new(),
+            presence: Presence([0; PLACES]),
             saved_syns: RBTree::new(),
             syn_queue_len: 0,
             young: 0,
@@ -174,6 +203,9 @@ impl Listener {
 
     /// The half-open connection of `key`.
     pub(super) fn get(&self, key: &Key) -> Option<&SynReceived> {
+        if !self.presence.may_have(key) {
+            return None;
+        }
         self.syn_queue.get(key).map(|half| &half.entry)
     }
 
@@ -182,19 +214,15 @@ impl Listener {
         self.syn_queue.get_mut(key).map(|half| &mut half.entry)
     }
 
-    /// Takes the route of the half-open connection of `key`, if it is known.
-    pub(super) fn take_route(&mut self, key: &Key) -> Option<BackRoute> {
-        self.syn_queue.get_mut(key)?.route.take()
-    }
-
     /// Adds a half-open connection, in its memory.
     pub(super) fn insert(&mut self, key: Key, half: HalfOpen, memory: Memory) {
         let deadline = half.entry.deadline();
         let node = memory.into_node(key, half);
         self.deadline = earlier(self.deadline, deadline);
         self.earliest = earlier(self.earliest, deadline);
+        self.presence.add(&key);
         if let Some(old) = self.syn_queue.insert(node) {
-            self.forget(&old.to_key_value().1.entry);
+            self.forget(&key, &old.to_key_value().1.entry);
         }
         self.syn_queue_len = self.syn_queue_len.saturating_add(1);
         self.young = self.young.saturating_add(1);
@@ -204,7 +232,7 @@ impl Listener {
     pub(super) fn remove(&mut self, key: &Key) -> Option<HalfOpen> {
         let half = self.syn_queue.remove(key)?;
         self.saved_syns.remove(key);
-        self.forget(&half.entry);
+        self.forget(key, &half.entry);
         Some(half)
     }
 
@@ -220,7 +248,8 @@ impl Listener {
         self.saved_syns.remove(key)
     }
 
-    fn forget(&mut self, entry: &SynReceived) {
+    fn forget(&mut self, key: &Key, entry: &SynReceived) {
+        self.presence.take(key);
         self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
         if entry.retries() == 0 {
             self.young = self.young.saturating_sub(1);
@@ -274,7 +303,9 @@ impl Listener {
         let deadline = entry.deadline();
         if gone {
             let (_, node) = cursor.remove_current();
-            self.saved_syns.remove(&node.to_key_value().0);
+            let (key, _) = node.to_key_value();
+            self.presence.take(&key);
+            self.saved_syns.remove(&key);
             self.syn_queue_len = self.syn_queue_len.saturating_sub(1);
         } else {
             self.earliest = earlier(self.earliest, deadline);

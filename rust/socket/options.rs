@@ -158,7 +158,7 @@ fn set_fast_open(locked: &mut Locked<'_, Oxtcp>, name: i32, value: i32) -> Resul
         if !matches!(state, State::Closed | State::Listen) {
             return Err(EINVAL);
         }
-        let most = locked.net().ipv4().somaxconn;
+        let most = locked.net().settings().somaxconn();
         return fast_open::set_limit(locked, limit.min(most));
     }
     let on = in_range(value, 0, 1)? != 0;

@@ -2,6 +2,7 @@
 
 //! A map from ports: an array of arrays, so that a look-up is two loads however many there are.
 
+use core::mem::MaybeUninit;
 use kernel::alloc::KVVec;
 use kernel::prelude::*;
 
@@ -15,6 +16,8 @@ type Group<T> = [Option<KBox<T>>; GROUP];
 /// What some ports have.
 pub(super) struct PortMap<T> {
     groups: KVVec<Option<KBox<Group<T>>>>,
+    /// Memory for one: ports of connections come and go, often one at a time.
+    spare: Option<KBox<MaybeUninit<T>>>,
 }
 
 fn place(port: u16) -> (usize, usize) {
@@ -33,7 +36,10 @@ impl<T> PortMap<T> {
         for _ in 0..GROUPS {
             groups.push(None, GFP_KERNEL)?;
         }
-        Ok(Self { groups })
+        Ok(Self {
+            groups,
+            spare: None,
+        })
     }
 
     /// What `port` has.
@@ -68,17 +74,26 @@ impl<T> PortMap<T> {
         let slot = group.as_deref_mut().and_then(|g| g.get_mut(at));
         let slot = slot.ok_or(ENOMEM)?;
         if slot.is_none() {
-            *slot = Some(KBox::new(new(), GFP_ATOMIC)?);
+            let memory = match self.spare.take() {
+                Some(spare) => spare,
+                None => KBox::new_uninit(GFP_ATOMIC)?,
+            };
+            *slot = Some(KBox::write(memory, new()));
         }
         slot.as_deref_mut().ok_or(ENOMEM)
     }
 
     /// `port` has nothing any more if `which` says so of what it has.
     pub(super) fn remove_if(&mut self, port: u16, which: impl Fn(&T) -> bool) {
-        if let Some(slot) = self.slot(port) {
-            if slot.as_deref().is_some_and(which) {
-                *slot = None;
-            }
+        let Some(slot) = self.slot(port) else {
+            return;
+        };
+        if !slot.as_deref().is_some_and(which) {
+            return;
+        }
+        let spare = slot.take().map(KBox::drop_contents);
+        if self.spare.is_none() {
+            self.spare = spare;
         }
     }
 

@@ -105,15 +105,24 @@ impl<L> Listener<L> {
 
 struct Bucket<L, R: 'static> {
     shares: Few<Share<R>>,
-    listeners: KVec<Listener<L>>,
+    /// None of them need no memory, nor a call to say so.
+    listeners: Option<KVec<Listener<L>>>,
 }
 
 impl<L, R> Bucket<L, R> {
     const fn new() -> Self {
         Self {
             shares: Few::new(),
-            listeners: KVec::new(),
+            listeners: None,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shares.is_empty() && self.listeners().is_empty()
+    }
+
+    fn listeners(&self) -> &[Listener<L>] {
+        self.listeners.as_ref().map_or(&[], |l| l.as_slice())
     }
 
     fn add(&mut self, owner: Owner) -> Result {
@@ -191,8 +200,7 @@ impl<L: Clone, R> PortTable<L, R> {
     }
 
     fn drop_if_empty(&mut self, port: u16) {
-        self.buckets
-            .remove_if(port, |b| b.shares.is_empty() && b.listeners.is_empty());
+        self.buckets.remove_if(port, Bucket::is_empty);
     }
 
     /// Gives `port` to `owner` if nobody objects.
@@ -244,7 +252,7 @@ impl<L: Clone, R> PortTable<L, R> {
     pub fn claim_ephemeral(&mut self, port: u16, owner: Owner) -> Result<bool> {
         let bucket = self.bucket(port)?;
         let shares = |s: &Share<R>| matches!(s.owner.role, Role::Ephemeral | Role::TimeWait);
-        if !bucket.listeners.is_empty() || !bucket.shares.iter().all(shares) {
+        if !bucket.listeners().is_empty() || !bucket.shares.iter().all(shares) {
             return Ok(false);
         }
         self.join(port, owner)?;
@@ -254,8 +262,11 @@ impl<L: Clone, R> PortTable<L, R> {
     /// Takes one `owner` off `port`. What is given back is to be dropped outside of the lock.
     #[must_use]
     pub fn release(&mut self, port: u16, owner: &Owner) -> Option<Arc<R>> {
-        let freed = self.buckets.get_mut(&port).and_then(|b| b.remove(owner));
-        self.drop_if_empty(port);
+        let bucket = self.buckets.get_mut(&port)?;
+        let freed = bucket.remove(owner);
+        if bucket.is_empty() {
+            self.drop_if_empty(port);
+        }
         freed
     }
 
@@ -279,24 +290,23 @@ impl<L: Clone, R> PortTable<L, R> {
         if bucket.conflict(&new, Some(old)) {
             return Err(EADDRINUSE);
         }
-        bucket.listeners.reserve(1, GFP_ATOMIC)?;
+        let listeners = bucket.listeners.get_or_insert_with(KVec::new);
+        listeners.reserve(1, GFP_ATOMIC)?;
         self.change(port, old, new)?;
-        let bucket = self.bucket(port)?;
+        let listeners = &mut self.bucket(port)?.listeners;
         let entry = Listener { owner: new, socket };
-        Ok(bucket.listeners.push(entry, GFP_ATOMIC)?)
+        let listeners = listeners.get_or_insert_with(KVec::new);
+        Ok(listeners.push(entry, GFP_ATOMIC)?)
     }
 
     /// The end of listening on `port` for the listener that `which` picks. Its handle is given
     /// back to be dropped outside of the lock; the port stays with its owner.
     #[must_use]
     pub fn unlisten(&mut self, port: u16, which: impl Fn(&L) -> bool) -> Option<L> {
-        let bucket = self.buckets.get_mut(&port)?;
-        let at = bucket
-            .listeners
-            .as_slice()
-            .iter()
-            .position(|l| which(&l.socket))?;
-        bucket.listeners.remove(at).ok().map(|l| l.socket)
+        let listeners = self.buckets.get_mut(&port)?.listeners.as_mut()?;
+        let mut all = listeners.as_slice().iter();
+        let at = all.position(|l| which(&l.socket))?;
+        listeners.remove(at).ok().map(|l| l.socket)
     }
 
     /// The listener for a segment to `addr` (host order) and `port` that came in by interface
@@ -316,43 +326,46 @@ impl<L: Clone, R> PortTable<L, R> {
         choose: impl FnOnce(&L) -> Option<usize>,
         id: impl Fn(&L) -> usize,
     ) -> Option<L> {
-        let best = self.best(port, addr, dev)?;
+        let listeners = self.buckets.get(&port)?.listeners();
+        let best = Self::best_of(listeners, addr, dev)?;
         let chosen = match best.owner.shared_by {
             Some(_) => choose(&best.socket),
             None => None,
         };
-        let listeners = self.buckets.get(&port)?.listeners.as_slice();
         let chosen = chosen.and_then(|c| listeners.iter().find(|l| id(&l.socket) == c));
         Some(chosen.unwrap_or(best).socket.clone())
     }
 
     fn best(&self, port: u16, addr: u32, dev: i32) -> Option<&Listener<L>> {
-        let listeners = self.buckets.get(&port)?.listeners.as_slice();
-        listeners
+        Self::best_of(self.buckets.get(&port)?.listeners(), addr, dev)
+    }
+
+    fn best_of(listeners: &[Listener<L>], addr: u32, dev: i32) -> Option<&Listener<L>> {
+        let scored = listeners
             .iter()
-            .filter(|l| l.score(addr, dev).is_some())
-            .max_by_key(|l| l.score(addr, dev))
+            .filter_map(|l| Some((l, l.score(addr, dev)?)));
+        scored.max_by_key(|(_, score)| *score).map(|(l, _)| l)
     }
 
     /// The `n`-th of those that share the segments to `addr` by interface `dev`; none when that is
     /// a listener alone.
     pub fn group_member(&self, port: u16, addr: u32, dev: i32, n: usize) -> Option<L> {
         let best = self.best(port, addr, dev)?;
-        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        let listeners = self.buckets.get(&port)?.listeners();
         let mut group = listeners.iter().filter(|l| l.is_in_group(&best.owner));
         group.nth(n).map(|l| l.socket.clone())
     }
 
     /// A listener on `port` with which `owner` is to share its segments.
     pub fn group_of(&self, port: u16, owner: &Owner) -> Option<L> {
-        let listeners = self.buckets.get(&port)?.listeners.as_slice();
+        let listeners = self.buckets.get(&port)?.listeners();
         let member = listeners.iter().find(|l| l.is_in_group(owner))?;
         Some(member.socket.clone())
     }
 
     /// The `n`-th listener of all, in the order of ports.
     pub fn nth_listener(&self, n: usize) -> Option<L> {
-        let mut all = self.buckets.values().flat_map(|b| b.listeners.as_slice());
+        let mut all = self.buckets.values().flat_map(|b| b.listeners());
         all.nth(n).map(|l| l.socket.clone())
     }
 

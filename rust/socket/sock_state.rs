@@ -105,8 +105,9 @@ pub enum SaveSyn {
 
 impl Chosen {
     /// The congestion control that the user chose, or that of the namespace, by its `name`.
-    pub(super) fn congestion_or(&self, name: &[u8]) -> Algorithm {
+    pub(super) fn congestion_or(&self, name: &[u8; 16]) -> Algorithm {
         self.congestion
+            .or_else(|| Algorithm::from_padded(name))
             .or_else(|| Algorithm::from_name(until_nul(name)))
             .unwrap_or_default()
     }

@@ -11,8 +11,8 @@ use super::receive_queue::Queues;
 use super::sock_state::{BufferSize, Conn, SockState};
 use super::{buffers, cookies, fast_open, identity, now, saved_syn, Oxtcp};
 use crate::net::route::BackRoute;
-use crate::net::{trace, Counter, DropReason, Locked, RxSkb, Sock, Way};
-use crate::tcp::config::{Config, Identity};
+use crate::net::{trace, Counter, DropReason, Ends, Locked, RxSkb, Sock, Way};
+use crate::tcp::config::{Config, Identity, Terms};
 use crate::tcp::ecn::Feedback;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::options::TIMESTAMPS_LEN;
@@ -30,9 +30,10 @@ pub(super) fn open(
     skb: RxSkb,
     seg: &Segment,
     floor: Option<SeqNumber>,
+    ends: &Ends,
 ) {
     let net = locked.net();
-    let tuple = skb.tuple();
+    let tuple = &ends.tuple();
     let now = now();
     let way = Way::of(locked.sock());
     let port = locked.sock().local().port();
@@ -48,25 +49,25 @@ pub(super) fn open(
             return skb.discard(net, reason);
         }
     };
-    let Ok(route) = BackRoute::to(net, &tuple, &way) else {
+    let Ok(route) = BackRoute::to(net, tuple, &way) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoSocket);
     };
-    let mut config = config_for(locked, &route, seg.options.timestamps.is_some());
-    if seg.flags.ace() != 0 && config.ecn.accept == Feedback::None && route.has_ecn() {
-        config.ecn = config.ecn.with_capable_path();
+    let mut terms = terms_for(locked, &route, seg.options.timestamps.is_some());
+    if seg.flags.ace() != 0 && terms.ecn.accept == Feedback::None && route.has_ecn() {
+        terms.ecn = terms.ecn.with_capable_path();
     }
     if want_cookie {
-        let out = cookies::syn_ack(locked, &config, &tuple, seg);
-        return reply_to(net, &tuple, way, Some(&route), &out);
+        let out = cookies::syn_ack(locked, &terms, tuple, seg, now);
+        return reply_to(net, tuple, way, Some(&route), &out, Some(skb));
     }
-    let mut ids = identity::of(&tuple, now);
+    let mut ids = identity::of(tuple, now);
     if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
         ids.iss = floor;
     }
-    let judgement = fast_open::on_syn(locked, &tuple, seg);
+    let judgement = fast_open::on_syn(locked, tuple, seg);
     let skb = if judgement.accept {
-        match open_fast(locked, skb, seg, ids, config, judgement.offer) {
+        match open_fast(locked, skb, seg, ids, ends, &terms, judgement.offer) {
             None => return,
             Some(skb) => {
                 net.count(Counter::FastOpenPassiveFail);
@@ -77,29 +78,30 @@ pub(super) fn open(
         skb
     };
     let headers = saved_syn::of(locked, &skb);
-    let Conn::Listening(listener) = &mut locked.conn else {
+    let state: &mut SockState = locked;
+    let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
     let Ok(memory) = Memory::new(GFP_ATOMIC) else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
-    let entry = SynReceived::new(&config, seg, ids, now);
-    let mut out = entry.syn_ack(&config, now);
+    let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
+    let mut out = entry.syn_ack_on(&state.config, &terms, now);
     out.options.fast_open = judgement.offer;
-    reply_to(net, &tuple, way, Some(&route), &out);
+    reply_to(net, tuple, way, Some(&route), &out, Some(skb));
     let half = HalfOpen {
         entry,
         route: Some(route),
     };
-    listener.insert(Key::new(&tuple), half, memory);
+    listener.insert(Key::new(tuple), half, memory);
     if let Some(headers) = headers {
-        listener.save_syn(Key::new(&tuple), headers);
+        listener.save_syn(Key::new(tuple), headers);
     }
     let deadline = listener.deadline();
     trace::set_state(
         net,
-        &tuple,
+        tuple,
         State::Listen.number(),
         State::SynReceived.number(),
     );
@@ -113,18 +115,18 @@ fn open_fast(
     skb: RxSkb,
     seg: &Segment,
     ids: Identity,
-    config: Config,
+    ends: &Ends,
+    terms: &Terms,
     offer: Option<Cookie>,
 ) -> Option<RxSkb> {
     let net = locked.net();
-    let tuple = skb.tuple();
     let Ok(child) = Sock::new_child(locked) else {
         return Some(skb);
     };
     {
         let mut new = child.lock_child();
-        let made = attach(&mut new, &tuple, &config, None)
-            .and_then(|()| fast_open::begin(locked, &mut new));
+        let made =
+            attach(&mut new, ends, terms, None).and_then(|()| fast_open::begin(locked, &mut new));
         if made.is_err() {
             super::apply::finish(&mut new);
             new.orphan();
@@ -136,7 +138,7 @@ fn open_fast(
         let (state, send, recv) = new.parts_with(skb);
         let records = &mut state.records;
         let mut queues = Queues { recv, records };
-        let (tcb, events) = Tcb::accept_fast(&config, seg, ids, &mut queues, now());
+        let (tcb, events) = Tcb::accept_fast(&state.config, seg, ids, &mut queues, now());
         drop((send, queues));
         new.conn = Conn::Open(tcb);
         buffers::start(&mut new);
@@ -198,32 +200,32 @@ fn place(net: &Net, listener: &mut Listener, port: u16, reopens: bool) -> Place 
     Place::Entry
 }
 
-/// The settings of a connection that comes by `route`.
-pub(super) fn config_for(
+/// What the settings of a connection that comes by `route` have of it.
+pub(super) fn terms_for(
     locked: &mut Locked<'_, Oxtcp>,
     route: &BackRoute,
     timestamps: bool,
-) -> Config {
+) -> Terms {
     let advmss = route.advmss();
     let buffer = BufferSize::of(locked);
     let state: &mut SockState = locked;
     let mss = state.chosen.maxseg.map_or(advmss, |m| m.min(advmss));
     buffer.apply(&mut state.config);
     let timestamps = state.config.timestamps && timestamps;
-    path_config(&state.config, mss, timestamps)
+    terms(&state.config, mss, timestamps)
 }
 
-/// The settings of a connection on a path whose MSS is `mss`; `timestamps` take room in each of its
-/// segments, of which the window is to be a multiple.
-pub(super) fn path_config(config: &Config, mss: u16, timestamps: bool) -> Config {
+/// What the settings of a connection have of a path whose MSS is `mss`; `timestamps` take room in
+/// each of its segments, of which the window is to be a multiple.
+pub(super) fn terms(config: &Config, mss: u16, timestamps: bool) -> Terms {
     let text = if timestamps {
         mss.saturating_sub(TIMESTAMPS_LEN)
     } else {
         mss
     };
-    Config {
+    Terms {
         mss,
-        initial_window: whole_segments(config.initial_window, text),
-        ..*config
+        window: whole_segments(config.initial_window, text),
+        ecn: config.ecn,
     }
 }

@@ -8,7 +8,7 @@ use super::namespace::{setting, Net, Setting};
 use super::ports::{Owner, Role};
 use super::time_wait_table::{Entry, Key, Node, Shelf, SHARDS};
 use super::{now, Oxtcp};
-use crate::net::{trace, Counter, DropReason, FourTuple, Locked, RxSkb};
+use crate::net::{trace, Counter, DropReason, Ends, FourTuple, Locked, RxSkb};
 use crate::tcp::segment::Segment;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
@@ -26,18 +26,14 @@ fn length(net: &Net) -> Duration {
     Duration::from_ms(u64::from(setting(net, Setting::TimeWaitMs)))
 }
 
-/// Where an entry for `tuple` would be, if there is anything.
-fn find<'a>(net: &'a Net, tuple: &FourTuple) -> Option<Shelf<'a>> {
-    net.time_wait.find(net.ehash(), tuple)
-}
-
-/// Whether a new connection may have `tuple`: no entry has it, or one that timestamps protect may
-/// be replaced (`tcp_tw_reuse`: 1 always, 2 for loopback alone).
-pub(super) fn may_use(net: &Net, tuple: &FourTuple) -> bool {
-    let Some(shelf) = find(net, tuple) else {
+/// Whether a new connection may have these `ends`: no entry has them, or one that timestamps
+/// protect may be replaced (`tcp_tw_reuse`: 1 always, 2 for loopback alone).
+pub(super) fn may_use(net: &Net, ends: &Ends) -> bool {
+    let Some(shelf) = net.time_wait.find(ends) else {
         return true;
     };
-    let Some(entry) = shelf.get(&Key::new(tuple)) else {
+    let tuple = ends.tuple();
+    let Some(entry) = shelf.get(&Key::new(&tuple)) else {
         return true;
     };
     let allowed = match net.settings().tw_reuse() {
@@ -78,7 +74,7 @@ pub(super) fn enter(locked: &mut Locked<'_, Oxtcp>, time_wait: TimeWait) {
         locked.owner = None;
     }
     let before = {
-        let shelf = net.time_wait.place(net.ehash(), &tuple);
+        let shelf = net.time_wait.place(&net.ehash().ends_of_member(locked));
         shelf.and_then(|mut shelf| shelf.insert(node))
     };
     if let Some(before) = before {
@@ -94,21 +90,22 @@ pub(super) fn enter(locked: &mut Locked<'_, Oxtcp>, time_wait: TimeWait) {
     net.arm_timer(time_wait.deadline().us());
 }
 
-fn remove(net: &Net, tuple: &FourTuple) -> Option<Entry> {
-    find(net, tuple)?.remove(&Key::new(tuple))
+fn remove(net: &Net, ends: &Ends) -> Option<Entry> {
+    let mut shelf = net.time_wait.find(ends)?;
+    shelf.remove(&Key::new(&ends.tuple()))
 }
 
-/// Ends the entry of `tuple`, if there is one: a new connection takes its place.
-pub(super) fn forget(net: &Net, tuple: &FourTuple) {
-    if let Some(entry) = remove(net, tuple) {
-        ended(net, tuple, &entry);
+/// Ends the entry of `ends`, if there is one: a new connection takes its place.
+pub(super) fn forget(net: &Net, ends: &Ends) {
+    if let Some(entry) = remove(net, ends) {
+        ended(net, &ends.tuple(), &entry);
         net.count(Counter::TimeWaitRecycled);
     }
 }
 
 /// Ends the entry of `tuple` because an administrator wants it; whether there was one.
 pub(super) fn destroy(net: &Net, tuple: &FourTuple) -> bool {
-    let Some(entry) = remove(net, tuple) else {
+    let Some(entry) = remove(net, &net.ehash().ends(tuple)) else {
         return false;
     };
     ended(net, tuple, &entry);
@@ -131,27 +128,35 @@ pub(super) enum Outcome {
 }
 
 /// A segment that belongs to no connection in the table: perhaps to one in TIME-WAIT.
-pub(super) fn on_segment(net: &Net, skb: RxSkb, seg: &Segment) -> Outcome {
-    let tuple = skb.tuple();
+#[inline]
+pub(super) fn on_segment(net: &Net, skb: RxSkb, seg: &Segment, ends: &Ends) -> Outcome {
+    match net.time_wait.find(ends) {
+        Some(shelf) => on_shelf(net, shelf, skb, seg, ends),
+        None => Outcome::NotHere(skb),
+    }
+}
+
+#[inline(never)]
+fn on_shelf(net: &Net, mut shelf: Shelf<'_>, skb: RxSkb, seg: &Segment, ends: &Ends) -> Outcome {
+    let tuple = ends.tuple();
     let verdict = {
-        let mut shelf = find(net, &tuple);
-        let entry = shelf.as_mut().and_then(|s| s.get_mut(&Key::new(&tuple)));
-        let Some(entry) = entry else {
+        let Some(entry) = shelf.get_mut(&Key::new(&tuple)) else {
             return Outcome::NotHere(skb);
         };
         let rfc1337 = net.settings().rfc1337();
         entry.time_wait.on_segment(seg, length(net), rfc1337, now())
     };
+    drop(shelf);
     match verdict {
         Verdict::Ignore => skb.discard(net, DropReason::Closed),
         Verdict::Ack(ack) => reply(net, &skb, &ack),
         Verdict::End => {
-            if let Some(entry) = remove(net, &tuple) {
+            if let Some(entry) = remove(net, ends) {
                 ended(net, &tuple, &entry);
             }
         }
         Verdict::Reopen(iss) => {
-            forget(net, &tuple);
+            forget(net, ends);
             return Outcome::Reopen(skb, iss);
         }
     }

@@ -4,8 +4,7 @@
 //! has its own lock, and that there is nothing in one is seen without.
 
 use super::ports::Owner;
-use super::Oxtcp;
-use crate::net::{BhSpinLock, BhSpinLockGuard, Ehash, FourTuple};
+use crate::net::{BhSpinLock, BhSpinLockGuard, Ends, FourTuple};
 use crate::new_bh_spinlock;
 use crate::tcp::time::Instant;
 use crate::tcp::time_wait::TimeWait;
@@ -128,21 +127,20 @@ impl TimeWaitTable {
         self.shards.get(index % SHARDS)
     }
 
-    /// Where an entry for `tuple` would be; `None` when there is nothing. A connection goes here
-    /// before it leaves the table of connections, `ehash`: who has not found it there finds it
-    /// here.
-    pub(super) fn find(&self, ehash: &Ehash<Oxtcp>, tuple: &FourTuple) -> Option<Shelf<'_>> {
+    /// Where an entry for `ends` would be; `None` when there is nothing. A connection goes here
+    /// before it leaves the table of connections: who has not found it there finds it here.
+    pub(super) fn find(&self, ends: &Ends) -> Option<Shelf<'_>> {
         smp_mb(Read);
-        let shard = self.shard(ehash.hash_of(tuple) as usize)?;
+        let shard = self.shard(ends.hash() as usize)?;
         if shard.len.load(Relaxed) == 0 {
             return None;
         }
         Some(self.open(shard))
     }
 
-    /// Where an entry for `tuple` is to be put.
-    pub(super) fn place(&self, ehash: &Ehash<Oxtcp>, tuple: &FourTuple) -> Option<Shelf<'_>> {
-        let shard = self.shard(ehash.hash_of(tuple) as usize)?;
+    /// Where an entry for `ends` is to be put.
+    pub(super) fn place(&self, ends: &Ends) -> Option<Shelf<'_>> {
+        let shard = self.shard(ends.hash() as usize)?;
         Some(self.open(shard))
     }
 

@@ -192,6 +192,45 @@ impl Default for Config {
     }
 }
 
+/// What of the settings depends on the path of a connection that is being opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// MSS that we announce, bytes.
+    pub mss: u16,
+    /// The window of the SYN-ACK, bytes.
+    pub window: u32,
+    /// Explicit congestion notification.
+    pub ecn: EcnConfig,
+}
+
+impl Config {
+    /// Those of the settings that depend on the path.
+    #[inline]
+    pub fn terms(&self) -> Terms {
+        Terms {
+            mss: self.mss,
+            window: self.initial_window,
+            ecn: self.ecn,
+        }
+    }
+
+    /// The same settings on a path.
+    #[inline]
+    pub fn on(&self, terms: &Terms) -> Self {
+        let mut config = *self;
+        config.take(terms);
+        config
+    }
+
+    /// They are for a path from now on.
+    #[inline]
+    pub fn take(&mut self, terms: &Terms) {
+        self.mss = terms.mss;
+        self.initial_window = terms.window;
+        self.ecn = terms.ecn;
+    }
+}
+
 /// What a connection starts from and nobody else may guess.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {

@@ -247,6 +247,22 @@ impl Options {
 
     #[cold]
     fn parse_any(mut bytes: &[u8]) -> Self {
+        // What Linux's SYNs have, and its SYN-ACKs.
+        if let [MSS, 4, m, n, SACK_PERMITTED, 2, rest @ ..] = bytes {
+            if let &[TIMESTAMPS, 10, a, b, c, d, e, f, g, h, NOP, WINDOW_SCALE, 3, scale] = rest {
+                let mss = u16::from_be_bytes([*m, *n]);
+                return Self {
+                    mss: (mss != 0).then_some(mss),
+                    window_scale: Some(scale.min(MAX_WINDOW_SCALE)),
+                    sack_permitted: true,
+                    timestamps: Some(Timestamps {
+                        val: u32::from_be_bytes([a, b, c, d]),
+                        ecr: u32::from_be_bytes([e, f, g, h]),
+                    }),
+                    ..Self::default()
+                };
+            }
+        }
         let mut options = Self::default();
         while let Some((&kind, rest)) = bytes.split_first() {
             match kind {
@@ -315,6 +331,22 @@ impl Options {
         self.timestamps.filter(|_| !others)
     }
 
+    /// Writes the options of a SYN that has all but the rare ones; `None` when it is another.
+    fn write_usual_syn(&self, buf: &mut [u8]) -> Option<usize> {
+        let (mss, scale, ts) = (self.mss?, self.window_scale?, self.timestamps?);
+        let rare = !self.sack.is_empty() || self.accecn.is_some() || self.fast_open.is_some();
+        let (head, rest) = buf.split_first_chunk_mut()?;
+        let rest = rest.first_chunk_mut()?;
+        if rare || !self.sack_permitted {
+            return None;
+        }
+        let [m, n] = mss.to_be_bytes();
+        let ([a, b, c, d], [e, f, g, h]) = (ts.val.to_be_bytes(), ts.ecr.to_be_bytes());
+        *head = [MSS, 4, m, n, SACK_PERMITTED, 2, TIMESTAMPS, 10];
+        *rest = [a, b, c, d, e, f, g, h, NOP, WINDOW_SCALE, 3, scale];
+        Some(head.len() + rest.len())
+    }
+
     /// Writes the options into `buf`; returns the bytes used, a multiple of four. Four SACK blocks,
     /// or three beside timestamps, are what fits.
     pub fn write(&self, buf: &mut [u8]) -> usize {
@@ -324,7 +356,9 @@ impl Options {
                 *space = [NOP, NOP, TIMESTAMPS, 10, a, b, c, d, e, f, g, h];
                 space.len()
             }
-            _ => self.write_any(buf),
+            _ => self
+                .write_usual_syn(buf)
+                .unwrap_or_else(|| self.write_any(buf)),
         }
     }
 
@@ -480,6 +514,29 @@ mod tests {
             2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7,
         ];
         assert!(buf[..len] == linux);
+    }
+
+    #[test]
+    fn a_usual_syn_is_read_as_its_options_say() {
+        let mut syn = [
+            2, 4, 5, 180, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 9, 1, 3, 3, 7,
+        ];
+        let options = Options::parse(&syn);
+        let ts = Some(Timestamps {
+            val: 0x0102_0304,
+            ecr: 9,
+        });
+        assert!((options.mss, options.timestamps) == (Some(1460), ts));
+        assert!(options.sack_permitted && options.window_scale == Some(7));
+        // None may be 0, nor larger than this.
+        syn[2..4].fill(0);
+        syn[19] = 15;
+        let options = Options::parse(&syn);
+        assert!((options.mss, options.window_scale) == (None, Some(MAX_WINDOW_SCALE)));
+        // The same in another order.
+        syn.rotate_left(4);
+        let rotated = Options::parse(&syn);
+        assert!(rotated == options);
     }
 
     #[test]

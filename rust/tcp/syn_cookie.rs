@@ -8,7 +8,8 @@
 //! A cookie is good for two minutes at most. Who does not know the keys guesses one with a chance
 //! of 2^-29 for each try: of the 2^32 numbers one for each MSS and each of two minutes is good.
 
-use super::config::{Config, Identity};
+use super::config::{Config, Identity, Terms};
+use super::ecn_handshake::PassiveEcn;
 use super::options::{Options, Timestamps};
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
@@ -137,43 +138,59 @@ impl Carried {
     }
 }
 
-/// The SYN-ACK with a cookie that answers `syn`, after which nothing of it is kept. `ids` is what
-/// the connection would have without a cookie; of it the timestamp offset counts, which must be the
-/// same when the ACK comes.
+/// The SYN-ACK with a cookie that answers `syn`, after which nothing of it is kept. `ts_offset` is
+/// what the connection would have without a cookie, and must be the same when the ACK comes.
 pub fn syn_ack(
     config: &Config,
+    terms: &Terms,
     syn: &Segment,
-    ids: Identity,
+    ts_offset: u32,
     now: Instant,
     hash: &impl CookieHash,
 ) -> Transmit {
-    let timestamps = syn.options.timestamps.filter(|_| config.timestamps);
-    let (iss, mss) = encode(syn.seq, syn.options.mss.unwrap_or(DEFAULT_MSS), now, hash);
-    let mut known = *syn;
-    known.options = Options {
-        mss: Some(mss),
-        ..syn.options
+    let (iss, _) = encode(syn.seq, syn.options.mss.unwrap_or(DEFAULT_MSS), now, hash);
+    // Without timestamps nothing will bring the other options back.
+    let peer = syn.options.timestamps.filter(|_| config.timestamps);
+    let ecn = peer.map_or(Flags::default(), |_| granted(terms, syn));
+    let scale = syn.options.window_scale.filter(|_| config.window_scaling);
+    let carried = Carried {
+        window_scale: scale,
+        sack: syn.options.sack_permitted && config.sack,
+        ecn: ecn.has(Flags::ECE),
     };
-    // There is one bit for ECN: that of RFC 3168, to which accurate ECN falls back.
-    known.flags = syn.flags.without(Flags::AE);
-    if timestamps.is_none() {
-        // Nothing will bring them back.
-        known.options.window_scale = None;
-        known.options.sack_permitted = false;
-        known.flags = Flags::SYN;
+    Transmit {
+        options: Options {
+            mss: Some(terms.mss),
+            window_scale: peer.and(scale).map(|_| config.window_scale),
+            sack_permitted: peer.is_some() && carried.sack,
+            timestamps: peer.map(|ts| Timestamps {
+                val: carried.encode(now.ms_wrapped()).wrapping_add(ts_offset),
+                ecr: ts.val,
+            }),
+            ..Options::default()
+        },
+        ..Transmit::bare(
+            iss,
+            syn.seq + 1,
+            Flags::SYN | Flags::ACK | ecn,
+            terms.window.min(65535) as u16,
+        )
     }
-    let entry = SynReceived::new(config, &known, Identity { iss, ..ids }, now);
-    let mut out = entry.syn_ack(config, now);
-    let ecn = out.flags.has(Flags::ECE);
-    if let Some(ts) = &mut out.options.timestamps {
-        let carried = Carried {
-            ecn,
-            ..entry.carried()
-        };
-        let stamp = carried.encode(now.ms_wrapped());
-        ts.val = stamp.wrapping_add(ids.ts_offset);
+}
+
+/// What is granted of what the SYN asks for of ECN. There is one bit for it: that of RFC 3168, to
+/// which accurate ECN falls back.
+fn granted(terms: &Terms, syn: &Segment) -> Flags {
+    if syn.flags.ace() == 0 {
+        return Flags::default();
     }
-    out
+    let known = Segment {
+        flags: syn.flags.without(Flags::AE),
+        ..*syn
+    };
+    let mut out = Transmit::bare(SeqNumber(0), SeqNumber(0), Flags::default(), 0);
+    PassiveEcn::new(&terms.ecn, &known).mark(&terms.ecn, &mut out);
+    out.flags
 }
 
 /// The connection that the ACK `seg` at a listener completes, if it brings a cookie of ours back.
@@ -288,6 +305,10 @@ mod tests {
         ts_offset: 0xdead_beef,
     };
 
+    fn answered(config: &Config, syn: &Segment, hash: &impl CookieHash) -> Transmit {
+        syn_ack(config, &config.terms(), syn, IDS.ts_offset, at(600), hash)
+    }
+
     fn full() -> Options {
         Options {
             mss: Some(1460),
@@ -400,7 +421,7 @@ mod tests {
     #[test]
     fn the_syn_ack_has_all_options_when_the_peer_has_timestamps() {
         let config = Config::default();
-        let out = syn_ack(&config, &syn(full()), IDS, at(600), &keyed(5));
+        let out = answered(&config, &syn(full()), &keyed(5));
         assert_eq!(out.flags, Flags::SYN | Flags::ACK);
         assert_eq!(out.ack, SeqNumber(5001));
         assert_eq!(out.options.window_scale, Some(config.window_scale));
@@ -417,7 +438,7 @@ mod tests {
             timestamps: None,
             ..full()
         };
-        let out = syn_ack(&Config::default(), &syn(options), IDS, at(600), &keyed(5));
+        let out = answered(&Config::default(), &syn(options), &keyed(5));
         assert_eq!(out.options.window_scale, None);
         assert!(!out.options.sack_permitted);
         assert_eq!(out.options.timestamps, None);
@@ -427,7 +448,7 @@ mod tests {
     #[test]
     fn the_ack_of_a_cookie_opens_a_connection_with_the_options_of_the_syn() {
         let (config, hash) = (Config::default(), keyed(6));
-        let out = syn_ack(&config, &syn(full()), IDS, at(600), &hash);
+        let out = answered(&config, &syn(full()), &hash);
         let ack = answer(&out);
         let entry = accept(&config, &ack, IDS, at(601), &hash).expect("a cookie");
         let tcb = entry.into_tcb(&config, &ack, at(601));
@@ -446,7 +467,7 @@ mod tests {
             mss: Some(1000),
             ..Options::default()
         };
-        let out = syn_ack(&config, &syn(options), IDS, at(600), &hash);
+        let out = answered(&config, &syn(options), &hash);
         let ack = answer(&out);
         let entry = accept(&config, &ack, IDS, at(601), &hash).expect("a cookie");
         let tcb = entry.into_tcb(&config, &ack, at(601));
@@ -461,14 +482,14 @@ mod tests {
         for asked in [bits, bits | Flags::AE] {
             let mut syn = syn(full());
             syn.flags = syn.flags | asked;
-            let out = syn_ack(&config, &syn, IDS, at(600), &hash);
+            let out = answered(&config, &syn, &hash);
             assert_eq!(out.flags, Flags::SYN | Flags::ACK | Flags::ECE);
             let ack = answer(&out);
             let entry = accept(&config, &ack, IDS, at(600), &hash).expect("a cookie");
             assert_eq!(entry.syn_ack(&config, at(600)).flags, out.flags);
 
             syn.options.timestamps = None;
-            let out = syn_ack(&config, &syn, IDS, at(600), &hash);
+            let out = answered(&config, &syn, &hash);
             assert_eq!(out.flags, Flags::SYN | Flags::ACK);
         }
     }
@@ -476,7 +497,7 @@ mod tests {
     #[test]
     fn an_ack_that_no_cookie_asked_for_is_refused() {
         let (config, hash) = (Config::default(), keyed(7));
-        let out = syn_ack(&config, &syn(full()), IDS, at(600), &hash);
+        let out = answered(&config, &syn(full()), &hash);
         let good = answer(&out);
         let refused = |ack: &Segment| accept(&config, ack, IDS, at(600), &hash).err();
         let with = |flags| Segment { flags, ..good };
@@ -501,7 +522,7 @@ mod tests {
     #[test]
     fn options_that_were_switched_off_since_refuse_the_ack() {
         let (config, hash) = (Config::default(), keyed(8));
-        let out = syn_ack(&config, &syn(full()), IDS, at(600), &hash);
+        let out = answered(&config, &syn(full()), &hash);
         for off in [
             Config {
                 timestamps: false,

@@ -3,7 +3,7 @@
 //! A passive open: from the SYN at a listener to the ACK that makes a connection. Until then it is
 //! a small entry in the listener's SYN queue, not a control block.
 
-use super::config::{Config, Identity};
+use super::config::{Config, Identity, Terms};
 use super::ecn_handshake::PassiveEcn;
 use super::events::Events;
 use super::options::Options;
@@ -12,7 +12,6 @@ use super::rtt::INITIAL_RTO;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::state::State;
-use super::syn_cookie::Carried;
 use super::tcb::{SynAgain, Tcb, DEFAULT_MSS};
 use super::time::Instant;
 
@@ -96,6 +95,12 @@ pub enum TimerVerdict {
 impl SynReceived {
     /// Begins a connection by a SYN; `config.mss` is what we announce on this path.
     pub fn new(config: &Config, syn: &Segment, ids: Identity, now: Instant) -> Self {
+        Self::on(config, &config.terms(), syn, ids, now)
+    }
+
+    /// The same on a path with these `terms` instead of those of `config`.
+    #[inline]
+    pub fn on(config: &Config, terms: &Terms, syn: &Segment, ids: Identity, now: Instant) -> Self {
         let options = &syn.options;
         let timestamps = options.timestamps.filter(|_| config.timestamps);
         Self {
@@ -105,7 +110,7 @@ impl SynReceived {
             ts_recent: timestamps.map_or(0, |ts| ts.val),
             ts_offset: ids.ts_offset,
             peer_mss: options.mss.unwrap_or(DEFAULT_MSS),
-            mss: config.mss,
+            mss: terms.mss,
             peer_scale: options.window_scale.filter(|_| config.window_scaling),
             timestamps: timestamps.is_some(),
             sack: options.sack_permitted && config.sack,
@@ -113,22 +118,13 @@ impl SynReceived {
             timed: true,
             acked: false,
             answered: RateLimit::default(),
-            ecn: PassiveEcn::new(&config.ecn, syn),
+            ecn: PassiveEcn::new(&terms.ecn, syn),
         }
     }
 
     /// The SYN-ACK was sent at a time that is not known, so that no round trip can be measured.
     pub(super) fn forget_when_sent(&mut self) {
         self.timed = false;
-    }
-
-    /// The options that a cookie's timestamp has to carry.
-    pub(super) fn carried(&self) -> Carried {
-        Carried {
-            window_scale: self.peer_scale,
-            sack: self.sack,
-            ecn: false,
-        }
     }
 
     /// The peer has acknowledged the SYN-ACK, but there is no room, or no text, for a connection.
@@ -167,8 +163,14 @@ impl SynReceived {
 
     /// The SYN-ACK.
     pub fn syn_ack(&self, config: &Config, now: Instant) -> Transmit {
+        self.syn_ack_on(config, &config.terms(), now)
+    }
+
+    /// The same on a path with these `terms` instead of those of `config`.
+    pub fn syn_ack_on(&self, config: &Config, terms: &Terms, now: Instant) -> Transmit {
         let flags = Flags::SYN | Flags::ACK;
-        let mut out = Transmit::bare(self.iss, self.irs + 1, flags, Self::window(config));
+        let window = terms.window.min(65535) as u16;
+        let mut out = Transmit::bare(self.iss, self.irs + 1, flags, window);
         out.options = Options {
             mss: Some(self.mss),
             window_scale: self.peer_scale.map(|_| config.window_scale),
@@ -177,7 +179,7 @@ impl SynReceived {
             ..Options::default()
         };
         out.retransmission = self.retries > 0;
-        self.ecn.mark(&config.ecn, &mut out);
+        self.ecn.mark(&terms.ecn, &mut out);
         out
     }
 
@@ -202,6 +204,16 @@ impl SynReceived {
             Verdict::Reply(out) if out.flags.has(Flags::RST) => true,
             _ => self.answered.allows(config.invalid_ratelimit, now),
         }
+    }
+
+    /// Whether `seg` is what nearly every handshake ends with: the acknowledgment of the SYN-ACK,
+    /// with the first number of the peer. [`SynReceived::on_segment`] would say the same of it.
+    #[inline]
+    pub fn is_completed_by(&self, seg: &Segment) -> bool {
+        let plain = seg.flags.without(Flags::PSH) == Flags::ACK;
+        let stamp = seg.options.timestamps.filter(|_| self.timestamps);
+        let paws = stamp.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        plain && seg.seq == self.irs + 1 && seg.ack == self.iss + 1 && !paws
     }
 
     /// A segment between the ends of the entry (RFC 9293 3.10.7.4 in SYN-RECEIVED).

@@ -157,6 +157,29 @@ impl Algorithm {
         }
     }
 
+    /// The name filled up with NUL, to compare all of it at once.
+    const fn padded(self) -> u128 {
+        let (name, mut padded) = (self.name().as_bytes(), [0; 16]);
+        let mut i = 0;
+        while i < name.len() && i < padded.len() {
+            padded[i] = name[i];
+            i += 1;
+        }
+        u128::from_ne_bytes(padded)
+    }
+
+    /// The one whose name, filled up with NUL, is `name`; `None` when there is none such.
+    #[inline]
+    pub fn from_padded(name: &[u8; 16]) -> Option<Self> {
+        let name = u128::from_ne_bytes(*name);
+        let all = [
+            (Self::Cubic, const { Self::Cubic.padded() }),
+            (Self::Reno, const { Self::Reno.padded() }),
+            (Self::Bbr, const { Self::Bbr.padded() }),
+        ];
+        all.into_iter().find(|(_, n)| *n == name).map(|(a, _)| a)
+    }
+
     /// The one that Linux calls so; `None` when there is none such.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.name().as_bytes() == name)
