@@ -248,20 +248,20 @@ impl Options {
     #[cold]
     fn parse_any(mut bytes: &[u8]) -> Self {
         // What Linux's SYNs have, and its SYN-ACKs.
-        if let [MSS, 4, m, n, SACK_PERMITTED, 2, rest @ ..] = bytes {
-            if let &[TIMESTAMPS, 10, a, b, c, d, e, f, g, h, NOP, WINDOW_SCALE, 3, scale] = rest {
-                let mss = u16::from_be_bytes([*m, *n]);
-                return Self {
-                    mss: (mss != 0).then_some(mss),
-                    window_scale: Some(scale.min(MAX_WINDOW_SCALE)),
-                    sack_permitted: true,
-                    timestamps: Some(Timestamps {
-                        val: u32::from_be_bytes([a, b, c, d]),
-                        ecr: u32::from_be_bytes([e, f, g, h]),
-                    }),
-                    ..Self::default()
-                };
-            }
+        if let &[MSS, 4, m, n, SACK_PERMITTED, 2, TIMESTAMPS, 10, a, b, c, d, e, f, g, h, NOP, WINDOW_SCALE, 3, scale] =
+            bytes
+        {
+            let mss = u16::from_be_bytes([m, n]);
+            return Self {
+                mss: (mss != 0).then_some(mss),
+                window_scale: Some(scale.min(MAX_WINDOW_SCALE)),
+                sack_permitted: true,
+                timestamps: Some(Timestamps {
+                    val: u32::from_be_bytes([a, b, c, d]),
+                    ecr: u32::from_be_bytes([e, f, g, h]),
+                }),
+                ..Self::default()
+            };
         }
         let mut options = Self::default();
         while let Some((&kind, rest)) = bytes.split_first() {

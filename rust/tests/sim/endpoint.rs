@@ -390,7 +390,11 @@ impl Endpoint {
         let free = self.params.send_buffer.saturating_sub(self.send.len());
         // A writer is woken when a third of the buffer is free (`sk_stream_is_writeable`): to write
         // into whatever room comes would be a silly window of the user's own.
-        let room = if free < self.params.send_buffer / 3 { 0 } else { free };
+        let room = if free < self.params.send_buffer / 3 {
+            0
+        } else {
+            free
+        };
         let events = match self.app.next_call(room, us) {
             Call::Wait => return false,
             Call::Send(n) => {
