@@ -3,12 +3,15 @@
  * What lies between a connection and its wire: firewall rules, connection
  * tracking, routes, the queue of the device.
  */
+#include <net/if.h>
 #include <poll.h>
 
 #include "lib/selftest.h"
 #include "lib/stream.h"
 
 #include <linux/ethtool.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/sock_diag.h>
 
 VETH_PAIR_FIXTURE(path)
@@ -107,6 +110,54 @@ TEST_F(path, input_rule_drops_from_now_on)
 	send_all(self->p.client, "behind", 6);
 	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
 	EXPECT_TRUE(run("nft delete table ip t"));
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
+}
+
+/* Whether a tap of the near device has seen a packet of ours that ends with @text. */
+static bool tap_saw(int tap, const char *text)
+{
+	size_t len = strlen(text);
+	struct sockaddr_ll from;
+	socklen_t size = sizeof(from);
+	char packet[2000];
+	ssize_t n;
+
+	while ((n = recvfrom(tap, packet, sizeof(packet), MSG_DONTWAIT, (struct sockaddr *)&from,
+			     &size)) > 0) {
+		if (from.sll_pkttype == PACKET_OUTGOING && (size_t)n > len &&
+		    !memcmp(packet + n - len, text, len))
+			return true;
+		size = sizeof(from);
+	}
+	return false;
+}
+
+TEST_F(path, tap_sees_what_is_sent_from_now_on)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int tap;
+
+	send_all(self->p.client, "before", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
+	tap = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+	at.sll_ifindex = if_nametoindex(NEAR_DEV);
+	if (tap < 0 || bind(tap, (struct sockaddr *)&at, sizeof(at)))
+		SKIP(return, "no packet sockets");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 5000));
+	EXPECT_TRUE(tap_saw(tap, "behind"));
+}
+
+TEST_F(path, egress_filter_drops_from_now_on)
+{
+	send_all(self->p.client, "before", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
+	if (!run("tc qdisc add dev " NEAR_DEV " clsact") ||
+	    !run("tc filter add dev " NEAR_DEV " egress matchall action drop"))
+		SKIP(return, "no tc with clsact");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	EXPECT_TRUE(run("tc qdisc del dev " NEAR_DEV " clsact"));
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
 }
 

@@ -284,6 +284,7 @@ void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
 bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		   u32 len);
+void ox_direct_init(void);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);
 bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len);

@@ -9,6 +9,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "direct.h"
 #include "helpers.h"
 
 /*
@@ -208,9 +209,12 @@ static bool ox_goes_straight(struct net *net, struct sock *sk,
 	return len <= IPV4_MIN_MTU || len <= ip_skb_dst_mtu(sk, seg);
 }
 
-/* What ip_local_out() does when ox_goes_straight(). */
+/*
+ * What ip_local_out() does when ox_goes_straight(). One segment of the socket
+ * direct, if that is no null, may go to a driver itself.
+ */
 static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
-					   struct rtable *rt)
+					   struct rtable *rt, struct sock *direct)
 {
 	struct neighbour *neigh;
 	bool is_v6gw = false;
@@ -225,6 +229,8 @@ static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
 		return PTR_ERR(neigh);
 	}
 	sock_confirm_neigh(seg, neigh);
+	if (direct && !is_v6gw && ox_neigh_direct(direct, neigh, seg))
+		return 0;
 	return neigh_output(neigh, seg, is_v6gw);
 }
 
@@ -236,7 +242,7 @@ int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg)
 {
 	if (ox_goes_straight(net, sk, seg)) {
 		ip_send_check(ip_hdr(seg));
-		return ox_to_neighbour(net, seg, skb_rtable(seg));
+		return ox_to_neighbour(net, seg, skb_rtable(seg), NULL);
 	}
 	return ip_local_out(net, sk, seg);
 }
@@ -349,7 +355,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 	seg->protocol = htons(ETH_P_IP);
 	seg->priority = READ_ONCE(sk->sk_priority);
 	seg->mark = READ_ONCE(sk->sk_mark);
-	ox_to_neighbour(net, seg, dst_rtable(dst));
+	ox_to_neighbour(net, seg, dst_rtable(dst), sk);
 	rcu_read_unlock();
 	return true;
 no:

@@ -250,6 +250,8 @@ impl<F: Family> Registration<F> {
         to_result(unsafe { b::ox_memory_init() })?;
         // SAFETY: As above; no socket is left by then.
         let memory = Step(|| unsafe { b::ox_memory_exit() });
+        // SAFETY: Called once, before there is a socket.
+        unsafe { b::ox_direct_init() };
         // SAFETY: Called once, undone by the step.
         unsafe { b::ox_tsq_init(Some(small_queue::serve::<F>)) };
         // SAFETY: As above; no socket is left by then.

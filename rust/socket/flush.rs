@@ -12,10 +12,10 @@ use crate::net::{
 };
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
-use crate::tcp::plain::MAX_PLAIN_HEADER_LEN;
+use crate::tcp::plain::{Plain, MAX_PLAIN_HEADER_LEN};
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::small_queue::DeviceQueue;
-use crate::tcp::tcb::{TxLimits, DEFAULT_MSS};
+use crate::tcp::tcb::{Tcb, TxLimits, DEFAULT_MSS};
 use crate::tcp::time::Instant;
 use kernel::prelude::*;
 
@@ -75,6 +75,16 @@ pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
 /// As [`flush_within`], when there is text to send.
 pub(super) fn flush_text(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
     send_all(locked, mss, now());
+    settle(locked);
+}
+
+/// As [`flush`], when an acknowledgment is due.
+pub(super) fn flush_ack(locked: &mut Locked<'_, Oxtcp>) {
+    let now = now();
+    if !send_plain_ack(locked, now) {
+        let mss = path_mss(locked);
+        send_any(locked, mss, now, None);
+    }
     settle(locked);
 }
 
@@ -145,22 +155,51 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
         return false;
     };
+    hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    let rate = tcb.pacing_rate(&state.config);
+    drop((send, queues));
+    locked.set_pacing_rate(rate);
+    true
+}
+
+/// Sends the acknowledgment that is due, if that is all there is to send, and plain.
+fn send_plain_ack(locked: &mut Locked<'_, Oxtcp>, now: Instant) -> bool {
+    let (net, sock) = (locked.net(), locked.sock());
+    let (state, mut send, recv) = locked.parts();
+    let records = &mut state.records;
+    let Conn::Open(tcb) = &mut state.conn else {
+        return false;
+    };
+    if state.fast_open.is_some() || state.chosen.tx_delay > 0 {
+        return false;
+    }
+    let mut queues = Queues { recv, records };
+    let Some(out) = tcb.poll_plain_ack(&state.config, &mut queues, now) else {
+        return false;
+    };
+    hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    true
+}
+
+/// Hands a plain segment to the device, or to IP.
+#[inline(always)]
+fn hand_over(
+    net: &NetNs<Oxtcp>,
+    send: &mut SendBuffer<'_, Oxtcp>,
+    (tuple, tcb): (FourTuple, &mut Tcb),
+    out: &Plain,
+) {
     net.count(Counter::OutSegs);
     if tcb.has_statistics() {
         statistics::count(net, tcb.take_statistics());
     }
-    let tuple = sock.tuple();
     let offset = out.offset;
     let mut buf = [0; MAX_PLAIN_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
     if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
         // As good as lost on the way if it cannot be sent.
-        let _ = transmit(&mut send, &tuple, &Transmit::from(&out), offset, 0);
+        let _ = transmit(send, &tuple, &Transmit::from(out), offset, 0);
     }
-    let rate = tcb.pacing_rate(&state.config);
-    drop((send, queues));
-    locked.set_pacing_rate(rate);
-    true
 }
 
 #[inline(never)]

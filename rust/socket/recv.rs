@@ -3,7 +3,7 @@
 //! recvmsg(2) and the other reads.
 
 use super::apply::publish_readable;
-use super::flush::flush;
+use super::flush::{flush, flush_ack};
 use super::receive_queue::Queues;
 use super::sock_state::Conn;
 use super::{urgent, Oxtcp};
@@ -68,7 +68,7 @@ fn receive_at_once(
     locked.sock().shared().set_readable(readable);
     locked.move_peek_offset(taken, false);
     if due {
-        flush(locked);
+        flush_ack(locked);
     }
     super::buffers::adjust_receive(locked, done);
     Ok(Some(done))

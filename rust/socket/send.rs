@@ -153,11 +153,11 @@ fn take(
     done: &mut usize,
 ) -> Result {
     msg.read_control(locked)?;
+    let mut mss = path_mss(locked);
     while msg.remaining() > 0 {
         if locked.sock().pending_error() != 0 || locked.sock().shutdown_state().write {
             return Err(EPIPE);
         }
-        let mss = path_mss(locked);
         match append(locked, mss, msg) {
             Ok(bytes) => {
                 *done = done.saturating_add(bytes);
@@ -184,6 +184,7 @@ fn take(
             Err(e) if e == EAGAIN => {
                 note_full(locked, true);
                 locked.wait_writable(timeout)?;
+                mss = path_mss(locked);
                 note_full(locked, false);
             }
             Err(e) => return Err(e),

@@ -124,6 +124,26 @@ impl SentRecords {
             .map_err(|_| NoRoom)
     }
 
+    /// Forgets `count` of several. Room for a few stays until one is enough, as a stream's writes need
+    /// it time and again.
+    #[inline(never)]
+    fn remove_more(&mut self, at: usize, count: usize) {
+        if at == 0 {
+            self.head = self.head.saturating_add(count).min(self.many.len());
+        } else {
+            self.close_gap(self.head.saturating_add(at), count);
+        }
+        if self.is_many() {
+            return;
+        }
+        self.head = 0;
+        if self.many.capacity() > 2 * FIRST {
+            self.many = KVec::new();
+        } else {
+            self.many.clear();
+        }
+    }
+
     /// Moves what follows the `count` records at `at` to their place.
     fn close_gap(&mut self, at: usize, count: usize) {
         let len = self.many.len();
@@ -161,19 +181,16 @@ impl RecordStore for SentRecords {
         }
         self.insert_more(at, record)
     }
+
+    #[inline]
     fn remove_records(&mut self, at: usize, count: usize) {
-        if !self.is_many() {
-            self.ones = self.ones.saturating_sub(count);
-            return;
+        if self.is_many() {
+            return self.remove_more(at, count);
         }
-        if at == 0 {
-            self.head = self.head.saturating_add(count).min(self.many.len());
-        } else {
-            self.close_gap(self.head.saturating_add(at), count);
-        }
-        if !self.is_many() {
+        self.ones = self.ones.saturating_sub(count);
+        if self.many.capacity() > 0 {
+            // One was enough again: what there was room for is over.
             self.many = KVec::new();
-            self.head = 0;
         }
     }
 
@@ -242,6 +259,23 @@ mod tests {
         store.remove_records(0, count);
         assert_eq!(store.many.capacity(), 0);
         assert_eq!(store.records().len(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn room_for_a_few_stays_until_one_is_enough() -> Result {
+        let mut store = SentRecords::new();
+        for _ in 0..3 {
+            for at in 0..2 {
+                assert!(store.insert_record(at, Record::numbered(1)).is_ok());
+            }
+            store.remove_records(0, 2);
+            assert_eq!(store.records().len(), 0);
+            assert!((2..=2 * FIRST).contains(&store.many.capacity()));
+        }
+        assert!(store.insert_record(0, Record::numbered(1)).is_ok());
+        store.remove_records(0, 1);
+        assert_eq!(store.many.capacity(), 0);
         Ok(())
     }
 }

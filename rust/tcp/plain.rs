@@ -16,6 +16,7 @@ use super::receive::{Queues, ReceiveQueue};
 use super::records::Record;
 use super::segment::{Flags, Transmit, HEADER_LEN};
 use super::seq::SeqNumber;
+use super::small_queue::DeviceQueue;
 use super::state::State;
 use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::time::Instant;
@@ -119,7 +120,28 @@ impl Tcb {
         }
     }
 
+    /// As [`Tcb::poll_plain`], when no text waits: for a bare acknowledgment nothing is asked of the
+    /// path, nor of the device.
+    #[inline]
+    pub fn poll_plain_ack<Q: Queues>(
+        &mut self,
+        config: &Config,
+        queues: &mut Q,
+        now: Instant,
+    ) -> Option<Plain> {
+        let limits = TxLimits {
+            mss: 0,
+            max_run: 0,
+            queue: DeviceQueue::default(),
+        };
+        if self.write_seq != self.snd_nxt || !self.sends_plainly(config, queues, &limits) {
+            return None;
+        }
+        self.plain_ack(config, queues, now)
+    }
+
     /// Nothing is going on but progress, and no option is owed but timestamps.
+    #[inline(always)]
     fn sends_plainly<R: ReceiveQueue>(&self, config: &Config, rx: &R, limits: &TxLimits) -> bool {
         let open = self.state == State::Established && !self.fin_queued;
         let calm = self.recovery == Recovery::Open && self.dup_acks == 0 && self.sack;

@@ -51,7 +51,8 @@ fn largest(scale: u8) -> u32 {
 /// `bytes`, rounded up to a multiple of the unit of a window scaled by `scale`.
 fn round_up(bytes: u32, scale: u8) -> u32 {
     let unit = 1u32.wrapping_shl(scale.into());
-    bytes.div_ceil(unit).saturating_mul(unit)
+    let mask = unit.wrapping_sub(1);
+    bytes.saturating_add(mask) & !mask
 }
 
 /// The same, rounded down.
@@ -232,7 +233,19 @@ impl ReceiveWindow {
         self.threshold = self.clamp.min(2 * u32::from(mss));
     }
 
+    /// What [`ReceiveWindow::select`] gives where so much memory is free that only the threshold
+    /// bounds the window; `None` says nothing. Most windows that are offered are such.
+    #[inline(always)]
+    fn ample(&self, config: &Config, memory: &Memory, (scale, mss): (u8, u16)) -> Option<u32> {
+        let free = self.free(memory);
+        let scaled = scale > 0 && !config.shrink_window && mss > 0;
+        let most = self.threshold.min(largest(scale));
+        let ample = free >= self.threshold && free > self.clamp / 2 && self.clamp > 0;
+        (scaled && ample).then(|| round_up(most, scale))
+    }
+
     /// The window that the memory allows, bytes: at most what can be told with this scale.
+    #[inline(never)]
     pub(super) fn select(&self, config: &Config, memory: &Memory, offer: &Offer) -> Selected {
         let allowed = self.text_in(memory.size);
         let full = self.clamp.min(allowed);
@@ -308,9 +321,9 @@ impl Tcb {
 
     /// The window to offer, as on the wire. Its right edge never moves left (RFC 9293 3.8.6) but when
     /// memory ran out, or by `tcp_shrink_window`.
+    #[inline(always)]
     pub(super) fn offer_window<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> u16 {
         let current = self.rcv_wnd();
-        let unit = 1u32.wrapping_shl(self.rcv_scale.into());
         let mut window = if self.window.no_room {
             self.window.no_room = false;
             self.rcv_adv = self.rcv_nxt;
@@ -319,7 +332,7 @@ impl Tcb {
             let selected = self.selected_window(config, rx).window;
             let shrinks = config.shrink_window && self.rcv_scale > 0;
             if selected < current && !shrinks {
-                current.div_ceil(unit).saturating_mul(unit)
+                round_up(current, self.rcv_scale)
             } else {
                 selected
             }
@@ -331,13 +344,27 @@ impl Tcb {
     }
 
     /// The window that the memory allows now, bytes.
+    #[inline(always)]
     pub(super) fn selected_window<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> Selected {
+        let memory = rx.memory();
+        let sizes = (self.rcv_scale, self.acks.rcv_mss);
+        if let Some(window) = self.window.ample(config, &memory, sizes) {
+            return Selected {
+                window,
+                tight: false,
+            };
+        }
+        self.window_by_memory(config, &memory)
+    }
+
+    #[inline(never)]
+    fn window_by_memory(&mut self, config: &Config, memory: &Memory) -> Selected {
         let offer = Offer {
             rcv_mss: self.acks.rcv_mss,
             last: self.last_offer(),
             scale: self.rcv_scale,
         };
-        let selected = self.window.select(config, &rx.memory(), &offer);
+        let selected = self.window.select(config, memory, &offer);
         if selected.tight {
             self.acks.quick = 0;
         }
@@ -499,6 +526,39 @@ mod tests {
         assert_eq!(selected(&window, 3_000, 0, 0), 18_000);
         // What was offered is kept while it is within a segment of what is free.
         assert_eq!(selected(&window, 3_000, 18_100, 0), 18_100);
+    }
+
+    /// Whatever the buffer, where the short way answers it answers as the long one.
+    #[test]
+    fn ample_memory_is_answered_alike() {
+        let mut answered = 0;
+        for (shrink_window, scale) in [(false, 0), (false, 1), (false, 7), (false, 14), (true, 7)] {
+            let config = Config {
+                shrink_window,
+                ..config()
+            };
+            for threshold in [0, 1, 1000, 15_000, 20_000, 1 << 31] {
+                for clamp in [0, 1, 2, 999, 19_000, 40_000, UNCLAMPED] {
+                    for used in (0..42_000).step_by(333) {
+                        let mut window = begun();
+                        (window.threshold, window.clamp) = (threshold, clamp);
+                        let Some(short) = window.ample(&config, &memory(used), (scale, 1000))
+                        else {
+                            continue;
+                        };
+                        let offer = Offer {
+                            rcv_mss: 1000,
+                            last: 500,
+                            scale,
+                        };
+                        let long = window.select(&config, &memory(used), &offer);
+                        assert_eq!((short, false), (long.window, long.tight));
+                        answered += 1;
+                    }
+                }
+            }
+        }
+        assert!(answered > 1000);
     }
 
     #[test]

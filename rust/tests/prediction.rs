@@ -127,7 +127,9 @@ impl Twins {
     /// What both want to send, as it arrives.
     fn transmit(&mut self, now: Instant) -> Vec<Segment> {
         let (config, limits) = (&self.config, &self.limits);
-        let plain = self.tcbs[0].poll_plain(config, &mut self.rxs[0], limits, now);
+        let (tcb, rx) = (&mut self.tcbs[0], &mut self.rxs[0]);
+        let ack = tcb.poll_plain_ack(config, rx, now);
+        let plain = ack.or_else(|| tcb.poll_plain(config, rx, limits, now));
         self.plain += usize::from(plain.is_some());
         let mut out = [Vec::from_iter(plain.as_ref().map(as_any)), Vec::new()];
         for (i, sent) in out.iter_mut().enumerate() {
