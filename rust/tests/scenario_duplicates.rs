@@ -249,3 +249,16 @@ fn text_in_order_that_covers_what_waits_reports_the_first_of_it() {
     end.arrive(text(0, 6000));
     assert_eq!(blocks(&mut end), [(1000, 3000), (7000, 8000)]);
 }
+
+#[test]
+fn text_that_came_twice_with_a_fin_is_not_reported() {
+    let mut end = End::established(with_sack());
+    end.arrive(text(0, 1000));
+    end.sent();
+    let mut last = text(0, 1000);
+    last.flags = last.flags | Flags::FIN;
+    end.arrive(last);
+    assert_eq!(end.tcb.state(), State::CloseWait);
+    end.send(10);
+    assert_eq!(blocks(&mut end), []);
+}
