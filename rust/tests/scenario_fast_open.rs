@@ -505,3 +505,13 @@ fn both_ends_exchange_text_in_one_round_trip() {
     assert_eq!(server.tcb.state(), State::Established);
     assert_eq!(server.tcb.unacked(), 0);
 }
+
+#[test]
+fn a_fin_behind_the_text_of_the_syn_is_acknowledged_at_once() {
+    let (mut end, _) = passive(plain(), 10);
+    end.sent();
+    end.arrive(seg(FIN | ACK, IRS + 11, ISS + 1, 0));
+    assert_eq!(end.tcb.state(), State::CloseWait);
+    let sent = end.sent();
+    assert_eq!(sent.iter().map(|s| s.3).collect::<Vec<_>>(), [ACK]);
+}

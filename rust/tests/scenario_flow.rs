@@ -532,3 +532,18 @@ fn text_that_waits_for_more_goes_out_in_the_end() {
     let sent = end.wait(500);
     assert_eq!(sent.first().map(|s| (s.2, s.3)), Some((10, PUSHED)));
 }
+
+#[test]
+fn a_fin_at_an_overrun_buffer_is_acknowledged_at_once() {
+    let fin_after = |capacity: u32| {
+        let mut end = End::established(plain());
+        end.arrive(seg(ACK, IRS + 1, ISS + 1, 1000));
+        end.until(1000);
+        end.rx.capacity = capacity;
+        end.arrive(seg(FIN | ACK, IRS + 1001, ISS + 1, 0));
+        assert_eq!(end.tcb.state(), State::CloseWait);
+        flags(&mut end).len()
+    };
+    assert_eq!(fin_after(100_000), 0);
+    assert_eq!(fin_after(500), 1);
+}

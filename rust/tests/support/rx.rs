@@ -27,7 +27,8 @@ impl Early {
 /// The buffer.
 #[derive(Clone, Debug)]
 pub struct Rx {
-    capacity: u32,
+    /// Bytes of text that it holds when it is empty.
+    pub capacity: u32,
     /// Bytes that a segment in the buffer costs beside its text.
     overhead: u32,
     readable: VecDeque<u8>,
