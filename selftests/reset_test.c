@@ -63,6 +63,26 @@ TEST_F(reset, established)
 	EXPECT_EQ(0, state());
 }
 
+TEST_F(reset, what_was_known_of_the_connection_is_told_on)
+{
+	struct tcp_info before, after;
+
+	send_all(self->fd, "hello", 5);
+	wire_expect(&self->w, PSH);
+	before = info_of(self->fd);
+	EXPECT_EQ(1, before.tcpi_unacked);
+	reset_exactly(&self->w);
+	EXPECT_EQ(POLLERR | POLLHUP, wait_events(self->fd, 0, 5000));
+	after = info_of(self->fd);
+	EXPECT_EQ(TCP_CLOSE, after.tcpi_state);
+	EXPECT_EQ(0, after.tcpi_unacked);
+	EXPECT_LT(0, after.tcpi_rtt);
+	EXPECT_EQ(before.tcpi_rtt, after.tcpi_rtt);
+	EXPECT_EQ(before.tcpi_snd_mss, after.tcpi_snd_mss);
+	EXPECT_EQ(before.tcpi_snd_cwnd, after.tcpi_snd_cwnd);
+	EXPECT_EQ(before.tcpi_options, after.tcpi_options);
+}
+
 TEST_F(reset, established_with_acknowledgement)
 {
 	wire_send_at(&self->w, self->w.snd_nxt, RST | ACK, NULL, 0);

@@ -4,8 +4,8 @@
 
 use super::bind::release_port;
 use super::flush::send_bare;
-use super::sock_state::Conn;
-use super::{buffers, fast_connect, fast_open, orphans, statistics, time_wait, urgent, Oxtcp};
+use super::sock_state::{Conn, Phase};
+use super::{buffers, fast_connect, fast_open, now, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
 use crate::tcp::predict::Arrival;
@@ -179,10 +179,13 @@ fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
 /// received can still be read.
 pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
-    if let Conn::Open(tcb) = &locked.conn {
-        locked.last_mss = tcb.mss();
+    if locked.phase == Phase::Released {
+        locked.conn = Conn::Closed;
+    } else if let Conn::Open(tcb) = &mut locked.conn {
+        tcb.forget_sent(now());
+        let tcb = *tcb;
+        locked.conn = Conn::Ended(tcb);
     }
-    locked.conn = Conn::Closed;
     locked.records.clear();
     orphans::end(locked);
     fast_open::settle(locked, false);
@@ -223,4 +226,8 @@ pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     locked.forget_route();
     locked.clear_shutdown();
     locked.done = false;
+    if let Conn::Ended(tcb) = &locked.conn {
+        locked.last_mss = tcb.mss();
+        locked.conn = Conn::Closed;
+    }
 }

@@ -87,7 +87,7 @@ pub(super) fn abort(locked: &mut Locked<'_, Oxtcp>) {
 pub fn destroy(locked: &mut Locked<'_, Oxtcp>, error: Error) {
     locked.set_error(error);
     abort(locked);
-    if matches!(locked.conn, Conn::Closed) {
+    if locked.is_closed() {
         finish(locked);
     }
     locked.wake_error();
@@ -109,6 +109,7 @@ pub fn end(sock: &Sock<Oxtcp>, error: Error) {
 pub fn release(sock: &Sock<Oxtcp>) {
     let mut locked = sock.lock();
     let net = locked.net();
+    locked.phase = Phase::Released;
     locked.add_shutdown(BOTH);
     let listener = listen::stop(&mut locked);
 
@@ -132,7 +133,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
 
     locked.orphan();
     orphans::begin(&mut locked);
-    if matches!(locked.conn, Conn::Closed) {
+    if locked.is_closed() {
         // Its connection, if it had one, has ended before.
         locked.set_state(State::Closed.number());
         release_port(&mut locked);

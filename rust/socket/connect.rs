@@ -35,7 +35,7 @@ pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
         return Ok(());
     }
     let waiting = match locked.phase {
-        Phase::Connected => return Err(EISCONN),
+        Phase::Connected | Phase::Released => return Err(EISCONN),
         Phase::Connecting if fast_connect::is_deferred(&locked) => return Err(EISCONN),
         Phase::Connecting => EALREADY,
         Phase::Unconnected => {

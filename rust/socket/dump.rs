@@ -205,7 +205,7 @@ fn socket(sock: &Sock<Oxtcp>, next: [u64; 2], emit: &mut Emit<'_>) -> bool {
         congestion: Some(locked.congestion().name()),
     };
     match &locked.conn {
-        Conn::Closed => return true,
+        Conn::Closed | Conn::Ended(_) => return true,
         Conn::Listening(listener) => {
             entry.tuple.remote = addr::ANY;
             entry.rx_queue = listener.accept_queue.len() as u32;

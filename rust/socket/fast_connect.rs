@@ -234,7 +234,7 @@ pub(super) fn sendmsg(
         forget(locked);
     } else {
         match locked.phase {
-            Phase::Connected => return Err(EISCONN),
+            Phase::Connected | Phase::Released => return Err(EISCONN),
             Phase::Connecting => return Err(EALREADY),
             Phase::Unconnected if locked.state() != State::Closed => return Err(EISCONN),
             Phase::Unconnected => {}

@@ -48,25 +48,28 @@ pub(super) fn limits_within(locked: &Locked<'_, Oxtcp>, path_mss: u16) -> TxLimi
 
 /// Sends all that the connection may send now, and sets its timer.
 pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
-    if has_output(locked) {
-        let mss = path_mss(locked);
-        send_all(locked, mss, now());
-    }
-    settle(locked);
+    flush_by(locked, path_mss, now);
 }
 
 /// As [`flush`], of an event that came at `now`.
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
-    if has_output(locked) {
-        let mss = path_mss(locked);
-        send_all(locked, mss, now);
-    }
-    settle(locked);
+    flush_by(locked, path_mss, || now);
 }
 
 /// As [`flush`], with what [`path_mss`] has just said.
 pub(super) fn flush_within(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
+    flush_by(locked, |_| mss, now);
+}
+
+/// The path and the clock are asked only when there is something to send.
+#[inline(always)]
+fn flush_by(
+    locked: &mut Locked<'_, Oxtcp>,
+    mss: impl FnOnce(&Locked<'_, Oxtcp>) -> u16,
+    now: impl FnOnce() -> Instant,
+) {
     if has_output(locked) {
+        let mss = mss(locked);
         send_all(locked, mss, now());
     }
     settle(locked);
@@ -131,13 +134,13 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let (net, sock) = (locked.net(), locked.sock());
     let pacing = locked.pacing();
     let (state, mut send, recv) = locked.parts();
+    if !state.sends_plainly() {
+        return false;
+    }
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return false;
     };
-    if state.fast_open.is_some() || state.chosen.tx_delay > 0 {
-        return false;
-    }
     pacing.apply(&mut state.config);
     let held = send.queued();
     let most = if held > 0 {
@@ -166,13 +169,13 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
 fn send_plain_ack(locked: &mut Locked<'_, Oxtcp>, now: Instant) -> bool {
     let (net, sock) = (locked.net(), locked.sock());
     let (state, mut send, recv) = locked.parts();
+    if !state.sends_plainly() {
+        return false;
+    }
     let records = &mut state.records;
     let Conn::Open(tcb) = &mut state.conn else {
         return false;
     };
-    if state.fast_open.is_some() || state.chosen.tx_delay > 0 {
-        return false;
-    }
     let mut queues = Queues { recv, records };
     let Some(out) = tcb.poll_plain_ack(&state.config, &mut queues, now) else {
         return false;

@@ -24,7 +24,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
         ..TcpInfo::default()
     };
     let tcb = match &state.conn {
-        Conn::Open(tcb) => tcb,
+        Conn::Open(tcb) | Conn::Ended(tcb) => tcb,
         Conn::Listening(listener) => {
             info.tcpi_unacked = listener.accept_queue.len() as u32;
             info.tcpi_sacked = listener.backlog;
@@ -43,7 +43,10 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_ca_state = tcb.recovery_number();
     info.tcpi_retransmits = tcb.retransmits();
     info.tcpi_probes = tcb.probes();
-    info.tcpi_backoff = tcb.backoff();
+    info.tcpi_backoff = match state.conn {
+        Conn::Open(_) => tcb.backoff(),
+        _ => 0,
+    };
     info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }
         | if sack { OPT_SACK } else { 0 }
         | if scaling { OPT_WSCALE } else { 0 }

@@ -42,7 +42,7 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
             listener.backlog = backlog;
             return Ok(());
         }
-        Conn::Closed => {}
+        Conn::Closed | Conn::Ended(_) => {}
     }
     let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
     fast_open::on_listen(&mut locked, backlog)?;

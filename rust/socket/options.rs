@@ -241,7 +241,7 @@ fn set_congestion(sock: &Sock<Oxtcp>, value: &OptValue) -> Result {
 }
 
 /// `bytes` up to the first NUL.
-pub(super) fn until_nul(bytes: &[u8]) -> &[u8] {
+fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|b| *b == 0).next().unwrap_or(bytes)
 }
 
@@ -273,6 +273,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         TCP_CORK => i32::from(config.cork),
         TCP_MAXSEG => match &locked.conn {
             Conn::Open(tcb) => tcb.mss().into(),
+            Conn::Ended(tcb) => locked.chosen.maxseg.unwrap_or(tcb.mss()).into(),
             _ => locked.chosen.maxseg.unwrap_or(locked.last_mss).into(),
         },
         TCP_KEEPIDLE => seconds(config.keepalive_time),

@@ -5,7 +5,6 @@
 use super::fast_open::FastOpen;
 use super::listener::Listener;
 use super::namespace::{setting, Net, Setting};
-use super::options::until_nul;
 use super::ports::Owner;
 use super::sent_records::SentRecords;
 use super::timing::Timing;
@@ -34,6 +33,8 @@ pub enum Phase {
     Connecting,
     /// It was connected, whatever became of it.
     Connected,
+    /// Its last file was closed: nobody will ask for anything.
+    Released,
 }
 
 /// What the socket is. A connection's block lies in the socket, not behind a pointer: most sockets
@@ -46,6 +47,8 @@ pub enum Conn {
     Listening(KBox<Listener>),
     /// A connection.
     Open(Tcb),
+    /// A connection that has ended, of which `TCP_INFO` tells on until the socket is used anew.
+    Ended(Tcb),
 }
 
 /// Which settings the user made, to be kept when the namespace's are read again.
@@ -108,7 +111,6 @@ impl Chosen {
     pub(super) fn congestion_or(&self, name: &[u8; 16]) -> Algorithm {
         self.congestion
             .or_else(|| Algorithm::from_padded(name))
-            .or_else(|| Algorithm::from_name(until_nul(name)))
             .unwrap_or_default()
     }
 
@@ -190,10 +192,21 @@ impl SockState {
     /// The state of RFC 9293 3.3.2. TIME-WAIT is an entry of its own; the socket is CLOSED then.
     pub fn state(&self) -> State {
         match &self.conn {
-            Conn::Closed => State::Closed,
+            Conn::Closed | Conn::Ended(_) => State::Closed,
             Conn::Listening(_) => State::Listen,
             Conn::Open(tcb) => tcb.state(),
         }
+    }
+
+    /// Whether there is neither a connection nor a listener.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.conn, Conn::Closed | Conn::Ended(_))
+    }
+
+    /// Whether nothing but the connection itself has a say in how a segment goes out.
+    #[inline(always)]
+    pub(super) fn sends_plainly(&self) -> bool {
+        self.fast_open.is_none() && self.chosen.tx_delay == 0
     }
 
     /// The congestion control of the connection, or of the one to come.
@@ -207,7 +220,7 @@ impl SockState {
     /// Takes the namespace's settings as they are now, as long as there is no connection that has
     /// its own.
     pub(super) fn refresh(&mut self, net: &Net) {
-        if matches!(self.conn, Conn::Closed) {
+        if self.is_closed() {
             self.read_settings(net);
         }
     }

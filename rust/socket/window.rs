@@ -27,7 +27,7 @@ pub(super) fn set_clamp(locked: &mut Locked<'_, Oxtcp>, value: i32) -> Result {
         Conn::Open(tcb) => tcb.on_window_clamp(&state.config, size),
         // The scale of those to come was chosen for the clamp before.
         Conn::Listening(_) => state.read_settings(net),
-        Conn::Closed => {}
+        Conn::Closed | Conn::Ended(_) => {}
     }
     Ok(())
 }
@@ -43,7 +43,7 @@ pub(super) fn fit(locked: &mut Locked<'_, Oxtcp>, size: u32) {
 /// The clamp, or the largest window that the connection offers by itself.
 pub(super) fn clamp(locked: &Locked<'_, Oxtcp>) -> i32 {
     let bytes = match (locked.config.window_clamp, &locked.conn) {
-        (u32::MAX, Conn::Open(tcb)) => tcb.window_clamp(),
+        (u32::MAX, Conn::Open(tcb) | Conn::Ended(tcb)) => tcb.window_clamp(),
         (u32::MAX, _) => 0,
         (clamp, _) => clamp,
     };

@@ -53,6 +53,11 @@ impl Scoreboard {
         self.out
     }
 
+    /// The connection has ended: what became of the text is known no more.
+    pub(super) fn forget_outstanding(&mut self) {
+        self.out = Count::default();
+    }
+
     /// What is selectively acknowledged.
     pub fn sacked(&self) -> Count {
         self.sacked

@@ -162,6 +162,13 @@ impl Tcb {
         !self.acks.is_interactive(config)
     }
 
+    /// The text that was sent is dropped, as the connection has ended: nothing is in flight any
+    /// more, and nothing is waited for.
+    pub fn forget_sent(&mut self, now: Instant) {
+        self.scoreboard.forget_outstanding();
+        self.chrono.rest(now);
+    }
+
     /// Whether a segment with the number `seq` may be under way (RFC 5927 4.1).
     pub fn is_in_flight(&self, seq: super::seq::SeqNumber) -> bool {
         let sent = seq.at_or_after(self.snd_una) && seq.at_or_before(self.snd_nxt);

@@ -21,7 +21,7 @@ const struct difference differences[] = {
 	{ "SO_DEVMEM_*", "*", "the socket core has it for AF_INET's TCP alone" },
 	{ "TCP_ULP.*", "*", "there is no protocol on top" },
 	{ "TCP_MAXSEG.*", "value: *", "a segment may fill the peer's window; AF_INET halves it" },
-	{ "TCP_WINDOW_CLAMP.*", "value: *", "it goes with the control block, and the buffers differ" },
+	{ "TCP_WINDOW_CLAMP.*", "value: *", "the buffers differ" },
 	{ "pair_and_mmap.*", "mmap(*PROT_READ*ENODEV", "pages received are not mapped" },
 	{ "fills.dissolved", "poll: *", "AF_INET takes the leap of a number for text not sent" },
 	{ "ioctls.refused", "value 0", "AF_INET counts numbers of the connection that was" },
