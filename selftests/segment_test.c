@@ -6,6 +6,8 @@
 #include "lib/selftest.h"
 #include "lib/wire.h"
 
+#include <linux/sock_diag.h>
+
 #define PORT 4000
 #define PEER_PORT 5000
 /* The MSS that the peer offers. */
@@ -65,6 +67,24 @@ TEST_F(segment, sent_data_start_at_the_next_number_and_are_pushed)
 	EXPECT_EQ(self->w.snd_nxt, s.ack);
 	EXPECT_EQ(5, s.len);
 	EXPECT_EQ(0, memcmp(s.data, "hello", 5));
+}
+
+TEST_F(segment, data_acknowledged_in_part_give_their_memory_back)
+{
+	char text[3 * PEER_MSS] = {};
+	long whole;
+
+	send_all(self->fd, text, sizeof(text));
+	wire_expect(&self->w, PSH);
+	whole = memory_of(self->fd, SK_MEMINFO_WMEM_QUEUED);
+	self->w.rcv_nxt += PEER_MSS;
+	wire_send(&self->w, ACK, NULL, 0);
+	EXPECT_TRUE(wait_until(memory_of(self->fd, SK_MEMINFO_WMEM_QUEUED) ==
+			       whole - PEER_MSS, 5000));
+	/* What is left is whole. */
+	self->w.rcv_nxt += 2 * PEER_MSS;
+	wire_send(&self->w, ACK, NULL, 0);
+	EXPECT_TRUE(wait_until(memory_of(self->fd, SK_MEMINFO_WMEM_QUEUED) == 0, 5000));
 }
 
 TEST_F(segment, later_data_wait_for_the_missing)

@@ -7,6 +7,7 @@
 #include <net/tcp.h>
 
 #include "helpers.h"
+#include "text.h"
 
 /* Most text in one skb of the buffer: what one run of segments takes. */
 #define OX_MAX_TEXT SZ_64K
@@ -249,8 +250,41 @@ static noinline void ox_report_acked(struct sock *sk, struct sk_buff *skb)
 }
 
 /*
- * Drops the skbs whose text is all before number start, which the peer has if it
- * is acked; *cursor is no more if it is one of them.
+ * Drops the first bytes of an skb, so that the user has their memory back, and the
+ * system the pages that are not needed any more. Not while a segment on its way
+ * shares the list of fragments: the next acknowledgment will.
+ */
+static noinline void ox_text_trim(struct sock *sk, struct sk_buff *skb, u32 bytes)
+{
+	struct skb_shared_info *shinfo = skb_shinfo(skb);
+	u32 left = bytes;
+	int i, kept = 0;
+
+	if (skb_cloned(skb))
+		return;
+	for (i = 0; i < shinfo->nr_frags; i++) {
+		skb_frag_t *frag = &shinfo->frags[i];
+		u32 eaten = min_t(u32, left, skb_frag_size(frag));
+
+		left -= eaten;
+		if (eaten == skb_frag_size(frag)) {
+			skb_frag_unref(skb, i);
+			continue;
+		}
+		skb_frag_off_add(frag, eaten);
+		skb_frag_size_sub(frag, eaten);
+		shinfo->frags[kept++] = *frag;
+	}
+	shinfo->nr_frags = kept;
+	ox_text_cb(skb)->seq += bytes;
+	skb_len_add(skb, -(int)bytes);
+	sk_wmem_queued_add(sk, -(int)bytes);
+	sk_mem_uncharge(sk, bytes);
+}
+
+/*
+ * Drops the text before number start, which the peer has if it is acked; *cursor
+ * is no more if it was an skb of that.
  */
 void ox_text_release(struct sock *sk, u32 start, bool acked,
 		     struct sk_buff **cursor)
@@ -258,8 +292,11 @@ void ox_text_release(struct sock *sk, u32 start, bool acked,
 	struct sk_buff *skb;
 
 	while ((skb = skb_peek(&sk->sk_write_queue))) {
-		if (after(ox_text_cb(skb)->seq + skb->len, start))
+		if (after(ox_text_cb(skb)->seq + skb->len, start)) {
+			if (before(ox_text_cb(skb)->seq, start))
+				ox_text_trim(sk, skb, start - ox_text_cb(skb)->seq);
 			return;
+		}
 		if (*cursor == skb)
 			*cursor = NULL;
 		__skb_unlink(skb, &sk->sk_write_queue);
@@ -295,25 +332,9 @@ u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i)
 	return skb_frag_size(&skb_shinfo(skb)->frags[i]);
 }
 
-/*
- * All of a buffer's skb as a segment that shares its head. NULL while a former
- * one has its headers there, and without memory.
- */
 struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp)
 {
-	struct skb_shared_info *shinfo = skb_shinfo(skb);
-	struct sk_buff *seg;
-
-	if (skb_cloned(skb))
-		return NULL;
-	seg = skb_clone(skb, gfp);
-	if (!seg)
-		return NULL;
-	memset(seg->cb, 0, sizeof(struct inet_skb_parm));
-	shinfo->gso_size = 0;
-	shinfo->gso_segs = 0;
-	shinfo->gso_type = 0;
-	return seg;
+	return ox_text_clone_inline(skb, gfp);
 }
 
 struct sk_buff *ox_alloc_segment(gfp_t gfp)

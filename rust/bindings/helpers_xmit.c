@@ -11,6 +11,7 @@
 
 #include "direct.h"
 #include "helpers.h"
+#include "text.h"
 
 /*
  * What the device of the route can do. As for AF_INET's TCP segmentation may be
@@ -151,29 +152,49 @@ u32 ox_sk_advmss(struct sock *sk)
 	return mss;
 }
 
-static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
-			  struct dst_entry *dst, u8 tos)
+/* The IPv4 header of one packet of len bytes, or of segs, but for the checksum. */
+static __always_inline void ox_fill_iphdr(struct sock *sk, struct iphdr *iph,
+					  const struct dst_entry *dst, u8 tos,
+					  u32 len, u16 segs)
 {
 	struct inet_sock *inet = inet_sk(sk);
-	struct iphdr *iph = __skb_push(seg, sizeof(*iph));
-	u16 id = atomic_read(&inet->inet_id);
 	int ttl = READ_ONCE(inet->uc_ttl);
+	u16 id = atomic_read(&inet->inet_id);
 
-	skb_reset_network_header(seg);
+	if (ttl < 0)
+		ttl = dst_metric_raw(dst, RTAX_HOPLIMIT) ?:
+		      READ_ONCE(sock_net(sk)->ipv4.sysctl_ip_default_ttl);
 	*(__be16 *)iph = htons(4 << 12 | 5 << 8 | tos);
-	iph_set_totlen(iph, seg->len);
+	iph_set_totlen(iph, len);
 	iph->id = htons(id);
 	iph->frag_off = ip_dont_fragment(sk, dst) ? htons(IP_DF) : 0;
-	iph->ttl = ttl < 0 ? ip4_dst_hoplimit(dst) : ttl;
+	iph->ttl = ttl;
 	iph->protocol = IPPROTO_TCP;
+	iph->check = 0;
 	iph->saddr = inet->inet_saddr;
 	iph->daddr = inet->inet_daddr;
 	/* The socket's lock is held: none of it needs to be atomic. */
-	atomic_set(&inet->inet_id, id + max_t(u16, skb_shinfo(seg)->gso_segs, 1));
+	atomic_set(&inet->inet_id, id + segs);
+}
 
+/* What of the socket the packet shows to those below. */
+static __always_inline void ox_mark_segment(const struct sock *sk,
+					    struct sk_buff *seg)
+{
 	seg->protocol = htons(ETH_P_IP);
 	seg->priority = READ_ONCE(sk->sk_priority);
 	seg->mark = READ_ONCE(sk->sk_mark);
+}
+
+static void ox_push_iphdr(struct sock *sk, struct sk_buff *seg,
+			  struct dst_entry *dst, u8 tos)
+{
+	struct iphdr *iph = __skb_push(seg, sizeof(*iph));
+
+	skb_reset_network_header(seg);
+	ox_fill_iphdr(sk, iph, dst, tos, seg->len,
+		      max_t(u16, skb_shinfo(seg)->gso_segs, 1));
+	ox_mark_segment(sk, seg);
 }
 
 static __always_inline bool ox_is_hooked(const struct net *net)
@@ -259,31 +280,6 @@ static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
 	seg->ooo_okay = before == SK_WMEM_ALLOC_BIAS;
 }
 
-/* What ox_push_iphdr() does and IP adds, for one packet over a plain route. */
-static __always_inline void ox_fill_iphdr(struct sock *sk, struct iphdr *iph,
-					  const struct dst_entry *dst, u32 len)
-{
-	struct inet_sock *inet = inet_sk(sk);
-	int ttl = READ_ONCE(inet->uc_ttl);
-	u16 id = atomic_read(&inet->inet_id);
-
-	if (ttl < 0)
-		ttl = dst_metric_raw(dst, RTAX_HOPLIMIT) ?:
-		      READ_ONCE(sock_net(sk)->ipv4.sysctl_ip_default_ttl);
-	*(__be16 *)iph = htons(4 << 12 | 5 << 8 |
-			       (READ_ONCE(inet->tos) & ~INET_ECN_MASK));
-	iph->tot_len = htons(len);
-	iph->id = htons(id);
-	iph->frag_off = ip_dont_fragment(sk, dst) ? htons(IP_DF) : 0;
-	iph->ttl = ttl;
-	iph->protocol = IPPROTO_TCP;
-	iph->check = 0;
-	iph->saddr = inet->inet_saddr;
-	iph->daddr = inet->inet_daddr;
-	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
-	atomic_set(&inet->inet_id, id + 1);
-}
-
 /*
  * Sends all of a buffer's skb behind a TCP header of 20 or 32 bytes, or that
  * header alone, by the short way: over a plain route that nobody watches, as one
@@ -315,16 +311,12 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		     (type != RTN_UNICAST && type != RTN_LOCAL)))
 		goto no;
 	if (text) {
-		if (skb_cloned(text) || sizeof(struct iphdr) + len + text->len >
-					ox_dst_mtu_for(sk, dst, true))
+		if (sizeof(struct iphdr) + len + text->len >
+		    ox_dst_mtu_for(sk, dst, true))
 			goto no;
-		seg = skb_clone(text, gfp);
+		seg = ox_text_clone_inline(text, gfp);
 		if (unlikely(!seg))
 			goto no;
-		memset(seg->cb, 0, sizeof(struct inet_skb_parm));
-		skb_shinfo(seg)->gso_size = 0;
-		skb_shinfo(seg)->gso_segs = 0;
-		skb_shinfo(seg)->gso_type = 0;
 	} else {
 		seg = alloc_skb(MAX_TCP_HEADER, gfp);
 		if (unlikely(!seg))
@@ -345,16 +337,16 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		memcpy(th, header, sizeof(*th));
 	th->check = ~tcp_v4_check(seg->len - sizeof(*iph), inet->inet_saddr,
 				  inet->inet_daddr, 0);
-	ox_fill_iphdr(sk, iph, dst, seg->len);
+	ox_fill_iphdr(sk, iph, dst, READ_ONCE(inet->tos) & ~INET_ECN_MASK,
+		      seg->len, 1);
+	iph->check = ip_fast_csum(iph, sizeof(*iph) / 4);
 	if (text)
 		ox_own_text(sk, seg);
 	else
 		ox_segment_own(sk, seg);
 	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	skb_dst_set_noref(seg, dst);
-	seg->protocol = htons(ETH_P_IP);
-	seg->priority = READ_ONCE(sk->sk_priority);
-	seg->mark = READ_ONCE(sk->sk_mark);
+	ox_mark_segment(sk, seg);
 	ox_to_neighbour(net, seg, dst_rtable(dst), sk);
 	rcu_read_unlock();
 	return true;

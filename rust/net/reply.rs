@@ -79,7 +79,7 @@ impl Reply<'_> {
     ///
     /// Errors: `EINVAL` (not a header), `ENOMEM`, or the route's (`ENETUNREACH`, `EHOSTUNREACH`).
     pub fn send<F: Family>(&self, net: &NetNs<F>, answered: Option<RxSkb>) -> Result {
-        if !send_buffer::HEADER_LEN.contains(&self.header.len()) {
+        if !transmit::HEADER_LEN.contains(&self.header.len()) {
             return Err(EINVAL);
         }
         let path = self.way.path(&self.tuple);

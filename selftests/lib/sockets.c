@@ -13,6 +13,8 @@
 #include "env.h"
 #include "sockets.h"
 
+#include <linux/sock_diag.h>
+
 int family_of(enum stack stack)
 {
 	return stack == OWN ? own_family() : AF_INET;
@@ -172,6 +174,16 @@ int get_option(int fd, int level, int name)
 int take_error(int fd)
 {
 	return get_option(fd, SOL_SOCKET, SO_ERROR);
+}
+
+long memory_of(int fd, int what)
+{
+	unsigned int meminfo[SK_MEMINFO_VARS];
+	socklen_t len = sizeof(meminfo);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &len))
+		die("SO_MEMINFO");
+	return meminfo[what];
 }
 
 struct tcp_info info_of(int fd)

@@ -64,6 +64,8 @@ int take_error(int fd);
 void set_option(int fd, int level, int name, int value);
 int get_option(int fd, int level, int name);
 struct tcp_info info_of(int fd);
+/* One of SO_MEMINFO's numbers (SK_MEMINFO_*), bytes. */
+long memory_of(int fd, int what);
 
 void set_nonblocking(int fd, bool on);
 void set_timeout(int fd, int name, int ms);
