@@ -87,6 +87,46 @@ TEST_F(segment, data_acknowledged_in_part_give_their_memory_back)
 	EXPECT_TRUE(wait_until(memory_of(self->fd, SK_MEMINFO_WMEM_QUEUED) == 0, 5000));
 }
 
+/* tcpi_busy_time or what is part of it, µs; newer than the C library. */
+#define BUSY_TIME 168
+#define SNDBUF_LIMITED 184
+
+static uint64_t time_at(int fd, size_t offset)
+{
+	unsigned char info[512] = {};
+	socklen_t len = sizeof(info);
+	uint64_t us;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len))
+		die("TCP_INFO");
+	memcpy(&us, info + offset, sizeof(us));
+	return us;
+}
+
+TEST_F(segment, the_send_buffer_holds_back_only_while_it_is_full)
+{
+	uint64_t busy, limited;
+	struct segment s;
+	uint32_t end;
+
+	set_option(self->fd, SOL_SOCKET, SO_SNDBUF, 5000);
+	set_nonblocking(self->fd, true);
+	end = self->w.rcv_nxt + fill(self->fd);
+	EXPECT_EQ(EAGAIN, errno);
+	while (self->w.rcv_nxt != end) {
+		s = wire_expect(&self->w, ACK);
+		wire_ack(&self->w, &s);
+	}
+	EXPECT_EQ(POLLOUT, wait_events(self->fd, POLLOUT, 5000));
+
+	busy = time_at(self->fd, BUSY_TIME);
+	limited = time_at(self->fd, SNDBUF_LIMITED);
+	send_all(self->fd, "x", 1);
+	pause_ms(60);
+	EXPECT_LE(busy + 50000, time_at(self->fd, BUSY_TIME));
+	EXPECT_EQ(limited, time_at(self->fd, SNDBUF_LIMITED));
+}
+
 TEST_F(segment, later_data_wait_for_the_missing)
 {
 	uint32_t start = self->w.snd_nxt;

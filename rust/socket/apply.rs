@@ -4,6 +4,7 @@
 
 use super::bind::release_port;
 use super::flush::send_bare;
+use super::send::wake_writer;
 use super::sock_state::{Conn, Phase};
 use super::{buffers, fast_connect, fast_open, now, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
@@ -91,7 +92,7 @@ pub(super) fn apply_arrival(locked: &mut Locked<'_, Oxtcp>, arrival: &Arrival, m
 fn make_room(locked: &mut Locked<'_, Oxtcp>) {
     if locked.is_room_wanted() {
         buffers::expand_send(locked);
-        locked.wake_writable();
+        wake_writer(locked);
     }
 }
 

@@ -107,17 +107,32 @@ fn append(locked: &mut Locked<'_, Oxtcp>, path_mss: u16, msg: &mut Msg<'_>) -> R
     }
 }
 
-/// The user waits for room in the send buffer, or does not any more.
-fn note_full(locked: &mut Locked<'_, Oxtcp>, full: bool) {
+/// The user waits for room in the send buffer.
+fn note_full(locked: &mut Locked<'_, Oxtcp>) {
     if let Conn::Open(tcb) = &mut locked.conn {
-        if full {
-            // What is there is to go, full segment or not: there may be none for long.
-            tcb.on_send(0, false);
-            flush(locked);
-        }
+        // What is there is to go, full segment or not: there may be none for long.
+        tcb.on_send(0, false);
+        flush(locked);
     }
     if let Conn::Open(tcb) = &mut locked.conn {
-        tcb.on_buffer_full(full, now());
+        tcb.on_buffer_full(now());
+    }
+}
+
+/// There may be room in the send buffer: tells a writer who waits for that, and whom the connection
+/// waited for.
+#[inline(never)]
+pub(super) fn wake_writer(locked: &mut Locked<'_, Oxtcp>) {
+    locked.wake_writable();
+    if !locked.is_room_wanted() {
+        note_room(locked);
+    }
+}
+
+#[inline(never)]
+fn note_room(locked: &mut Locked<'_, Oxtcp>) {
+    if let Conn::Open(tcb) = &mut locked.conn {
+        tcb.on_buffer_room(now());
     }
 }
 
@@ -182,10 +197,10 @@ fn take(
                 }
             }
             Err(e) if e == EAGAIN => {
-                note_full(locked, true);
+                note_full(locked);
                 locked.wait_writable(timeout)?;
                 mss = path_mss(locked);
-                note_full(locked, false);
+                note_room(locked);
             }
             Err(e) => return Err(e),
         }
@@ -209,7 +224,7 @@ pub(super) fn set_notsent_lowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
     };
     locked.sock().shared().set_notsent_lowat(lowat);
     publish_unsent(locked);
-    locked.wake_writable();
+    wake_writer(locked);
 }
 
 /// Text was sent: tells a writer who waits for that.
@@ -220,7 +235,7 @@ pub(super) fn publish_unsent(locked: &mut Locked<'_, Oxtcp>) {
     }
     let unsent = unsent(locked);
     locked.sock().shared().set_unsent(unsent);
-    if unsent < lowat {
-        locked.wake_writable();
+    if unsent < lowat && locked.is_room_wanted() {
+        wake_writer(locked);
     }
 }

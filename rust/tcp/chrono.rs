@@ -27,6 +27,8 @@ pub(super) struct Chrono {
     window: u32,
     buffer: u32,
     activity: Activity,
+    /// The user waits for room in the send buffer.
+    pub(super) full: bool,
 }
 
 /// What [`Tcb::chrono`](super::Tcb::chrono) tells.

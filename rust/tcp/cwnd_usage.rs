@@ -33,12 +33,25 @@ impl Tcb {
         }
         let range = (self.snd_una, self.snd_nxt);
         self.usage.sent(full, self.flight(), range, now);
+        if self.chrono.full {
+            self.note_unlimited(now);
+        }
         if !config.slow_start_after_idle || self.rules_itself() || self.recovery != Recovery::Open {
             return;
         }
         let window = (self.congestion.window(), self.congestion.ssthresh());
         if let Some(used) = self.usage.disused(window, rto(self), now) {
             self.congestion.on_disuse(used, self.mss32());
+        }
+    }
+
+    /// The user waits for room in the send buffer: it is that which holds us back, unless it is the
+    /// window.
+    #[cold]
+    fn note_unlimited(&mut self, now: Instant) {
+        let (cwnd, ssthresh) = (self.congestion.window(), self.congestion.ssthresh());
+        if !self.usage.is_limited(cwnd, ssthresh) {
+            self.note_buffer_limited(now);
         }
     }
 

@@ -371,11 +371,21 @@ impl Tcb {
         self.chrono.times(now)
     }
 
-    /// The user waits for room in the send buffer (`full`), or does not any more.
-    pub fn on_buffer_full(&mut self, full: bool, now: Instant) {
-        if !full {
-            self.chrono.stop(Activity::BufferLimited, now);
-        } else if self.unsent() == 0 && self.state.may_send() {
+    /// The user waits for room in the send buffer, until [`Tcb::on_buffer_room`].
+    pub fn on_buffer_full(&mut self, now: Instant) {
+        self.chrono.full = true;
+        self.note_buffer_limited(now);
+    }
+
+    /// There is room in the send buffer.
+    pub fn on_buffer_room(&mut self, now: Instant) {
+        self.chrono.full = false;
+        self.chrono.stop(Activity::BufferLimited, now);
+    }
+
+    /// It is the send buffer that holds us back, if all that is in it has been sent.
+    pub(super) fn note_buffer_limited(&mut self, now: Instant) {
+        if self.unsent() == 0 && self.state.may_send() {
             self.chrono.start(Activity::BufferLimited, now);
         }
     }

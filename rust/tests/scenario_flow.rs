@@ -513,6 +513,26 @@ fn how_long_the_peers_window_holds_us_back_is_known() {
 }
 
 #[test]
+fn how_long_the_send_buffer_holds_us_back_is_known() {
+    let mut end = End::established(plain());
+    let mss = end.tcb.mss() as u32;
+    end.send(15 * mss);
+    assert_eq!(end.out().iter().map(|o| o.len).sum::<u32>(), 10 * mss);
+    // The user has more to say, but what it has said is held back by the congestion window still.
+    end.tcb.on_buffer_full(end.now);
+    end.wait(10);
+    end.acked(ISS + 1 + 10 * mss);
+    assert_eq!(end.out().iter().map(|o| o.len).sum::<u32>(), 5 * mss);
+    end.wait(20);
+    let times = end.tcb.chrono(end.now);
+    assert_eq!((times.busy.ms(), times.buffer_limited.ms()), (30, 20));
+    end.tcb.on_buffer_room(end.now);
+    end.wait(5);
+    let times = end.tcb.chrono(end.now);
+    assert_eq!((times.busy.ms(), times.buffer_limited.ms()), (35, 20));
+}
+
+#[test]
 fn text_that_waits_for_more_goes_out_with_the_next_acknowledgment() {
     let mut end = End::established(Config {
         nodelay: true,
