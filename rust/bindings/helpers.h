@@ -345,6 +345,7 @@ int ox_ehash_insert(struct sock *sk, struct hlist_nulls_head *head, u32 hash);
 bool ox_ehash_del(struct sock *sk);
 bool ox_sk_hashed(const struct sock *sk);
 u32 ox_sk_hash(const struct sock *sk);
+void ox_count_delivered(const struct net *net);
 /* No socket: the packet has it. */
 #define OX_CARRIED ((struct sock *)1)
 struct sock *ox_skb_early(struct sk_buff *skb, const struct ox_demux *d,

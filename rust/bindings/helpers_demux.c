@@ -147,6 +147,13 @@ static __always_inline bool ox_skb_open(struct sk_buff *skb)
 	return false;
 }
 
+/* What is taken here or at LOCAL_IN is delivered as far as IP is concerned. */
+void ox_count_delivered(const struct net *net)
+{
+	/* A verdict of user space may have brought the packet, outside of softirq. */
+	IP_INC_STATS(net, IPSTATS_MIB_INDELIVERS);
+}
+
 /*
  * A packet at PRE_ROUTING, seen by the hook priv. If it is for a connection it
  * gets the route that the last one had, so that IP does not look it up, and
@@ -184,8 +191,10 @@ static noinline struct sock *ox_skb_demux(struct sk_buff *skb,
 		return NULL;
 	if (!routed && !ox_skb_use_rx_dst(skb, sk))
 		goto put;
-	if (free && ox_skb_is_plain(skb) && ox_skb_open(skb))
+	if (free && ox_skb_is_plain(skb) && ox_skb_open(skb)) {
+		ox_count_delivered(d->net);
 		return sk;
+	}
 	if (routed)
 		goto put;
 	skb->sk = sk;

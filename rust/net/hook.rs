@@ -133,13 +133,20 @@ impl Packet {
 unsafe extern "C" fn local_in<F: Family>(
     private: *mut c_void,
     skb: *mut b::sk_buff,
-    _state: *const b::nf_hook_state,
+    state: *const b::nf_hook_state,
 ) -> c_uint {
     // SAFETY: By the function's contract; IP has looked at its header.
     let (net, packet) = unsafe { (&*private.cast::<NetNs<F>>(), Packet::new(skb)) };
     match packet.protocol() {
         b::IPPROTO_TCP => match packet.dport() {
-            Some(port) if net.ports().contains(port) => take(net, packet),
+            Some(port) if net.ports().contains(port) => {
+                let verdict = take(net, packet);
+                if verdict == b::NF_STOLEN {
+                    // SAFETY: The state is netfilter's, with the namespace of the packet.
+                    unsafe { b::ox_count_delivered((*state).net) };
+                }
+                verdict
+            }
             _ => b::NF_ACCEPT,
         },
         b::IPPROTO_ICMP => {
