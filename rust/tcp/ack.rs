@@ -5,7 +5,7 @@
 
 use super::config::Config;
 use super::congestion::validation::Usage;
-use super::congestion::{Ack, Algorithm, Congestion, CongestionControl, IdleAck};
+use super::congestion::{Ack, Algorithm, Congestion, CongestionControl, IdleAck, RateSample};
 use super::events::Events;
 use super::news::{News, Span};
 use super::options::SeqRange;
@@ -402,26 +402,36 @@ impl Tcb {
             return;
         }
         let last = news.late.or(news.acked.filter(|_| !news.resent));
+        let limited = limited || matches!(self.recovery, Recovery::Loss { .. });
+        let rtt = last.map(|span| now.since(span.last));
+        self.congestion_on_ack(news.delivered, limited, rtt, rate, now);
+    }
+
+    /// Tells the congestion control of `acked` bytes that arrived; what it means is in [`Ack`].
+    #[inline]
+    pub(super) fn congestion_on_ack(
+        &mut self,
+        acked: u32,
+        limited: bool,
+        rtt: Option<Duration>,
+        rate: Option<RateSample>,
+        now: Instant,
+    ) {
+        let began = self.congestion.ssthresh() == u32::MAX;
         let ack = Ack {
-            acked: news.delivered,
+            acked,
             mss: self.mss32(),
-            limited: limited || matches!(self.recovery, Recovery::Loss { .. }),
+            limited,
             flight: self.pipe(),
             snd_una: self.snd_una,
             snd_nxt: self.snd_nxt,
-            rtt: last.map(|span| now.since(span.last)),
+            rtt,
             srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
             delivered: self.rate.delivered(),
             rate,
             now,
         };
-        self.congestion_on_ack(&ack);
-    }
-
-    #[inline]
-    pub(super) fn congestion_on_ack(&mut self, ack: &Ack) {
-        let began = self.congestion.ssthresh() == u32::MAX;
-        self.congestion.on_ack(ack);
+        self.congestion.on_ack(&ack);
         let over = began && self.congestion.ssthresh() != u32::MAX;
         if over && self.congestion.algorithm() == Algorithm::Cubic {
             self.statistics.note(Statistic::HystartDelayDetect);

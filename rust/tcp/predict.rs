@@ -8,7 +8,7 @@
 
 use super::ack::is_older;
 use super::config::Config;
-use super::congestion::{Ack, CongestionControl, IdleAck};
+use super::congestion::{CongestionControl, IdleAck};
 use super::ecn::Mode;
 use super::events::{Drop, Events};
 use super::options::{Options, Timestamps};
@@ -21,7 +21,7 @@ use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Recovery, RetransmitTimer, Tcb};
 use super::text::LEAST_TO_GROW;
-use super::time::{Duration, Instant};
+use super::time::Instant;
 use super::tlp::Probe;
 
 /// Flags of a segment that is nothing special.
@@ -287,19 +287,7 @@ impl Tcb {
             now,
         };
         if limited || !self.on_idle_ack(&idle) {
-            self.congestion_on_ack(&Ack {
-                acked: bytes,
-                mss: self.mss32(),
-                limited,
-                flight: 0,
-                snd_una: self.snd_una,
-                snd_nxt: self.snd_nxt,
-                rtt: Some(rtt),
-                srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
-                delivered: self.rate.delivered(),
-                rate: None,
-                now,
-            });
+            self.congestion_on_ack(bytes, limited, Some(rtt), None, now);
         }
         self.update_pacing(config);
         segments
@@ -368,19 +356,8 @@ impl Tcb {
 
         self.rate.on_delivered(delivered);
         self.rate.progress(prior_delivered, now);
-        self.congestion_on_ack(&Ack {
-            acked: delivered,
-            mss: self.mss32(),
-            limited,
-            flight: self.pipe(),
-            snd_una: self.snd_una,
-            snd_nxt: self.snd_nxt,
-            rtt: measured.map(|(_, last)| now.since(last)),
-            srtt: self.rtt.srtt().unwrap_or(Duration::ZERO),
-            delivered: self.rate.delivered(),
-            rate: None,
-            now,
-        });
+        let rtt = measured.map(|(_, last)| now.since(last));
+        self.congestion_on_ack(delivered, limited, rtt, None, now);
         self.update_pacing(config);
         segments
     }
