@@ -51,15 +51,15 @@ static long sent_by(const char *device)
 	return packets;
 }
 
-/* A counter of /proc/net/netstat: names in one line, numbers in the next. */
-static long counter(const char *name)
+/* A counter of /proc/net/netstat or snmp: names in one line, numbers in the next. */
+static long counter(const char *path, const char *name)
 {
-	FILE *file = fopen("/proc/net/netstat", "r");
+	FILE *file = fopen(path, "r");
 	char names[8192], numbers[8192], *a, *b, *at, *bt;
 	long found = -1;
 
 	if (!file)
-		die("open /proc/net/netstat");
+		die("open %s", path);
 	while (found < 0 && fgets(names, sizeof(names), file) &&
 	       fgets(numbers, sizeof(numbers), file)) {
 		a = strtok_r(names, "\n ", &at);
@@ -70,6 +70,22 @@ static long counter(const char *name)
 	}
 	fclose(file);
 	return found;
+}
+
+/* What IP delivered to this end while the other sent that many segments, one by one. */
+static long delivered(struct pair *p, int segments)
+{
+	long before = counter("/proc/net/snmp", "InDelivers");
+	char byte = 'x';
+	int i;
+
+	for (i = 0; i < segments; i++) {
+		send_all(p->client, &byte, 1);
+		recv_all(p->server, &byte, 1);
+		send_all(p->server, &byte, 1);
+		recv_all(p->client, &byte, 1);
+	}
+	return counter("/proc/net/snmp", "InDelivers") - before;
 }
 
 #define CHAIN(name, hook, rule) \
@@ -90,6 +106,26 @@ static void rule_holds(struct __test_metadata *_metadata, struct pair *p, const 
 	EXPECT_FALSE(reaches_server(p, "behind", 300));
 	EXPECT_TRUE(run("nft delete table ip t"));
 	EXPECT_TRUE(reaches_server(p, "behind", 10000));
+}
+
+TEST_F(path, segments_are_counted_as_delivered_by_ip)
+{
+	long n = delivered(&self->p, 20);
+
+	EXPECT_LE(20, n);
+	/* No more than an acknowledgment for each besides. */
+	EXPECT_GE(40, n);
+}
+
+TEST_F(path, segments_behind_a_rule_are_counted_as_delivered_by_ip)
+{
+	long n;
+
+	if (!run("nft 'table ip t { " CHAIN("c", "input", "accept") "}'"))
+		SKIP(return, "no nft");
+	n = delivered(&self->p, 20);
+	EXPECT_LE(20, n);
+	EXPECT_GE(40, n);
 }
 
 TEST_F(path, output_rule_drops_from_now_on)
@@ -246,27 +282,30 @@ static bool slow_device(const char *rate)
 /* Writes small pieces one after the other, and how often one waited for the device. */
 static long small_writes(int fd, int pieces)
 {
-	long before = counter("TCPAutoCorking");
+	long before = counter("/proc/net/netstat", "TCPAutoCorking");
 	char piece[100] = "piece";
 	int i;
 
 	set_option(fd, SOL_TCP, TCP_NODELAY, 1);
 	for (i = 0; i < pieces; i++)
 		send_all(fd, piece, sizeof(piece));
-	return counter("TCPAutoCorking") - before;
+	return counter("/proc/net/netstat", "TCPAutoCorking") - before;
 }
 
 TEST_F(path, small_writes_gather_while_the_device_is_busy)
 {
+	long before = sent_by(NEAR_DEV);
 	char text[20000];
 
 	/* Slower than anything that writes; then fast, for what has gathered. */
 	if (!slow_device("16kbit"))
 		SKIP(return, "no tbf");
-	EXPECT_LT(0, small_writes(self->p.client, 200));
+	small_writes(self->p.client, 200);
 	EXPECT_TRUE(slow_device("100mbit"));
 	recv_all(self->p.server, text, sizeof(text));
 	EXPECT_EQ(0, memcmp(text + 100 * 199, "piece", 6));
+	/* The first few go alone, while the device still takes them at once. */
+	EXPECT_GT(100, sent_by(NEAR_DEV) - before);
 }
 
 TEST_F(path, small_writes_do_not_gather_when_that_is_off)
@@ -283,12 +322,7 @@ TEST_F(path, small_writes_do_not_gather_when_that_is_off)
 /* Memory of the segments that wait in the queues below. */
 static long queued(int fd)
 {
-	unsigned int meminfo[SK_MEMINFO_VARS];
-	socklen_t len = sizeof(meminfo);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &len))
-		die("SO_MEMINFO");
-	return meminfo[SK_MEMINFO_WMEM_ALLOC];
+	return memory_of(fd, SK_MEMINFO_WMEM_ALLOC);
 }
 
 TEST_F(path, queue_of_the_device_has_no_more_than_the_limit)
