@@ -35,7 +35,8 @@ impl Tcb {
         }
         self.write_seq += bytes;
         self.more_to_come = more;
-        if !more {
+        // As in Linux, also when half of the largest window goes without.
+        if !more || self.write_seq.after(self.pushed + self.max_snd_wnd / 2) {
             self.pushed = self.write_seq;
         }
     }

@@ -513,6 +513,25 @@ fn how_long_the_peers_window_holds_us_back_is_known() {
 }
 
 #[test]
+fn half_a_window_of_text_is_pushed_though_more_follows() {
+    let mut end = End::connecting(plain());
+    let mut answer = with_window(seg(SYN | ACK, IRS, ISS + 1, 0), 2000);
+    answer.options = syn_options(&plain());
+    end.out();
+    end.arrive(answer);
+    end.out();
+    let mut pushed = Vec::new();
+    for more in [true, true, false] {
+        end.tcb.on_send(600, more);
+        end.tcb.push_pending();
+        pushed.extend(end.out().iter().map(|o| o.flags.has(Flags::PSH)));
+        let next = end.tcb.snd_nxt().0;
+        end.arrive(with_window(seg(ACK, IRS + 1, next, 0), 2000));
+    }
+    assert_eq!(pushed, [false, true, true]);
+}
+
+#[test]
 fn how_long_the_send_buffer_holds_us_back_is_known() {
     let mut end = End::established(plain());
     let mss = end.tcb.mss() as u32;
