@@ -34,6 +34,17 @@ static bool reaches_server(struct pair *p, const char *text, int ms)
 	return recv(p->server, have, sizeof(have) - 1, 0) == strlen(text) && !strcmp(have, text);
 }
 
+/*
+ * Nothing reaches the server. Not looked at for longer on a slow machine: AF_INET
+ * gives a connection up when its own device has dropped 15 probes, in 7.5 s.
+ */
+static bool stays_away(struct pair *p, int ms)
+{
+	struct pollfd server = { .fd = p->server, .events = POLLIN };
+
+	return poll(&server, 1, ms) == 0;
+}
+
 /* Packets that a device of this namespace has sent. */
 static long sent_by(const char *device)
 {
@@ -103,7 +114,7 @@ static void rule_holds(struct __test_metadata *_metadata, struct pair *p, const 
 	if (!run(chain))
 		SKIP(return, "no nft");
 	send_all(p->client, "behind", 6);
-	EXPECT_FALSE(reaches_server(p, "behind", 300));
+	EXPECT_TRUE(stays_away(p, 300));
 	EXPECT_TRUE(run("nft delete table ip t"));
 	EXPECT_TRUE(reaches_server(p, "behind", 10000));
 }
@@ -144,7 +155,7 @@ TEST_F(path, input_rule_drops_from_now_on)
 	if (!run("nft '" DROP("input") "'"))
 		SKIP(return, "no nft");
 	send_all(self->p.client, "behind", 6);
-	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	EXPECT_TRUE(stays_away(&self->p, 300));
 	EXPECT_TRUE(run("nft delete table ip t"));
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
 }
@@ -192,7 +203,7 @@ TEST_F(path, egress_filter_drops_from_now_on)
 	    !run("tc filter add dev " NEAR_DEV " egress matchall action drop"))
 		SKIP(return, "no tc with clsact");
 	send_all(self->p.client, "behind", 6);
-	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	EXPECT_TRUE(stays_away(&self->p, 300));
 	EXPECT_TRUE(run("tc qdisc del dev " NEAR_DEV " clsact"));
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
 }
@@ -242,7 +253,7 @@ TEST_F(path, route_is_looked_up_again_by_a_retransmission)
 	if (!run("ip route add blackhole " FAR_ADDR "/32"))
 		SKIP(return, "no ip");
 	send_all(self->p.client, "behind", 6);
-	EXPECT_FALSE(reaches_server(&self->p, "behind", 1000));
+	EXPECT_TRUE(stays_away(&self->p, 1000));
 	EXPECT_TRUE(run("ip route del blackhole " FAR_ADDR "/32"));
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 20000));
 }
@@ -254,7 +265,7 @@ TEST_F(path, device_that_goes_away_and_comes_back)
 	if (!run("ip link set " NEAR_DEV " down"))
 		SKIP(return, "no ip");
 	send_all(self->p.client, "behind", 6);
-	EXPECT_FALSE(reaches_server(&self->p, "behind", 300));
+	EXPECT_TRUE(stays_away(&self->p, 300));
 	device_up(NEAR_DEV);
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 20000));
 }
