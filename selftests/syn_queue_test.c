@@ -196,7 +196,8 @@ TEST_F(syn_queue, a_syn_that_comes_again_is_answered_within_the_limit)
 	wire_expect(&w, SYN | ACK);
 	for (i = 0; i < 20; i++)
 		wire_send_at(&w, w.snd_nxt - 1, SYN, NULL, 0);
-	EXPECT_EQ(1, wire_count(&w, SYN, 300));
+	/* One of the twenty is answered. */
+	wire_expect(&w, SYN | ACK);
 	EXPECT_COUNTER(19, "AckSkippedSynRecv");
 }
 
