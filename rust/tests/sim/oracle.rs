@@ -254,8 +254,13 @@ impl Oracle {
             let (_, sack, _) = tcb.features();
             // Without SACK duplicates say what has left the network (RFC 3042).
             let beyond = if sack { mss } else { 3 * mss };
+            // A loss probe goes whatever the window is (RFC 8985 7.3), which a recovery that has
+            // just ended may have left smaller than what is in flight.
+            let probe = if self.timers > 0 { mss } else { 0 };
             assert!(
-                used <= cwnd.saturating_add(beyond) || tcb.recovery_number() != 0 || self.forgetful,
+                used <= cwnd.saturating_add(beyond + probe)
+                    || tcb.recovery_number() != 0
+                    || self.forgetful,
                 "{used} in flight with a congestion window of {cwnd}"
             );
         }
