@@ -119,8 +119,8 @@ fn note_full(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-/// There may be room in the send buffer: tells a writer who waits for that, and whom the connection
-/// waited for.
+/// There may be room in the send buffer: if there is, a writer who waits for it is told, and the
+/// connection that the buffer holds it back no more.
 #[inline(never)]
 pub(super) fn wake_writer(locked: &mut Locked<'_, Oxtcp>) {
     locked.wake_writable();
