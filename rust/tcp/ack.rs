@@ -9,7 +9,7 @@ use super::congestion::{Ack, Algorithm, Congestion, CongestionControl, IdleAck, 
 use super::events::Events;
 use super::news::{News, Span};
 use super::options::SeqRange;
-use super::records::{Fate, RecordStore};
+use super::records::{find, Fate, RecordStore};
 use super::recovery::Recovery;
 use super::segment::Segment;
 use super::seq::SeqNumber;
@@ -101,7 +101,7 @@ impl Tcb {
         news: &mut News,
     ) {
         let blocks = seg.options.sack.as_slice();
-        let reports = self.take_report(seg, blocks, news);
+        let reports = self.take_report(seg, blocks, store, news);
         let prior_una = self.snd_una;
         let una = self.snd_una.max(seg.ack);
         let recover = self.recover_point();
@@ -148,7 +148,13 @@ impl Tcb {
     /// RFC 2883 4: the first block reports a duplicate when it is below the cumulative
     /// acknowledgment or within the second block; returns whether it does. One that cannot be of our
     /// sending is ignored.
-    fn take_report(&mut self, seg: &Segment, blocks: &[SeqRange], news: &mut News) -> bool {
+    fn take_report<S: RecordStore>(
+        &mut self,
+        seg: &Segment,
+        blocks: &[SeqRange],
+        store: &S,
+        news: &mut News,
+    ) -> bool {
         let Some(first) = blocks.first() else {
             return false;
         };
@@ -185,8 +191,17 @@ impl Tcb {
         if !news.probe_reported {
             self.rack.duplicate_reported();
         }
-        self.undo.on_duplicate(segments, first.end);
+        if self.may_be_repetition(store, first.end) {
+            self.undo.on_duplicate(segments, first.end);
+        }
         true
+    }
+
+    /// Whether a duplicate that ends with `end` may be of our making. Of what is outstanding that is
+    /// known, of what is acknowledged no more; else the network has duplicated it.
+    fn may_be_repetition<S: RecordStore>(&self, store: &S, end: SeqNumber) -> bool {
+        let record = store.records().get(find(store, end - 1));
+        end.at_or_before(self.snd_una) || record.is_some_and(|r| r.resent)
     }
 
     /// RFC 5681 2: nothing new in it, and text was outstanding.

@@ -102,7 +102,7 @@ impl Record {
     /// Whether it and `next`, which follows, can be one record without anything being forgotten.
     fn joins(&self, next: &Self) -> bool {
         if self.fate == Fate::Sacked || next.fate == Fate::Sacked {
-            return self.fate == next.fate;
+            return self.fate == next.fate && self.resent == next.resent;
         }
         self.fate == next.fate
             && self.sent == next.sent

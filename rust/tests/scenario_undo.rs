@@ -226,6 +226,38 @@ fn a_report_of_what_was_never_repeated_is_ignored() {
     assert!(!end.arrive(seg(ACK, IRS + 1, UNA + 4000, 0)).fast_retransmit);
 }
 
+/// The network has duplicated a segment that was sent once only.
+#[test]
+fn a_report_of_what_was_sent_once_does_not_stand_for_the_repetition() {
+    let mut end = flight_of(with_sack(), 8);
+    end.until(80);
+    ack(&mut end, 0, &[(1, 4)], None);
+    assert_eq!(end.sent().len(), 1);
+    let (cwnd, ssthresh) = (end.tcb.cwnd(), end.tcb.congestion().ssthresh());
+    ack(&mut end, 0, &[(3, 4), (1, 4)], None);
+    assert_eq!(end.tcb.recovery_number(), 3);
+    assert_eq!(end.tcb.cwnd(), cwnd);
+    assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
+}
+
+#[test]
+fn a_report_of_a_repetition_that_arrived_out_of_order_undoes_fast_recovery() {
+    let mut end = flight_of(with_sack(), 8);
+    end.until(80);
+    // The first two are missing, and are sent again. The second arrives twice before the first does.
+    ack(&mut end, 0, &[(2, 7)], None);
+    let sent = end.sent();
+    assert_eq!(segments(&end, &sent), [0, 1]);
+    end.wait(5);
+    ack(&mut end, 0, &[(1, 7)], None);
+    ack(&mut end, 0, &[(1, 2), (1, 7)], None);
+    assert_eq!(end.tcb.recovery_number(), 3, "the first was repeated too");
+    ack(&mut end, 7, &[], None);
+    ack(&mut end, 7, &[(0, 1)], None);
+    assert_eq!(end.tcb.recovery_number(), 0);
+    assert_eq!(end.tcb.congestion().ssthresh(), u32::MAX);
+}
+
 #[test]
 fn a_real_loss_is_not_undone() {
     let mut end = flight_of(with_both(), 8);
