@@ -284,12 +284,16 @@ impl Scoreboard {
         self.change(store, i, |r| r.fate = Fate::Lost)
     }
 
-    /// The first segment is lost (RFC 6582 3.2).
+    /// The first segment is lost (RFC 6582 3.2), unless it was sent again already, as a part of what
+    /// has been acknowledged by now.
     pub(super) fn mark_first_lost<S: RecordStore>(&mut self, store: &mut S) -> Option<Record> {
         let first = store.records().first()?;
         let (fate, mss, len) = (first.fate, u32::from(first.mss), first.len());
+        if matches!(fate, Fate::Lost | Fate::Resent) {
+            return None;
+        }
         let seq = first.start + mss;
-        if fate != Fate::Lost && mss > 0 && len > mss {
+        if mss > 0 && len > mss {
             self.split(store, 0, seq);
         }
         self.mark_lost(store, 0)

@@ -219,6 +219,22 @@ fn a_partial_acknowledgment_retransmits_the_next_hole() {
     assert_eq!(end.tcb.congestion().window(), 5000);
 }
 
+/// The peer has part of a segment, of when it was sent in smaller ones: the rest is on its way.
+#[test]
+fn a_partial_acknowledgment_within_a_retransmission_retransmits_nothing() {
+    let mut end = in_flight(plain(), 8);
+    for _ in 0..3 {
+        end.acked(ISS + 1);
+    }
+    assert_eq!(seqs(&end.sent()), [ISS + 1]);
+    for n in [1, 400, 999] {
+        end.acked(ISS + 1 + n);
+        assert_eq!(seqs(&end.sent()), [], "{n}");
+    }
+    end.acked(ISS + 1001);
+    assert_eq!(seqs(&end.sent()), [ISS + 1001]);
+}
+
 #[test]
 fn what_is_no_duplicate_does_not_count() {
     let next = IRS + 1;
