@@ -251,7 +251,7 @@ impl Endpoint {
         match &mut self.conn {
             Conn::Open(_) => self.on_open(seg, now),
             Conn::TimeWait(tw) => {
-                self.oracle.arrived_late();
+                self.oracle.arrived_late(seg);
                 match tw.on_segment(seg, config.time_wait, config.rfc1337, now) {
                     time_wait::Verdict::Ignore => {}
                     time_wait::Verdict::Ack(out) => self.reply(out),

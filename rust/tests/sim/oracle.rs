@@ -133,8 +133,9 @@ impl Oracle {
     }
 
     /// A segment came in TIME-WAIT.
-    pub fn arrived_late(&mut self) {
+    pub fn arrived_late(&mut self, seg: &Segment) {
         self.causes += 1;
+        self.idle = seg.seq_len() == 0;
     }
 
     /// The application has read.
@@ -201,7 +202,9 @@ impl Oracle {
                 "the counts do not agree with the records"
             );
         }
-        self.probes = tcb.totals().probes.into();
+        let probes = u64::from(tcb.totals().probes);
+        let probe = probes > self.probes;
+        self.probes = probes;
         self.segments += u64::from(out.len.div_ceil(u32::from(out.mss.max(1))).max(1));
         self.answered(out);
         let scale = if out.flags.has(Flags::SYN) {
@@ -216,11 +219,12 @@ impl Oracle {
                 // It is its clock that let this go.
                 self.paced += 1;
             }
-            self.sent_text(tcb, out);
+            self.sent_text(tcb, out, probe);
         }
     }
 
-    fn sent_text(&mut self, tcb: &Tcb, out: &Transmit) {
+    /// `probe`: it is a loss probe.
+    fn sent_text(&mut self, tcb: &Tcb, out: &Transmit, probe: bool) {
         let end = out.seq + out.len;
         assert!(
             out.seq.at_or_after(tcb.snd_una()),
@@ -256,9 +260,9 @@ impl Oracle {
             let beyond = if sack { mss } else { 3 * mss };
             // A loss probe goes whatever the window is (RFC 8985 7.3), which a recovery that has
             // just ended may have left smaller than what is in flight.
-            let probe = if self.timers > 0 { mss } else { 0 };
             assert!(
-                used <= cwnd.saturating_add(beyond + probe)
+                used <= cwnd.saturating_add(beyond)
+                    || probe
                     || tcb.recovery_number() != 0
                     || self.forgetful,
                 "{used} in flight with a congestion window of {cwnd}"
