@@ -4,7 +4,8 @@
 //! connection reach CLOSED.
 //!
 //! `OXTCP_SIM_CONNECTIONS` is how many connections are simulated in all, `OXTCP_SIM_SEED` the one
-//! seed to run (of the test that is named), with a trace of at most `OXTCP_SIM_TRACE` lines. A seed
+//! seed to run (of the test that is named), with a trace of at most `OXTCP_SIM_TRACE` lines,
+//! `OXTCP_SIM_FIRST` the seed to begin with, that a long run may go on where another ended. A seed
 //! that fails leaves a capture of each of its hosts in `OXTCP_SIM_PCAP`, else where the tests are
 //! built.
 
@@ -80,7 +81,7 @@ impl Shape {
         let count = number("OXTCP_SIM_CONNECTIONS").unwrap_or(CONNECTIONS) * share / 1000;
         let mut sum = Outcome::default();
         let mut failed = Vec::new();
-        for seed in 0.. {
+        for seed in number("OXTCP_SIM_FIRST").unwrap_or(0).. {
             let before = sum.connections / REPORT;
             match self.run(seed) {
                 Ok(one) => sum += one,
