@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What happens when nothing comes: retransmission, probes, timeouts. */
+#include <linux/sockios.h>
 #include <poll.h>
 
 #include "lib/selftest.h"
@@ -116,6 +117,68 @@ TEST_F(timer, closed_window_is_probed_and_opens)
 	s = wire_expect(&self->w, PSH);
 	EXPECT_EQ(self->w.rcv_nxt, s.seq);
 	EXPECT_EQ(0, memcmp(s.data, "hello", 5));
+}
+
+/* How many segments the device's queue holds. */
+static void set_queue(int segments)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "tc qdisc replace dev wire root pfifo limit %d",
+		 segments);
+	if (system(command))
+		die("%s", command);
+}
+
+TEST_F(timer, what_the_device_had_no_room_for_was_not_sent)
+{
+	struct tcp_info info;
+	struct segment s;
+	int waiting;
+
+	set_queue(0);
+	send_all(self->fd, "hello", 5);
+	EXPECT_EQ(0, wire_count(&self->w, PSH, 100));
+	EXPECT_EQ(0, ioctl(self->fd, SIOCOUTQNSD, &waiting));
+	EXPECT_EQ(5, waiting);
+	EXPECT_EQ(0, info_of(self->fd).tcpi_unacked);
+	set_queue(10);
+	s = wire_expect(&self->w, PSH);
+	EXPECT_EQ(self->w.rcv_nxt, s.seq);
+	EXPECT_EQ(0, memcmp(s.data, "hello", 5));
+	wire_ack(&self->w, &s);
+	info = info_of(self->fd);
+	EXPECT_EQ(0, info.tcpi_total_retrans);
+	EXPECT_EQ(0, info.tcpi_backoff);
+}
+
+TEST_F(timer, what_the_device_never_has_room_for_ends_in_ETIMEDOUT)
+{
+	set_queue(0);
+	send_all(self->fd, "hello", 5);
+	EXPECT_TRUE(wait_until(info_of(self->fd).tcpi_probes >= 2, 10000));
+	EXPECT_EQ(2, info_of(self->fd).tcpi_probes);
+	EXPECT_EQ(0, info_of(self->fd).tcpi_backoff);
+	EXPECT_EQ(POLLERR | POLLHUP, wait_events(self->fd, 0, 15000));
+	EXPECT_EQ(ETIMEDOUT, take_error(self->fd));
+	EXPECT_EQ(0, info_of(self->fd).tcpi_total_retrans);
+	EXPECT_EQ(0, state());
+}
+
+TEST_F(timer, what_the_device_has_no_room_for_again_is_not_counted_as_lost)
+{
+	struct segment s;
+
+	send_all(self->fd, "hello", 5);
+	s = wire_expect(&self->w, PSH);
+	set_queue(0);
+	/* With the path asked no more often, the timeout does not grow. */
+	EXPECT_TRUE(wait_until(info_of(self->fd).tcpi_retransmits >= 2, 10000));
+	EXPECT_EQ(0, info_of(self->fd).tcpi_backoff);
+	set_queue(10);
+	s = wire_expect(&self->w, PSH);
+	wire_ack(&self->w, &s);
+	EXPECT_EQ(0, take_error(self->fd));
 }
 
 TEST_F(timer, closed_window_is_not_given_up_while_the_peer_answers)

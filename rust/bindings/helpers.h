@@ -282,8 +282,8 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
 			    u8 without);
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
-bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
-		   u32 len);
+int ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
+		  u32 len);
 void ox_direct_init(void);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);

@@ -283,10 +283,11 @@ static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
 /*
  * Sends all of a buffer's skb behind a TCP header of 20 or 32 bytes, or that
  * header alone, by the short way: over a plain route that nobody watches, as one
- * packet, marked with no ECN. False when it cannot go there; then nothing is done.
+ * packet, marked with no ECN. -EAGAIN when it cannot go there; then nothing is done.
+ * Else as ox_segment_xmit().
  */
-bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
-		   u32 len)
+int ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
+		  u32 len)
 {
 	gfp_t gfp = sk_gfp_mask(sk, GFP_ATOMIC);
 	struct inet_sock *inet = inet_sk(sk);
@@ -298,6 +299,7 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 	struct tcphdr *th;
 	u32 room;
 	u16 type;
+	int err;
 
 	rcu_read_lock();
 	dst = __sk_dst_get(sk);
@@ -347,12 +349,12 @@ bool ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 	skb_set_dst_pending_confirm(seg, READ_ONCE(sk->sk_dst_pending_confirm));
 	skb_dst_set_noref(seg, dst);
 	ox_mark_segment(sk, seg);
-	ox_to_neighbour(net, seg, dst_rtable(dst), sk);
+	err = ox_to_neighbour(net, seg, dst_rtable(dst), sk);
 	rcu_read_unlock();
-	return true;
+	return err;
 no:
 	rcu_read_unlock();
-	return false;
+	return -EAGAIN;
 }
 
 /* The user has set IP options: IP writes its header itself. */
@@ -389,7 +391,10 @@ void ox_segment_delay(struct sk_buff *seg, u32 usecs)
 			      SKB_CLOCK_MONOTONIC);
 }
 
-/* ecn is the ECN field of the IP header, of which the socket's TOS says nothing. */
+/*
+ * ecn is the ECN field of the IP header, of which the socket's TOS says nothing.
+ * Returns an NET_XMIT_* or an error.
+ */
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 {
 	struct inet_sock *inet = inet_sk(sk);
@@ -401,5 +406,5 @@ int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn)
 	rcu_read_lock();
 	err = ox_ip_xmit(sk, seg, (READ_ONCE(inet->tos) & ~INET_ECN_MASK) | ecn);
 	rcu_read_unlock();
-	return err > 0 ? net_xmit_errno(err) : err;
+	return err;
 }

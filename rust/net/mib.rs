@@ -51,6 +51,7 @@ impl Mib for Counter {
             Self::FastOpenActiveFail => b::LINUX_MIB_TCPFASTOPENACTIVEFAIL,
             Self::FastOpenBlackhole => b::LINUX_MIB_TCPFASTOPENBLACKHOLE,
             Self::SlowStartRetrans => b::LINUX_MIB_TCPSLOWSTARTRETRANS,
+            Self::RetransFail => b::LINUX_MIB_TCPRETRANSFAIL,
             Self::SynRetrans => b::LINUX_MIB_TCPSYNRETRANS,
             Self::LostRetransmit => b::LINUX_MIB_TCPLOSTRETRANSMIT,
             Self::LossProbes => b::LINUX_MIB_TCPLOSSPROBES,

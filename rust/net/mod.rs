@@ -84,5 +84,5 @@ pub use splice::Pipe;
 pub use stats::Counter;
 pub use sysctl::{Ipv4Sysctls, Tunable};
 pub use time::{now, TICK_US};
-pub use transmit::Segments;
+pub use transmit::{Queued, Segments};
 pub use wait::Timeout;

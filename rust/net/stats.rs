@@ -51,6 +51,8 @@ counters! {
     FastRetrans,
     /// Segments retransmitted after a timeout.
     SlowStartRetrans,
+    /// Segments that would have been retransmitted, had there been room below.
+    RetransFail,
     /// SYNs and SYN-ACKs retransmitted by connections.
     SynRetrans,
     /// Retransmitted segments lost once more.

@@ -7,7 +7,6 @@ use super::recv_buffer;
 use super::send_buffer::{Cursor, SendBuffer};
 use core::ops::RangeInclusive;
 use core::ptr::null_mut;
-use kernel::error::to_result;
 use kernel::prelude::*;
 
 /// Lengths a TCP header can have, bytes.
@@ -34,6 +33,29 @@ pub struct Segments<'h> {
     pub accurate_ecn: bool,
     /// How much later sch_fq is to let them go, µs.
     pub delay: u32,
+}
+
+/// What the queues below did with a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queued {
+    /// They took it.
+    Taken,
+    /// They took it, and had to drop something for that (`NET_XMIT_CN`).
+    Crowded,
+    /// They had no room for it (`NET_XMIT_DROP`).
+    Refused,
+}
+
+impl Queued {
+    /// From what the functions of IP and of devices return: one of `NET_XMIT_*`, or an error.
+    fn from_result(result: core::ffi::c_int) -> Result<Self> {
+        match u32::try_from(result) {
+            Ok(0) => Ok(Self::Taken),
+            Ok(b::NET_XMIT_CN) => Ok(Self::Crowded),
+            Ok(_) => Ok(Self::Refused),
+            Err(_) => Err(Error::from_errno(result)),
+        }
+    }
 }
 
 impl<F> SendBuffer<'_, F> {
@@ -165,13 +187,16 @@ impl<F> SendBuffer<'_, F> {
     }
 
     /// Sends the `len` bytes of text at `offset`, or none, as one segment by the short way: for
-    /// what is over a route that nobody watches, with no ECN. Returns false, with nothing done,
-    /// where that cannot be had: then [`SendBuffer::transmit`] does it.
+    /// what is over a route that nobody watches, with no ECN.
     ///
     /// `header` is as for [`Segments`], of 20 or 32 bytes.
-    pub fn send_plain(&mut self, offset: u32, len: u32, header: &[u8]) -> bool {
+    ///
+    /// Errors: `EAGAIN`, with nothing done, where that cannot be had: then [`SendBuffer::transmit`]
+    /// does it; others as there.
+    #[inline]
+    pub fn send_plain(&mut self, offset: u32, len: u32, header: &[u8]) -> Result<Queued> {
         if !matches!(header.len(), 20 | 32) {
-            return false;
+            return Err(EAGAIN);
         }
         // SAFETY: The socket is locked; the skb is the last of its write queue.
         unsafe {
@@ -180,22 +205,28 @@ impl<F> SendBuffer<'_, F> {
                 text = b::ox_skb_peek_tail(self.queue());
                 let at = self.state().start.wrapping_add(offset);
                 if text.is_null() || (*text).len != len || (*b::ox_text_cb(text)).seq != at {
-                    return false;
+                    return Err(EAGAIN);
                 }
                 self.state().cursor = Cursor(text);
             }
-            b::ox_send_plain(self.sk(), text, header.as_ptr().cast(), header.len() as u32)
+            let header_len = header.len() as u32;
+            Queued::from_result(b::ox_send_plain(
+                self.sk(),
+                text,
+                header.as_ptr().cast(),
+                header_len,
+            ))
         }
     }
 
     /// Sends. The text is not copied: the segment refers to the buffer's pages. Returns how many
     /// bytes of text were covered ([`SendBuffer::coverable`]): when fewer than `len`, FIN
-    /// is left out, and the caller calls again with the rest, with a header that says so.
-    /// Sequential calls cost O(1).
+    /// is left out, and the caller calls again with the rest, with a header that says so; and what
+    /// the queues below did with them. Sequential calls cost O(1).
     ///
     /// Errors: `ENOMEM` (nothing was sent), `EINVAL` when the text is not there, `EHOSTUNREACH` and
-    /// others when there is no route. What IP or the device drops is not an error: it is a loss.
-    pub fn transmit(&mut self, segments: &Segments<'_>) -> Result<u32> {
+    /// others when there is no route.
+    pub fn transmit(&mut self, segments: &Segments<'_>) -> Result<(u32, Queued)> {
         let Segments {
             header,
             offset,
@@ -215,7 +246,7 @@ impl<F> SendBuffer<'_, F> {
         let end = if covered < len { FIN } else { 0 };
         let cwr = header[13] & CWR != 0;
         // SAFETY: The segment is ours until it is sent; the header fits its headroom.
-        to_result(unsafe {
+        let queued = Queued::from_result(unsafe {
             b::ox_segment_set_gso(segment, mss.into(), cwr, accurate_ecn);
             b::ox_segment_push_header(segment, header.as_ptr().cast(), header.len() as u32, end);
             if delay > 0 {
@@ -223,6 +254,6 @@ impl<F> SendBuffer<'_, F> {
             }
             b::ox_segment_xmit(self.sk(), segment, ecn & 0x3)
         })?;
-        Ok(covered)
+        Ok((covered, queued))
     }
 }

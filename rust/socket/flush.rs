@@ -8,11 +8,12 @@ use super::sock_state::Conn;
 use super::{now, statistics, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{
-    trace, Counter, FourTuple, Locked, NetNs, Reply, RxSkb, Segments, SendBuffer, Way,
+    trace, Counter, FourTuple, Locked, NetNs, Queued, Reply, RxSkb, Segments, SendBuffer, Way,
 };
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
 use crate::tcp::plain::{Plain, MAX_PLAIN_HEADER_LEN};
+use crate::tcp::refused::Taken;
 use crate::tcp::segment::{Flags, Transmit, HEADER_LEN, MAX_HEADER_LEN};
 use crate::tcp::small_queue::DeviceQueue;
 use crate::tcp::tcb::{Tcb, TxLimits, DEFAULT_MSS};
@@ -158,7 +159,11 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
         return false;
     };
-    hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    let taken = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    if taken != Taken::All {
+        let out = Transmit::from(&out);
+        tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
+    }
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
     locked.set_pacing_rate(rate);
@@ -180,7 +185,11 @@ fn send_plain_ack(locked: &mut Locked<'_, Oxtcp>, now: Instant) -> bool {
     let Some(out) = tcb.poll_plain_ack(&state.config, &mut queues, now) else {
         return false;
     };
-    hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    let taken = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    if taken != Taken::All {
+        let out = Transmit::from(&out);
+        tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
+    }
     true
 }
 
@@ -191,7 +200,7 @@ fn hand_over(
     send: &mut SendBuffer<'_, Oxtcp>,
     (tuple, tcb): (FourTuple, &mut Tcb),
     out: &Plain,
-) {
+) -> Taken {
     net.count(Counter::OutSegs);
     if tcb.has_statistics() {
         statistics::count(net, tcb.take_statistics());
@@ -199,9 +208,24 @@ fn hand_over(
     let offset = out.offset;
     let mut buf = [0; MAX_PLAIN_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
-    if !send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
-        // As good as lost on the way if it cannot be sent.
-        let _ = transmit(send, &tuple, &Transmit::from(out), offset, 0);
+    match send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
+        Ok(Queued::Taken) => Taken::All,
+        Err(EAGAIN) => transmit(send, &tuple, &Transmit::from(out), offset, 0),
+        other => taken(other.map(|queued| (out.len, queued)), 0, out.len),
+    }
+}
+
+/// What became of a run of `len` bytes, when that is `result` for the part behind the first `sent`.
+/// What cannot be sent for want of memory or a route is as good as lost on the way.
+#[cold]
+fn taken(result: Result<(u32, Queued)>, sent: u32, len: u32) -> Taken {
+    match result {
+        Ok((_, Queued::Refused)) => Taken::Part(sent),
+        Ok((more, Queued::Crowded)) if sent.saturating_add(more) < len => {
+            Taken::Part(sent.saturating_add(more))
+        }
+        Ok((_, Queued::Crowded)) => Taken::Crowded,
+        Ok((_, Queued::Taken)) | Err(_) => Taken::All,
     }
 }
 
@@ -245,8 +269,13 @@ fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Optio
             statistics::count(net, tcb.take_statistics());
         }
         let offset = tcb.text_offset(out.seq);
-        // What cannot be sent for want of memory or a route is as good as lost on the way.
-        let _ = transmit(&mut send, &tuple, &out, offset, state.chosen.tx_delay);
+        let taken = transmit(&mut send, &tuple, &out, offset, state.chosen.tx_delay);
+        if taken != Taken::All {
+            tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
+        }
+        if matches!(taken, Taken::Part(_)) {
+            break;
+        }
     }
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
@@ -263,19 +292,20 @@ pub(super) fn send_opening(locked: &mut Locked<'_, Oxtcp>, syn: Transmit) {
     set_timer(locked);
 }
 
-/// Hands a run of segments to IP, in as many skbs as its text needs, `delay` µs late.
+/// Hands a run of segments to IP, in as many skbs as its text needs, `delay` µs late. Returns what
+/// became of it.
 fn transmit(
     send: &mut SendBuffer<'_, Oxtcp>,
     tuple: &FourTuple,
     out: &Transmit,
     offset: u32,
     delay: u32,
-) -> Result {
-    let sent = transmit_some(send, tuple, out, offset, delay)?;
-    if sent >= out.len {
-        return Ok(());
+) -> Taken {
+    match transmit_some(send, tuple, out, offset, delay) {
+        Ok((sent, Queued::Taken)) if sent >= out.len => Taken::All,
+        Ok((sent, Queued::Taken)) => transmit_rest(send, tuple, out, offset, sent, delay),
+        other => taken(other, 0, out.len),
     }
-    transmit_rest(send, tuple, out, offset, sent, delay)
 }
 
 fn transmit_some(
@@ -284,7 +314,7 @@ fn transmit_some(
     out: &Transmit,
     offset: u32,
     delay: u32,
-) -> Result<u32> {
+) -> Result<(u32, Queued)> {
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
     send.transmit(&Segments {
@@ -304,25 +334,28 @@ fn transmit_rest(
     tuple: &FourTuple,
     whole: &Transmit,
     mut offset: u32,
-    mut sent: u32,
+    sent: u32,
     delay: u32,
-) -> Result {
+) -> Taken {
     let mut out = *whole;
+    let (mut step, mut sent) = (sent, sent);
     loop {
-        out.seq += sent;
-        out.len = out.len.saturating_sub(sent);
+        out.seq += step;
+        out.len = out.len.saturating_sub(step);
         // Counted from the number of the segment.
         out.urg = out
             .urg
-            .saturating_sub(u16::try_from(sent).unwrap_or(u16::MAX));
+            .saturating_sub(u16::try_from(step).unwrap_or(u16::MAX));
         if !out.accurate_ecn {
             out.flags = out.flags.without(Flags::CWR);
         }
-        offset = offset.saturating_add(sent);
-        sent = transmit_some(send, tuple, &out, offset, delay)?;
-        if sent >= out.len {
-            return Ok(());
+        offset = offset.saturating_add(step);
+        match transmit_some(send, tuple, &out, offset, delay) {
+            Ok((more, Queued::Taken)) if more >= out.len => return Taken::All,
+            Ok((more, Queued::Taken)) => step = more,
+            other => return taken(other, sent, whole.len),
         }
+        sent = sent.saturating_add(step);
     }
 }
 

@@ -49,6 +49,7 @@ fn count_each(net: &Net, all: Statistics) {
             Statistic::LostRetransmit => Counter::LostRetransmit,
             Statistic::FastRetrans => Counter::FastRetrans,
             Statistic::SlowStartRetrans => Counter::SlowStartRetrans,
+            Statistic::RetransFail => Counter::RetransFail,
             Statistic::SynRetrans => Counter::SynRetrans,
             Statistic::HystartDelayDetect => Counter::HystartDelayDetect,
             Statistic::Delivered => Counter::Delivered,

@@ -45,6 +45,7 @@ pub mod receive;
 pub mod receive_window;
 mod records;
 mod recovery;
+pub mod refused;
 pub mod rtt;
 mod run_defer;
 pub mod scoreboard;

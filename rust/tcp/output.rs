@@ -427,7 +427,7 @@ impl Tcb {
     ) {
         let segments = self.count_sent(part);
         let idle = self.flight() == 0;
-        if idle {
+        if idle && !matches!(self.retransmit_timer, RetransmitTimer::Retry(_)) {
             self.stalled_since = now;
         }
         let mut record = Record {
@@ -458,10 +458,8 @@ impl Tcb {
             self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
         } else if !self.arm_probe(config, store, false, now) {
             match self.retransmit_timer {
-                RetransmitTimer::Persist(_) | RetransmitTimer::Off | RetransmitTimer::Probe(_) => {
-                    self.rearm_rto(config, store, now);
-                }
                 RetransmitTimer::Rto(_) | RetransmitTimer::Reorder(_) => {}
+                _ => self.rearm_rto(config, store, now),
             }
         }
     }

@@ -184,8 +184,11 @@ impl Tcb {
         let rto = self.rto(config);
         let idle = seq == self.snd_una;
         let rested = idle && config.slow_start_after_idle && now.since(self.last_sent) > rto;
-        let persists = matches!(self.retransmit_timer, RetransmitTimer::Persist(_));
-        if rested || persists || !config.loss_probes {
+        let stalled = matches!(
+            self.retransmit_timer,
+            RetransmitTimer::Persist(_) | RetransmitTimer::Retry(_)
+        );
+        if rested || stalled || !config.loss_probes {
             return None;
         }
 

@@ -385,6 +385,55 @@ impl Scoreboard {
         coalesce_counted(self, store, from, at);
     }
 
+    /// What is from `from` on was not sent after all.
+    pub(super) fn retract<S: RecordStore>(&mut self, store: &mut S, from: SeqNumber) {
+        let mut at = find(store, from);
+        let cut = |r: &mut Record| *r = r.cut(from).0;
+        if store
+            .records()
+            .get(at)
+            .is_some_and(|r| r.start.before(from))
+        {
+            self.change(store, at, cut);
+            at = at.saturating_add(1);
+        }
+        for gone in store.records().iter().skip(at) {
+            self.sub(gone);
+        }
+        let count = store.records().len().saturating_sub(at);
+        store.remove_records(at, count);
+    }
+
+    /// What is lost from `from` to `end` was not sent again after all. A record that begins before
+    /// and cannot be split for want of room counts as not sent again whole.
+    pub(super) fn take_back<S: RecordStore>(
+        &mut self,
+        store: &mut S,
+        from: SeqNumber,
+        end: SeqNumber,
+    ) {
+        let first = find(store, from);
+        let mut at = first;
+        if store
+            .records()
+            .get(at)
+            .is_some_and(|r| r.start.before(from))
+        {
+            let split = self.split(store, at, from);
+            at = at.saturating_add(split.into());
+        }
+        while let Some(&record) = store.records().get(at) {
+            if !record.start.before(end) {
+                break;
+            }
+            if record.fate == Fate::Resent {
+                self.change(store, at, |r| r.fate = Fate::Lost);
+            }
+            at = at.saturating_add(1);
+        }
+        coalesce_counted(self, store, first, at);
+    }
+
     /// The last segment, with the index of its record, to be sent again as a probe; `None` if it
     /// has arrived, or is lost already.
     pub(super) fn last_segment<S: RecordStore>(

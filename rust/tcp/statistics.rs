@@ -80,6 +80,8 @@ statistics! {
     FastRetrans,
     /// After a timeout.
     SlowStartRetrans,
+    /// Segments to be sent again for which our own host had no room.
+    RetransFail,
     /// SYNs and SYN-ACKs sent again.
     SynRetrans,
     /// Slow starts that ended because the round-trip time grew.
@@ -110,6 +112,7 @@ pub struct Statistics {
     duplicates: u16,
     lost_again: u16,
     resent: u16,
+    refused: u16,
 }
 
 impl Statistics {
@@ -131,6 +134,7 @@ impl Statistics {
             Statistic::FastRetrans | Statistic::SlowStartRetrans => {
                 self.resent = self.resent.saturating_add(small);
             }
+            Statistic::RetransFail => self.refused = self.refused.saturating_add(small),
             _ => {}
         }
     }
@@ -161,6 +165,7 @@ impl Statistics {
                 Statistic::DsackRecvSegs => self.duplicates.into(),
                 Statistic::LostRetransmit => self.lost_again.into(),
                 Statistic::FastRetrans | Statistic::SlowStartRetrans => self.resent.into(),
+                Statistic::RetransFail => self.refused.into(),
                 _ => 1,
             };
             Some((what, n))

@@ -73,6 +73,8 @@ pub(super) enum RetransmitTimer {
     Reorder(Instant),
     /// A window to send into (RFC 9293 3.8.6.1).
     Persist(Instant),
+    /// Room in our own host's queues.
+    Retry(Instant),
 }
 
 /// What the idle timer waits for.

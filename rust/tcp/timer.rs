@@ -22,7 +22,7 @@ const THIN_LINEAR_RETRIES: u8 = 6;
 pub enum TimerKind {
     /// Retransmission, a loss probe, or the reordering window.
     Retransmit,
-    /// Zero-window probe.
+    /// Zero-window probe, or another try where our own host had no room.
     Persist,
     /// Keepalive or FIN-WAIT-2.
     Idle,
@@ -40,7 +40,8 @@ impl Tcb {
             RetransmitTimer::Rto(at)
             | RetransmitTimer::Probe(at)
             | RetransmitTimer::Reorder(at)
-            | RetransmitTimer::Persist(at) => at,
+            | RetransmitTimer::Persist(at)
+            | RetransmitTimer::Retry(at) => at,
             RetransmitTimer::Off => Instant::NEVER,
         };
         let idle = match self.idle_timer {
@@ -58,7 +59,9 @@ impl Tcb {
             RetransmitTimer::Rto(at)
             | RetransmitTimer::Probe(at)
             | RetransmitTimer::Reorder(at) => Some((TimerKind::Retransmit, at)),
-            RetransmitTimer::Persist(at) => Some((TimerKind::Persist, at)),
+            RetransmitTimer::Persist(at) | RetransmitTimer::Retry(at) => {
+                Some((TimerKind::Persist, at))
+            }
             RetransmitTimer::Off => match self.idle_timer {
                 IdleTimer::Keepalive(at) | IdleTimer::FinWait2(at) => Some((TimerKind::Idle, at)),
                 IdleTimer::Off => None,
@@ -92,6 +95,7 @@ impl Tcb {
                 self.on_reorder_timer(config, store, now);
             }
             RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
+            RetransmitTimer::Retry(at) if at <= now => self.on_retry(config, now, &mut events),
             _ => {}
         }
         match self.idle_timer {
@@ -165,13 +169,8 @@ impl Tcb {
 
     /// The window stays closed, or too small: probe it, less and less often, for as long as the
     /// peer answers (RFC 9293 3.8.6.1, RFC 6429).
-    fn on_persist(&mut self, config: &Config, now: Instant, events: &mut Events) {
-        let limit = if self.is_orphan() {
-            config.orphan_retries
-        } else {
-            config.retries
-        };
-        if self.probes >= limit || self.is_over_user_timeout(config, now) {
+    pub(super) fn on_persist(&mut self, config: &Config, now: Instant, events: &mut Events) {
+        if self.is_probed_out(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
         }
@@ -186,6 +185,16 @@ impl Tcb {
             self.control = Control::Probe;
             self.statistics.note(Statistic::WinProbe);
         }
+    }
+
+    /// Whether there were probes enough without an answer.
+    pub(super) fn is_probed_out(&self, config: &Config, now: Instant) -> bool {
+        let limit = if self.is_orphan() {
+            config.orphan_retries
+        } else {
+            config.retries
+        };
+        self.probes >= limit || self.is_over_user_timeout(config, now)
     }
 
     /// Whether the peer is alive but has no room for what is in flight: that may last.

@@ -104,7 +104,8 @@ fn step(pair: &mut Pair, draw: &mut Draw<'_>) {
         236..=237 => pair.end(who).close(now),
         238 => pair.end(who).abort(now),
         239..=245 => forge(pair, draw, who),
-        246..=249 => pair.end(who).rx.fail ^= true,
+        246..=248 => pair.end(who).rx.fail ^= true,
+        249..=251 => pair.end(who).full ^= true,
         _ => pair.end(who).rx.renege(),
     }
     pair.collect();

@@ -155,6 +155,7 @@ fn step(end: &mut Endpoint, draw: &mut Draw<'_>, now: &mut Instant) {
         247 => end.abort(*now),
         248..=250 => end.rx.fail = !end.rx.fail,
         251..=252 => end.limits.mss = draw.pick(&[48, 536, 1460]),
+        253 => end.full = !end.full,
         _ => end.rx.renege(),
     }
 }

@@ -12,6 +12,7 @@ use crate::support::rng::Rng;
 use crate::support::rx::Rx;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::events::{Error, Events};
+use oxtcp_core::tcp::refused::Taken;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
@@ -501,8 +502,29 @@ impl Endpoint {
                 "poll_transmit goes on for ever: {out:?}"
             );
             self.oracle.transmitted(tcb, &self.rx, &out);
+            let taken = if self.rng.chance(self.params.refuse) {
+                Taken::Part(whole_part(&out, &mut self.rng))
+            } else {
+                Taken::All
+            };
+            tcb.on_taken(&config, &mut self.rx, (&out, taken), now);
             self.last_sent = Some(tcb.snd_nxt());
-            self.emit(&out);
+            let Taken::Part(len) = taken else {
+                self.emit(&out);
+                continue;
+            };
+            if len > 0 {
+                let flags = out.flags.without(Flags::FIN);
+                self.emit(&Transmit { len, flags, ..out });
+            }
+            return;
         }
     }
+}
+
+/// The text of some of the segments of a run, not of all, bytes.
+fn whole_part(out: &Transmit, rng: &mut Rng) -> u32 {
+    let mss = u32::from(out.mss).max(1);
+    let segments = out.len.div_ceil(mss);
+    rng.range(0, u64::from(segments.max(1)) - 1) as u32 * mss
 }

@@ -55,6 +55,8 @@ pub struct Side {
     /// Stores of 1000 that fail, and arrivals of 1000 at which early text is given up.
     pub no_room: u32,
     pub renege: u32,
+    /// Runs of segments of 1000 that the host's own queue has no room for, or not for all of them.
+    pub refuse: u32,
     /// Segments of 1000 that are followed by a forged one.
     pub attack: u32,
     pub iss: u32,

@@ -10,6 +10,7 @@ use super::bytes;
 use super::rx::Rx;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::events::{Error, Events};
+use oxtcp_core::tcp::refused::Taken;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
@@ -94,6 +95,8 @@ pub struct Endpoint {
     pub iss: SeqNumber,
     pub ts_offset: u32,
     pub rx: Rx,
+    /// The host's own queue has no room for what is sent.
+    pub full: bool,
     /// Text that is not acknowledged.
     send: VecDeque<u8>,
     /// All text that the user of this connection wrote.
@@ -129,6 +132,7 @@ impl Endpoint {
             iss: SeqNumber(iss),
             ts_offset: 0,
             rx: Rx::new(room, 0),
+            full: false,
             send: VecDeque::new(),
             written: Vec::new(),
             got: Vec::new(),
@@ -504,6 +508,11 @@ impl Endpoint {
             let next = tcb.poll_transmit(&self.config, &mut self.rx, &self.limits, now);
             let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
             let (flight, armed) = (tcb.flight(), tcb.timer().is_some());
+            if let Some(out) = next.filter(|_| self.full) {
+                let refused = (&out, Taken::Part(0));
+                tcb.on_taken(&self.config, &mut self.rx, refused, now);
+                return;
+            }
             let Some(out) = next else {
                 self.expect(flight == 0 || armed, "something in flight and no timer");
                 return;

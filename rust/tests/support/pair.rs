@@ -159,6 +159,7 @@ impl Pair {
         let now = self.now;
         for end in &mut self.ends {
             end.rx.fail = false;
+            end.full = false;
             let open = |end: &Endpoint| end.state().is_synchronized();
             if end.rx.readable() > 0 {
                 end.read(usize::MAX, now);

@@ -89,6 +89,7 @@ pub fn side(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Side {
         overhead: rng.pick(&[0, 0, 100, 700]),
         no_room: rng.pick(&[0, 0, 0, 20]),
         renege: rng.pick(&[0, 0, 0, 20]),
+        refuse: rng.pick(&[0, 0, 0, 30]),
         attack: rng.pick(&[0, 0, 0, 100]),
         iss: rng.pick(&[
             0,

@@ -67,6 +67,7 @@ pub fn bulk(config: Config, bytes: u64) -> Side {
         overhead: 0,
         no_room: 0,
         renege: 0,
+        refuse: 0,
         attack: 0,
         iss: 1,
         ts_offset: 0,

@@ -16,7 +16,7 @@ fn is_perfect(flow: &Flow, links: &[Link; 2], accept_full: u32) -> bool {
         let whole = l.loss == Loss::None && l.mtu_change.is_none();
         faults == [0; 3] && whole && l.rate == 0 && l.delay < 300_000
     };
-    let roomy = |s: &Side| s.no_room == 0 && s.renege == 0 && s.attack == 0;
+    let roomy = |s: &Side| s.no_room == 0 && s.renege == 0 && s.refuse == 0 && s.attack == 0;
     flow.is_clean()
         && accept_full == 0
         && !flow.simultaneous
