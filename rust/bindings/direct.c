@@ -117,19 +117,19 @@ static __always_inline bool ox_push_link(struct neighbour *neigh,
 }
 
 /*
- * Gives a segment to the neighbour by the device's driver. False when it is to go
- * by neigh_output(); then nothing is done.
+ * Gives a segment to the neighbour by the device's driver. -EAGAIN when it is to
+ * go by neigh_output(), and nothing is done; else as dev_queue_xmit().
  */
-bool ox_neigh_direct(struct sock *sk, struct neighbour *neigh, struct sk_buff *seg)
+int ox_neigh_direct(struct sock *sk, struct neighbour *neigh, struct sk_buff *seg)
 {
 	struct net_device *dev = seg->dev;
 	struct netdev_queue *txq = netdev_get_tx_queue(dev, 0);
-	netdev_tx_t rc;
+	int rc;
 
 	rcu_read_lock_bh();
 	if (!ox_is_direct(dev, txq, sk, seg) || !ox_push_link(neigh, seg)) {
 		rcu_read_unlock_bh();
-		return false;
+		return -EAGAIN;
 	}
 	skb_reset_mac_header(seg);
 	if (dev->priv_flags & IFF_XMIT_DST_RELEASE)
@@ -143,7 +143,8 @@ bool ox_neigh_direct(struct sock *sk, struct neighbour *neigh, struct sk_buff *s
 	if (unlikely(!dev_xmit_complete(rc))) {
 		dev_core_stats_tx_dropped_inc(dev);
 		kfree_skb_reason(seg, SKB_DROP_REASON_RECURSION_LIMIT);
+		rc = -ENETDOWN;
 	}
 	rcu_read_unlock_bh();
-	return true;
+	return rc;
 }

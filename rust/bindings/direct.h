@@ -6,6 +6,6 @@
 #include <net/neighbour.h>
 #include <net/sock.h>
 
-bool ox_neigh_direct(struct sock *sk, struct neighbour *neigh, struct sk_buff *seg);
+int ox_neigh_direct(struct sock *sk, struct neighbour *neigh, struct sk_buff *seg);
 
 #endif

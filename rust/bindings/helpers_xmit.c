@@ -239,6 +239,7 @@ static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
 {
 	struct neighbour *neigh;
 	bool is_v6gw = false;
+	int err;
 
 	seg->dev = dst_dev_rcu(&rt->dst);
 	IP_INC_STATS(net, IPSTATS_MIB_OUTREQUESTS);
@@ -250,8 +251,11 @@ static __always_inline int ox_to_neighbour(struct net *net, struct sk_buff *seg,
 		return PTR_ERR(neigh);
 	}
 	sock_confirm_neigh(seg, neigh);
-	if (direct && !is_v6gw && ox_neigh_direct(direct, neigh, seg))
-		return 0;
+	if (direct && !is_v6gw) {
+		err = ox_neigh_direct(direct, neigh, seg);
+		if (likely(err != -EAGAIN))
+			return err;
+	}
 	return neigh_output(neigh, seg, is_v6gw);
 }
 

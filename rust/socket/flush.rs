@@ -159,13 +159,12 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
     let Some(out) = tcb.poll_plain(&state.config, &mut queues, &limits, now) else {
         return false;
     };
-    let taken = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
-    if taken != Taken::All {
-        let out = Transmit::from(&out);
-        tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
-    }
+    let sent = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
     let rate = tcb.pacing_rate(&state.config);
     drop((send, queues));
+    if sent != Ok(Queued::Taken) {
+        hand_over_otherwise(locked, Transmit::from(&out), out.offset, sent, now);
+    }
     locked.set_pacing_rate(rate);
     true
 }
@@ -185,33 +184,51 @@ fn send_plain_ack(locked: &mut Locked<'_, Oxtcp>, now: Instant) -> bool {
     let Some(out) = tcb.poll_plain_ack(&state.config, &mut queues, now) else {
         return false;
     };
-    let taken = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
-    if taken != Taken::All {
-        let out = Transmit::from(&out);
-        tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
+    let sent = hand_over(net, &mut send, (sock.tuple(), tcb), &out);
+    drop((send, queues));
+    if sent != Ok(Queued::Taken) {
+        hand_over_otherwise(locked, Transmit::from(&out), out.offset, sent, now);
     }
     true
 }
 
-/// Hands a plain segment to the device, or to IP.
+/// Hands a plain segment to the device.
 #[inline(always)]
 fn hand_over(
     net: &NetNs<Oxtcp>,
     send: &mut SendBuffer<'_, Oxtcp>,
     (tuple, tcb): (FourTuple, &mut Tcb),
     out: &Plain,
-) -> Taken {
+) -> Result<Queued> {
     net.count(Counter::OutSegs);
     if tcb.has_statistics() {
         statistics::count(net, tcb.take_statistics());
     }
-    let offset = out.offset;
     let mut buf = [0; MAX_PLAIN_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
-    match send.send_plain(offset, out.len, buf.get(..len).unwrap_or(&[])) {
-        Ok(Queued::Taken) => Taken::All,
-        Err(EAGAIN) => transmit(send, &tuple, &Transmit::from(out), offset, 0),
-        other => taken(other.map(|queued| (out.len, queued)), 0, out.len),
+    send.send_plain(out.offset, out.len, buf.get(..len).unwrap_or(&[]))
+}
+
+/// Hands a segment to IP that [`hand_over`] could not, or tells the core that it was not taken.
+#[cold]
+#[inline(never)]
+fn hand_over_otherwise(
+    locked: &mut Locked<'_, Oxtcp>,
+    out: Transmit,
+    offset: u32,
+    sent: Result<Queued>,
+    now: Instant,
+) {
+    let tuple = locked.sock().tuple();
+    let (state, mut send, recv) = locked.parts();
+    let taken = match sent {
+        Err(EAGAIN) => transmit(&mut send, &tuple, &out, offset, 0),
+        sent => taken(sent.map(|queued| (out.len, queued)), 0, out.len),
+    };
+    let records = &mut state.records;
+    if let Conn::Open(tcb) = &mut state.conn {
+        let mut queues = Queues { recv, records };
+        tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
     }
 }
 

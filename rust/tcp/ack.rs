@@ -67,7 +67,7 @@ impl Tcb {
             self.recover(config, store, &mut news, now);
         }
         if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
-            self.enter_cwr(now);
+            self.enter_cwr(self.flight(), now);
         }
         if news.set_timer {
             self.restart_timer(config, store, now);

@@ -79,6 +79,12 @@ impl Pacer {
         self.due = self.due.max(from).saturating_add(takes);
     }
 
+    /// `len` bytes were not sent after all.
+    fn on_refused(&mut self, len: u32, rate: u64) {
+        let takes = u64::from(len).saturating_mul(NS_IN_SECOND) / rate.max(1);
+        self.due = self.due.saturating_sub(takes);
+    }
+
     /// Time has passed: what waited may go, and says so if it has to wait again.
     pub(super) fn on_timer(&mut self, now: Instant) {
         self.waiting = self.waiting && !self.is_due(now);
@@ -143,6 +149,15 @@ impl Tcb {
         let free = self.totals.text_segments_out <= FREE_SEGMENTS;
         if self.paces(config) && rate != u64::MAX && !free {
             self.pacer.on_sent(len, rate, config.timer_tick, now);
+        }
+    }
+
+    /// As if [`Tcb::pace`] had not been told of `len` bytes.
+    pub(super) fn unpace(&mut self, config: &Config, len: u32) {
+        let rate = self.pacing_rate(config);
+        let free = self.totals.text_segments_out <= FREE_SEGMENTS;
+        if self.paces(config) && rate != u64::MAX && !free {
+            self.pacer.on_refused(len, rate);
         }
     }
 

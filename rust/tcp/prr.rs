@@ -52,6 +52,11 @@ impl Prr {
         self.out = self.out.saturating_add(bytes);
     }
 
+    /// `bytes` were not sent after all.
+    pub(super) fn on_refused(&mut self, bytes: u32) {
+        self.out = self.out.saturating_sub(bytes);
+    }
+
     /// Something was acknowledged.
     pub(super) fn on_ack(&mut self, progress: &Progress) {
         let Progress {

@@ -101,14 +101,14 @@ impl Tcb {
         again
     }
 
-    /// Tells congestion control that the window must come down.
-    pub(super) fn congested(&mut self, signal: Signal, now: Instant) {
+    /// Tells congestion control that the window must come down, of which `flight` bytes were used.
+    pub(super) fn congested(&mut self, signal: Signal, flight: u32, now: Instant) {
         self.tlp = Probe::None;
         self.ecn.on_reduction();
         self.prr = Prr::new(self.cwnd());
         self.congestion.on_congestion(&Congested {
             signal,
-            flight: self.flight(),
+            flight,
             mss: self.mss32(),
             now,
         });
@@ -234,7 +234,7 @@ impl Tcb {
         self.begin_undo();
         if !self.is_in_reduction() {
             self.undo.may_restore();
-            self.congested(Signal::Loss, now);
+            self.congested(Signal::Loss, self.flight(), now);
         }
         self.recovery = Recovery::Fast {
             recover: self.snd_nxt,
@@ -246,14 +246,14 @@ impl Tcb {
         });
     }
 
-    /// The path was marked, or our own device drops: the window comes down as after a loss, nothing
-    /// is sent again, and the reduction is no mistake whatever arrives (RFC 3168 6.1.2). Once in a
-    /// round trip.
-    pub fn enter_cwr(&mut self, now: Instant) {
+    /// The path was marked, or our own device drops, with `flight` bytes on their way or to be: the
+    /// window comes down as after a loss, nothing is sent again, and the reduction is no mistake
+    /// whatever arrives (RFC 3168 6.1.2). Once in a round trip.
+    pub fn enter_cwr(&mut self, flight: u32, now: Instant) {
         self.undo.forbid();
         if self.recovery == Recovery::Open {
             self.undo.end();
-            self.congested(Signal::Ecn, now);
+            self.congested(Signal::Ecn, flight, now);
             self.recovery = Recovery::Cwr {
                 recover: self.snd_nxt,
             };

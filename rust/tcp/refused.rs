@@ -2,17 +2,16 @@
 
 //! What our own host had no room for: the queue of the device was full. Nothing was lost on the path,
 //! so that nothing is to be detected, nor the timeout to be doubled: the segment counts as never
-//! sent, the window comes down once, and the next acknowledgment, or a short timer, tries again
-//! (as Linux's TCP takes `NET_XMIT_DROP`).
+//! sent, or as still to be sent again, the window comes down once, and the next acknowledgment, or a
+//! short timer, tries again (as Linux's TCP takes `NET_XMIT_DROP`).
 
 use super::config::Config;
 use super::events::{Error, Events};
-use super::records::RecordStore;
-use super::recovery::Recovery;
+use super::records::{Fate, RecordStore};
 use super::segment::{Flags, Transmit};
 use super::seq::SeqNumber;
 use super::statistics::Statistic;
-use super::tcb::{RetransmitTimer, Tcb};
+use super::tcb::{IdleTimer, RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 use super::tlp::Probe;
 
@@ -33,6 +32,8 @@ pub enum Taken {
 impl Tcb {
     /// What became of `out`, which [`Tcb::poll_transmit`] has just given; to be told unless it is
     /// [`Taken::All`]. After [`Taken::Part`] nothing more is to be fetched until the next event.
+    #[cold]
+    #[inline(never)]
     pub fn on_taken<S: RecordStore>(
         &mut self,
         config: &Config,
@@ -45,13 +46,19 @@ impl Tcb {
             return;
         }
         let end = out.seq + out.len + u32::from(out.flags.has(Flags::FIN));
+        let flight = self.flight();
         if let Taken::Part(bytes) = taken {
             let from = out.seq + bytes;
             if from.before(end) {
                 self.take_back(config, store, (from, end), out.retransmission, now);
+            } else if out.seq.before(self.snd_una) {
+                self.take_probe_back(config, now);
             }
         }
-        self.enter_cwr(now);
+        // Else nothing is there that a smaller window would keep back.
+        if flight > 0 {
+            self.enter_cwr(flight, now);
+        }
     }
 
     /// What is from `from` to `end` was not sent, or not again.
@@ -63,54 +70,109 @@ impl Tcb {
         again: bool,
         now: Instant,
     ) {
+        let bytes = end.since(from);
         if self.tlp.high() == Some(end) {
             self.tlp = Probe::None;
         }
+        if self.is_reducing() {
+            self.prr.on_refused(bytes);
+        }
+        self.unpace(config, bytes);
         if again {
-            let segments = end.since(from).div_ceil(self.mss32());
+            let segments = bytes.div_ceil(self.mss32());
             self.statistics.add(Statistic::RetransFail, segments);
             self.scoreboard.take_back(store, from, end);
-            if from == self.snd_una && matches!(self.recovery, Recovery::Loss { .. }) {
-                self.backoff = self.backoff.saturating_sub(1);
-                let wait = self.until_user_timeout(config, RETRY_INTERVAL, now);
-                self.retransmit_timer = RetransmitTimer::Rto(now + wait);
+            // The path was not asked: no timeout is to come of it.
+            let timed = matches!(self.retransmit_timer, RetransmitTimer::Rto(_));
+            if from == self.snd_una && timed {
+                self.retry_later(config, now);
             }
             return;
         }
         self.scoreboard.retract(store, from);
         self.snd_nxt = from;
-        self.snd_sml = self.snd_sml.min(from);
+        if self.snd_sml.after(from) {
+            self.snd_sml = self.snd_una;
+        }
         self.mtu_probe.give_up();
         if self.flight() == 0 {
-            self.retransmit_timer = RetransmitTimer::Retry(now + self.retry_wait(config, now));
+            self.retry_later(config, now);
         }
     }
 
-    /// The first time no longer than a timeout would take, and without the user's, which counts from
-    /// then.
-    fn retry_wait(&self, config: &Config, now: Instant) -> Duration {
-        if self.probes == 0 {
+    /// A segment that asks the peer to answer was not sent.
+    fn take_probe_back(&mut self, config: &Config, now: Instant) {
+        let wait = self.until_user_timeout(config, RETRY_INTERVAL, now);
+        if let RetransmitTimer::Persist(_) = self.retransmit_timer {
+            self.backoff = self.backoff.saturating_sub(1);
+            self.retransmit_timer = RetransmitTimer::Persist(now + wait);
+        } else if let IdleTimer::Keepalive(_) = self.idle_timer {
+            self.probes = self.probes.saturating_sub(1);
+            self.idle_timer = IdleTimer::Keepalive(now + RETRY_INTERVAL);
+        }
+    }
+
+    /// With nothing on its way, the first time no longer than a timeout would take, and without the
+    /// user's, which counts from then.
+    fn retry_later(&mut self, config: &Config, now: Instant) {
+        let wait = if self.probes == 0 && self.flight() == 0 {
             self.rto(config).min(RETRY_INTERVAL)
         } else {
             self.until_user_timeout(config, RETRY_INTERVAL, now)
-        }
+        };
+        self.retransmit_timer = RetransmitTimer::Retry(now + wait);
     }
 
-    /// What had no room is tried again, as often as a closed window is probed.
-    pub(super) fn on_retry(&mut self, config: &Config, now: Instant, events: &mut Events) {
-        if self.snd_wnd == 0 {
-            self.on_persist(config, now, events);
+    /// What had no room is tried again: with nothing on its way as often as a closed window is
+    /// probed, else for as long as it would be retransmitted.
+    pub(super) fn on_retry<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &S,
+        now: Instant,
+        events: &mut Events,
+    ) {
+        let first = store.records().first();
+        if first.is_some_and(|r| r.fate != Fate::Lost) {
+            // It is on its way after all, and its acknowledgment is what is waited for.
+            self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
             return;
         }
-        if self.probes == 0 {
-            self.stalled_since = now;
-        }
-        if self.is_probed_out(config, now) {
+        let over = if self.flight() > 0 {
+            self.is_over_retries(config, now)
+        } else if self.snd_wnd == 0 {
+            return self.on_persist(config, now, events);
+        } else {
+            if self.probes == 0 {
+                self.stalled_since = now;
+            }
+            self.is_probed_out(config, now)
+        };
+        if over {
             self.end(Some(Error::TimedOut), events);
             return;
         }
-        self.probes = self.probes.saturating_add(1);
-        self.override_sws = true;
-        self.retransmit_timer = RetransmitTimer::Retry(now + self.retry_wait(config, now));
+        if self.flight() == 0 {
+            self.probes = self.probes.saturating_add(1);
+            self.override_sws = true;
+        }
+        self.retry_later(config, now);
+    }
+
+    /// Whether there was no progress for as long as the retransmissions that are allowed would take
+    /// (`tcp_model_timeout`), or the user waits.
+    fn is_over_retries(&self, config: &Config, now: Instant) -> bool {
+        let retries = if self.is_orphan() {
+            config.orphan_retries
+        } else {
+            config.retries
+        };
+        let mut patience = Duration::ZERO;
+        let mut timeout = config.rto_min;
+        for _ in 0..=retries {
+            patience = patience + timeout;
+            timeout = (timeout + timeout).min(config.rto_max);
+        }
+        now.since(self.stalled_since) >= patience || self.is_over_user_timeout(config, now)
     }
 }

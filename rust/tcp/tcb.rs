@@ -73,7 +73,7 @@ pub(super) enum RetransmitTimer {
     Reorder(Instant),
     /// A window to send into (RFC 9293 3.8.6.1).
     Persist(Instant),
-    /// Room in our own host's queues.
+    /// Room in our own host's queues, for what is to be sent first.
     Retry(Instant),
 }
 
@@ -204,7 +204,8 @@ pub struct Tcb {
     /// How often the timeout is doubled. It outlives progress until there is a measurement
     /// (Karn's algorithm): a timeout that is too short for the path would else never be corrected.
     pub(super) backoff: u8,
-    /// Keepalive probes since the peer last answered.
+    /// Probes of an idle peer, of a closed window or of a full queue of our own since the peer last
+    /// answered.
     pub(super) probes: u8,
     /// Without SACK: segments that duplicate acknowledgments tell have arrived.
     pub(super) dup_acks: u16,
@@ -215,7 +216,7 @@ pub struct Tcb {
     pub(super) last_heard: Instant,
     /// When we last sent text.
     pub(super) last_sent: Instant,
-    /// When what is in flight was first sent without progress since.
+    /// When what is in flight was first sent, or first tried to be, without progress since.
     pub(super) stalled_since: Instant,
     /// When our SYN was sent, if that was once (Karn).
     pub(super) syn_sent: Option<Instant>,
@@ -546,7 +547,7 @@ impl Tcb {
         }
     }
 
-    /// Keepalive probes that the peer has not answered.
+    /// Probes that the peer has not answered.
     pub fn probes(&self) -> u8 {
         self.probes
     }

@@ -20,9 +20,10 @@ const THIN_LINEAR_RETRIES: u8 = 6;
 /// The timer that a table of sockets shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TimerKind {
-    /// Retransmission, a loss probe, or the reordering window.
+    /// Retransmission, or another try where our own host had no room for one, a loss probe, or the
+    /// reordering window.
     Retransmit,
-    /// Zero-window probe, or another try where our own host had no room.
+    /// Zero-window probe, or another try to send at all where our own host had no room.
     Persist,
     /// Keepalive or FIN-WAIT-2.
     Idle,
@@ -59,6 +60,7 @@ impl Tcb {
             RetransmitTimer::Rto(at)
             | RetransmitTimer::Probe(at)
             | RetransmitTimer::Reorder(at) => Some((TimerKind::Retransmit, at)),
+            RetransmitTimer::Retry(at) if self.flight() > 0 => Some((TimerKind::Retransmit, at)),
             RetransmitTimer::Persist(at) | RetransmitTimer::Retry(at) => {
                 Some((TimerKind::Persist, at))
             }
@@ -95,7 +97,9 @@ impl Tcb {
                 self.on_reorder_timer(config, store, now);
             }
             RetransmitTimer::Persist(at) if at <= now => self.on_persist(config, now, &mut events),
-            RetransmitTimer::Retry(at) if at <= now => self.on_retry(config, now, &mut events),
+            RetransmitTimer::Retry(at) if at <= now => {
+                self.on_retry(config, store, now, &mut events)
+            }
             _ => {}
         }
         match self.idle_timer {
@@ -203,7 +207,7 @@ impl Tcb {
         self.snd_wnd == 0 && self.state.is_synchronized() && now.since(self.last_heard) < patience
     }
 
-    fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
+    pub(super) fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
         config.user_timeout != Duration::ZERO
             && now.since(self.stalled_since) >= config.user_timeout
     }

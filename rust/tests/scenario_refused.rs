@@ -182,25 +182,24 @@ fn a_window_that_closes_meanwhile_is_probed() {
     assert_eq!((sent[0].1, sent[0].2), (UNA - 1, 0));
 }
 
-#[test]
-fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
-    let mut end = run_of(with_sack(), 4);
+/// A connection whose first segment is to be sent again after a timeout, which is refused.
+fn refused_again(config: Config) -> End {
+    let mut end = run_of(config, 4);
     end.limits.max_run = u32::from(MSS);
     assert_eq!(end.sent().len(), 4);
     while end.tcb.recovery_number() != 4 {
+        end.sent();
         end.expire();
-        if end.tcb.recovery_number() != 4 {
-            end.sent();
-        }
     }
-    let backoff = end.tcb.backoff();
+    end.tcb.take_statistics();
     let out = offer(&mut end, Taken::Part(0));
     assert!(out.retransmission);
-    assert_eq!(
-        end.tcb.backoff(),
-        backoff - 1,
-        "the path has not been asked"
-    );
+    end
+}
+
+#[test]
+fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
+    let mut end = refused_again(with_sack());
     assert_eq!(end.tcb.scoreboard().resent().bytes, 0);
     let counted: Vec<_> = end.tcb.take_statistics().iter().collect();
     assert!(
@@ -211,6 +210,123 @@ fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
     assert_eq!(sent[0].1, UNA);
     end.acked(UNA + 4000);
     assert_eq!(end.tcb.flight(), 0);
+}
+
+/// The path was not asked: it does not become less trusted.
+#[test]
+fn what_is_to_be_sent_again_is_tried_every_half_second_and_is_no_timeout() {
+    let mut end = refused_again(with_sack());
+    let (backoff, retries) = (end.tcb.backoff(), end.tcb.retransmits());
+    let ssthresh = end.tcb.congestion().ssthresh();
+    for _ in 0..40 {
+        let before = end.ms();
+        end.expire();
+        assert_eq!(end.ms() - before, 500);
+        offer(&mut end, Taken::Part(0));
+        // The user's own tries change nothing either.
+        offer(&mut end, Taken::Part(0));
+        assert_eq!(
+            (end.tcb.backoff(), end.tcb.retransmits()),
+            (backoff, retries)
+        );
+        assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
+    }
+    assert_eq!(end.tcb.timer().map(|t| t.0), Some(TimerKind::Retransmit));
+    assert_eq!(end.sent()[0].1, UNA);
+}
+
+#[test]
+fn what_turns_out_not_to_be_lost_is_waited_for() {
+    let mut end = refused_again(with_sack());
+    // The original of the second arrives late: by F-RTO nothing was lost.
+    let mut late = seg(ACK, IRS + 1, UNA, 0);
+    late = with_blocks(late, &[(UNA + 1000, UNA + 2000)]);
+    end.arrive(late);
+    assert_eq!(end.tcb.scoreboard().lost().bytes, 0);
+    assert!(end.sent().is_empty());
+    let mut again = Vec::new();
+    while again.is_empty() {
+        end.expire();
+        again = end.sent();
+        assert!(end.ms() < 2_000, "no timeout");
+    }
+    assert_eq!(again[0].1, UNA);
+}
+
+/// Though not before it would have been, had the path been asked.
+#[test]
+fn what_can_never_be_sent_again_is_given_up() {
+    let mut config = with_sack();
+    config.retries = 5;
+    let mut end = refused_again(config);
+    while end.last.error.is_none() {
+        offer(&mut end, Taken::Part(0));
+        end.expire();
+    }
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+    // 200 ms, and five times twice as long.
+    assert!((12_600..13_400).contains(&end.ms()), "{}", end.ms());
+}
+
+#[test]
+fn a_keepalive_probe_that_had_no_room_does_not_count() {
+    let mut config = plain();
+    config.keepalive = true;
+    config.keepalive_time = ms(10_000);
+    config.keepalive_interval = ms(1000);
+    config.keepalive_probes = 2;
+    let mut end = End::established(config);
+    end.tcb.set_keepalive(&end.config, end.now);
+    for n in 0..10 {
+        end.expire();
+        assert_eq!(end.ms(), 10_000 + 500 * n);
+        offer(&mut end, Taken::Part(0));
+    }
+    end.expire();
+    assert_eq!(end.sent().len(), 1);
+    end.expire();
+    assert_eq!(end.sent().len(), 1);
+    assert_eq!(end.last.error, None);
+}
+
+#[test]
+fn a_probe_of_a_closed_window_that_had_no_room_makes_us_no_more_patient() {
+    let mut end = End::established_in(plain(), 40);
+    end.arrive(with_window(seg(ACK, IRS + 1, UNA, 0), 0));
+    end.send(10);
+    assert!(end.sent().is_empty());
+    end.expire();
+    for _ in 0..5 {
+        offer(&mut end, Taken::Part(0));
+        let before = end.ms();
+        end.expire();
+        assert_eq!(end.ms() - before, 500);
+    }
+    assert_eq!(end.tcb.backoff(), 1);
+}
+
+#[test]
+fn a_lone_acknowledgment_that_had_no_room_changes_nothing() {
+    let mut end = End::established(plain());
+    end.tcb.set_quick_ack(&end.config, true);
+    end.arrive(seg(ACK, IRS + 1, UNA, 1000));
+    let out = offer(&mut end, Taken::Part(0));
+    assert_eq!(out.len, 0);
+    assert_eq!(end.tcb.recovery_number(), 0);
+}
+
+#[test]
+fn what_had_no_room_does_not_count_as_paced() {
+    let mut config = with_sack();
+    config.max_pacing_rate = 10_000;
+    let mut end = run_of(config, 30);
+    end.limits.max_run = u32::from(MSS);
+    assert_eq!(end.sent().len(), 10, "the first segments are free");
+    end.acked(UNA + 10_000);
+    for _ in 0..5 {
+        offer(&mut end, Taken::Part(0));
+    }
+    assert!(!end.sent().is_empty());
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn in_congestion_avoidance_only_a_full_window_grows() {
         let mut s = Sender::new(with_sack());
         s.round(10);
         // Half of 20, by a mark.
-        s.end.tcb.enter_cwr(s.end.now);
+        let flight = s.end.tcb.flight();
+        s.end.tcb.enter_cwr(flight, s.end.now);
         s.round(1);
         s.round(1);
         let before = s.cwnd();

@@ -83,7 +83,7 @@ pub(super) struct IdleAck {
 pub enum Signal {
     /// A segment was lost.
     Loss,
-    /// A segment was marked (RFC 3168).
+    /// A segment was marked (RFC 3168), or our own host's queue was full.
     Ecn,
 }
 
