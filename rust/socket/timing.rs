@@ -6,6 +6,7 @@
 use super::sock_state::SockState;
 use crate::net::TICK_US;
 use crate::tcp::time::Duration;
+use core::num::NonZeroU32;
 use kernel::prelude::*;
 
 const TCP_RTO_MAX_MS: i32 = 44;
@@ -17,28 +18,45 @@ const RTO_MAX: (i32, i32) = (1000, 120_000);
 /// Largest value of the other two, µs.
 const MOST: u64 = 200_000;
 
+/// A bound that the user chose, if so, µs. All are minutes at most.
+#[derive(Clone, Copy, Default)]
+struct Bound(Option<NonZeroU32>);
+
+impl Bound {
+    fn new(bound: Duration) -> Self {
+        Self(u32::try_from(bound.us()).ok().and_then(NonZeroU32::new))
+    }
+
+    fn or(self, otherwise: Duration) -> Duration {
+        match self.0 {
+            Some(us) => Duration::from_us(us.get().into()),
+            None => otherwise,
+        }
+    }
+}
+
 /// What the user chose.
 #[derive(Clone, Copy, Default)]
 pub struct Timing {
-    rto_max: Option<Duration>,
-    rto_min: Option<Duration>,
-    delayed_ack_max: Option<Duration>,
+    rto_max: Bound,
+    rto_min: Bound,
+    delayed_ack_max: Bound,
 }
 
 impl Timing {
     /// Largest timeout, unless the namespace's is to be.
     pub(super) fn rto_max(&self, namespace: Duration) -> Duration {
-        self.rto_max.unwrap_or(namespace)
+        self.rto_max.or(namespace)
     }
 
     /// Least timeout, unless the namespace's is to be.
     pub(super) fn rto_min(&self, namespace: Duration) -> Duration {
-        self.rto_min.unwrap_or(namespace)
+        self.rto_min.or(namespace)
     }
 
     /// Longest wait of an acknowledgment.
     pub(super) fn delayed_ack_max(&self) -> Duration {
-        self.delayed_ack_max.unwrap_or(Duration::from_us(MOST))
+        self.delayed_ack_max.or(Duration::from_us(MOST))
     }
 }
 
@@ -68,15 +86,15 @@ pub(super) fn set(state: &mut SockState, name: i32, value: i32) -> Result {
                 return Err(EINVAL);
             }
             config.rto_max = Duration::from_ms(value.unsigned_abs().into());
-            chosen.rto_max = Some(config.rto_max);
+            chosen.rto_max = Bound::new(config.rto_max);
         }
         TCP_RTO_MIN_US => {
             config.rto_min = in_ticks(value)?;
-            chosen.rto_min = Some(config.rto_min);
+            chosen.rto_min = Bound::new(config.rto_min);
         }
         _ => {
             config.delayed_ack_max = in_ticks(value)?;
-            chosen.delayed_ack_max = Some(config.delayed_ack_max);
+            chosen.delayed_ack_max = Bound::new(config.delayed_ack_max);
         }
     }
     Ok(())
