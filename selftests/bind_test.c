@@ -241,6 +241,26 @@ TEST_F(bind, one_reusing_socket_is_not_enough)
 	EXPECT_EQ(EADDRINUSE, bind_to(second, "127.0.0.1", 4000));
 }
 
+TEST_F(bind, port_0_shares_a_port_only_when_none_is_free_and_that_is_allowed)
+{
+	int first = reusing(own_socket(0)), second = reusing(own_socket(0));
+
+	if (own_is_inet()) {
+		set_sysctl("net/ipv4/ip_local_port_range", "40000 40001");
+	} else {
+		set_sysctl("net/oxtcp/local_port_min", "40000");
+		set_sysctl("net/oxtcp/local_port_max", "40001");
+	}
+	EXPECT_EQ(0, bind_to(own_socket(0), "127.0.0.1", 0));
+	EXPECT_EQ(0, bind_to(first, "127.0.0.1", 0));
+	EXPECT_EQ(EADDRINUSE, bind_to(second, "127.0.0.1", 0));
+	set_sysctl("net/ipv4/ip_autobind_reuse", "1");
+	EXPECT_EQ(0, bind_to(second, "127.0.0.1", 0));
+	EXPECT_EQ(local_port(first), local_port(second));
+	EXPECT_EQ(0, listen(first, 1));
+	EXPECT_EQ(EADDRINUSE, bind_to(reusing(own_socket(0)), "127.0.0.1", 0));
+}
+
 TEST_F(bind, listener_shares_with_nobody)
 {
 	int first = reusing(own_socket(0)), second = reusing(own_socket(0));

@@ -175,3 +175,105 @@ TEST_F(report, a_control_message_asks_for_one_stamp)
 	EXPECT_EQ(0, wait_events(client, POLLERR, 50));
 	recv_all(server, &c, 1);
 }
+
+/*
+ * When the bytes of a read came, ns, by a control message of @type; 0 if there is none. The three
+ * types begin with a time of seconds and something smaller.
+ */
+static int64_t came_at(int fd, int type, int flags)
+{
+	char data[10], control[200];
+	struct iovec iov = { data, sizeof(data) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int64_t at = 0, time[2];
+	struct cmsghdr *c;
+
+	if (recvmsg(fd, &m, flags) != sizeof(data))
+		die("recvmsg");
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != type)
+			die("control message %d", c->cmsg_type);
+		memcpy(time, CMSG_DATA(c), sizeof(time));
+		at = time[0] * 1000000000 + time[1] * (type == SO_TIMESTAMP ? 1000 : 1);
+	}
+	return at;
+}
+
+static int64_t wall_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/* The kernel begins to look at its clock for each packet some time after it was asked to. */
+#define EXPECT_STAMPS(type) ({							\
+	int64_t before_, at_ = 0;						\
+										\
+	EXPECT_TRUE(wait_until(({						\
+		before_ = wall_clock();						\
+		send_all(client, "0123456789", 10);				\
+		at_ = came_at(server, type, 0);					\
+	}), 5000));								\
+	EXPECT_LE(before_ / 1000, at_ / 1000);					\
+	EXPECT_GE(wall_clock() / 1000, at_ / 1000);				\
+})
+
+TEST_F(report, reads_tell_when_the_text_came)
+{
+	send_all(client, "0123456789", 10);
+	EXPECT_EQ(0, came_at(server, SO_TIMESTAMP, 0));
+	set_option(server, SOL_SOCKET, SO_TIMESTAMP, 1);
+	EXPECT_STAMPS(SO_TIMESTAMP);
+	set_option(server, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	EXPECT_STAMPS(SO_TIMESTAMPNS);
+	set_option(server, SOL_SOCKET, SO_TIMESTAMPNS, 0);
+	send_all(client, "0123456789", 10);
+	EXPECT_EQ(0, came_at(server, SO_TIMESTAMPNS, 0));
+	set_option(server, SOL_SOCKET, SO_TIMESTAMPING,
+		   SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE);
+	EXPECT_STAMPS(SO_TIMESTAMPING);
+}
+
+TEST_F(report, what_is_merged_came_when_its_last_part_did)
+{
+	int64_t first, last;
+	int have;
+
+	set_option(server, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	EXPECT_STAMPS(SO_TIMESTAMPNS);
+	send_all(client, "01234", 5);
+	ASSERT_TRUE(wait_until(!ioctl(server, FIONREAD, &have) && have == 5, 5000));
+	last = wall_clock();
+	send_all(client, "56789", 5);
+	ASSERT_TRUE(wait_until(!ioctl(server, FIONREAD, &have) && have == 10, 5000));
+	first = came_at(server, SO_TIMESTAMPNS, MSG_PEEK);
+	EXPECT_LE(last, first);
+	EXPECT_EQ(first, came_at(server, SO_TIMESTAMPNS, 0));
+}
+
+TEST_F(report, an_accepted_socket_stamps_as_its_listener_does)
+{
+	set_option(self->p.listener, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	close(client);
+	client = client_connect(&variant->combo, self->p.listener);
+	close(server);
+	server = accept(self->p.listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(1, get_option(server, SOL_SOCKET, SO_TIMESTAMPNS));
+	EXPECT_STAMPS(SO_TIMESTAMPNS);
+}
+
+TEST_F(report, a_connection_knows_the_processor_that_its_segments_come_to)
+{
+	char data[10];
+
+	EXPECT_LE(0, get_option(server, SOL_SOCKET, SO_INCOMING_CPU));
+	send_all(server, "0123456789", 10);
+	recv_all(client, data, 10);
+	EXPECT_LE(0, get_option(client, SOL_SOCKET, SO_INCOMING_CPU));
+}

@@ -114,6 +114,29 @@ TEST_F(reuseport, a_program_chooses)
 		EXPECT_EQ(i == 2 ? CONNECTIONS : 0, accept_all(self->listener[i]));
 }
 
+/* Whoever brings a program begins a group, and has no part in another's. */
+TEST_F(reuseport, a_group_has_one_program)
+{
+	struct sock_filter first[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog program = { .len = ARRAY_SIZE(first), .filter = first };
+	int fd[3], i;
+
+	for (i = 0; i < 3; i++) {
+		fd[i] = own_socket(0);
+		set_option(fd[i], SOL_SOCKET, SO_REUSEPORT, 1);
+		if (i < 2)
+			ASSERT_EQ(0, setsockopt(fd[i], SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF,
+						&program, sizeof(program)));
+	}
+	EXPECT_EQ(0, bind_to(fd[0], "127.0.0.1", 4321));
+	EXPECT_EQ(EADDRINUSE, bind_to(fd[1], "127.0.0.1", 4321));
+	EXPECT_EQ(0, bind_to(fd[2], "127.0.0.1", 4321));
+	EXPECT_EQ(-1, listen(fd[0], 1));
+	EXPECT_EQ(EADDRINUSE, errno);
+	close(fd[2]);
+	EXPECT_EQ(0, listen(fd[0], 1));
+}
+
 TEST_F(reuseport, a_program_that_changes_its_mind_between_SYN_and_ACK)
 {
 	/* By a random number. */

@@ -29,6 +29,7 @@
 struct ox_sock {
 	unsigned long inet[offsetof(struct inet_sock, cork) / sizeof(long)];
 	struct llist_node tsq_node;	/* waits for ox_tsq_work() */
+	bool stamps;			/* were asked for, of anything sent or received */
 };
 
 /* The note on an skb that holds text, in skb->cb. */
@@ -175,6 +176,8 @@ u64 ox_sk_ino(struct sock *sk);
 u32 ox_sk_uid(const struct sock *sk);
 bool ox_sk_reuse(const struct sock *sk);
 bool ox_sk_reuseport(const struct sock *sk);
+void ox_sk_expect_stamps(struct sock *sk);
+bool ox_sk_has_reuseport_cb(const struct sock *sk);
 void ox_reuseport_leave(struct sock *sk);
 struct sock *ox_reuseport_select(struct sock *sk, u32 hash, struct sk_buff *skb);
 int ox_sk_set_txrehash(struct sock *sk, int value);
@@ -226,6 +229,17 @@ void ox_skb_unset_tcp_header(struct sk_buff *skb, unsigned int ihl);
 int ox_skb_segs(const struct sk_buff *skb);
 void ox_skb_arrived(const struct sk_buff *skb, u32 header, struct ox_arrived *a);
 bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq);
+bool ox_skb_coalesce(const struct sock *sk, struct sk_buff *to, struct sk_buff *from,
+		     bool *stolen, int *delta);
+
+/* When a segment came: by the clock of the host, and by that of the device. */
+struct ox_rx_stamp {
+	ktime_t soft, hard;
+};
+
+void ox_skb_note_stamp(const struct sk_buff *skb, struct ox_rx_stamp *stamp);
+void ox_msg_tell_stamp(struct msghdr *msg, const struct sock *sk,
+		       const struct ox_rx_stamp *stamp);
 int ox_copy_text(const struct sk_buff *skb, int offset, struct iov_iter *to,
 		 int len);
 int ox_skb_iif(const struct sk_buff *skb);
@@ -296,6 +310,21 @@ bool ox_sk_memory_free(const struct sock *sk);
 void ox_tsq_init(void (*serve)(struct sock *sk));
 void ox_tsq_exit(void);
 void ox_wfree(struct sk_buff *seg);
+
+/*
+ * A qdisc that delays a segment lets it go from its socket, unless it knows the
+ * destructor: who wants to hear when it is sent gets a known one. The socket is not
+ * told of the room then, but will be by the acknowledgment.
+ */
+static __always_inline void (*ox_wfree_of(const struct sk_buff *seg))(struct sk_buff *)
+{
+	const struct ox_sock *ox = (const struct ox_sock *)seg->sk;
+
+	if (unlikely(READ_ONCE(ox->stamps) && skb_shinfo(seg)->tx_flags & SKBTX_ANY_TSTAMP))
+		return sock_wfree;
+	return ox_wfree;
+}
+
 void ox_segment_own(struct sock *sk, struct sk_buff *seg);
 u32 ox_sk_queue_limit(const struct sock *sk);
 bool ox_sk_autocorks(const struct sock *sk);
@@ -328,6 +357,7 @@ void ox_net_mib_add(struct net *net, u32 field, u64 n);
 void ox_read_ipv4_sysctls(struct net *net, struct ox_ipv4_sysctls *out);
 void ox_read_congestion(struct net *net, char name[TCP_CA_NAME_MAX]);
 u32 ox_read_notsent_lowat(struct net *net);
+bool ox_read_autobind_reuse(struct net *net);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);

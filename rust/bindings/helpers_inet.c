@@ -59,7 +59,8 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	static const enum sock_flags flags[] = {
 		SOCK_KEEPOPEN, SOCK_LINGER, SOCK_URGINLINE, SOCK_BROADCAST,
 		SOCK_ZEROCOPY, SOCK_RCVTSTAMP, SOCK_RCVTSTAMPNS,
-		SOCK_TSTAMP_NEW, SOCK_LOCALROUTE, SOCK_DBG,
+		SOCK_TSTAMP_NEW, SOCK_TIMESTAMP, SOCK_TIMESTAMPING_RX_SOFTWARE,
+		SOCK_LOCALROUTE, SOCK_DBG,
 	};
 	const struct inet_sock *linet = inet_sk(from);
 	struct inet_sock *inet = inet_sk(sk);
@@ -68,6 +69,12 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	for (i = 0; i < ARRAY_SIZE(flags); i++)
 		if (sock_flag(from, flags[i]))
 			sock_set_flag(sk, flags[i]);
+	/* The end of a socket with either flag takes that back. */
+	if (sk->sk_flags & SK_FLAGS_TIMESTAMP)
+		net_enable_timestamp();
+	WRITE_ONCE(sk->sk_tsflags, READ_ONCE(from->sk_tsflags));
+	((struct ox_sock *)sk)->stamps = READ_ONCE(((const struct ox_sock *)from)->stamps);
+	sk->sk_incoming_cpu = raw_smp_processor_id();
 
 	sk->sk_rcvbuf = READ_ONCE(from->sk_rcvbuf);
 	sk->sk_sndbuf = READ_ONCE(from->sk_sndbuf);

@@ -373,6 +373,11 @@ u32 ox_read_notsent_lowat(struct net *net)
 	return READ_ONCE(net->ipv4.sysctl_tcp_notsent_lowat);
 }
 
+bool ox_read_autobind_reuse(struct net *net)
+{
+	return READ_ONCE(net->ipv4.sysctl_ip_autobind_reuse);
+}
+
 struct net *ox_seq_net(const struct seq_file *m)
 {
 	return seq_file_single_net((struct seq_file *)m);

@@ -256,6 +256,37 @@ void ox_skb_arrived(const struct sk_buff *skb, u32 header, struct ox_arrived *a)
  * read, merged with the last skb if that can be. False, and nothing done, when
  * there is no memory for it without further ado.
  */
+/* When the text came, if that is known; else what was known of other text stays. */
+void ox_skb_note_stamp(const struct sk_buff *skb, struct ox_rx_stamp *stamp)
+{
+	ktime_t hard = skb_hwtstamps((struct sk_buff *)skb)->hwtstamp;
+
+	if (skb->tstamp || hard)
+		*stamp = (struct ox_rx_stamp){ skb->tstamp, hard };
+}
+
+/* As skb_try_coalesce(): the whole came when its last part did. */
+static __always_inline bool __ox_skb_coalesce(const struct sock *sk, struct sk_buff *to,
+					      struct sk_buff *from, bool *stolen, int *delta)
+{
+	struct ox_rx_stamp stamp = {};
+
+	if (!skb_try_coalesce(to, from, stolen, delta))
+		return false;
+	if (unlikely(READ_ONCE(((const struct ox_sock *)sk)->stamps))) {
+		ox_skb_note_stamp(from, &stamp);
+		to->tstamp = stamp.soft;
+		skb_hwtstamps(to)->hwtstamp = stamp.hard;
+	}
+	return true;
+}
+
+bool ox_skb_coalesce(const struct sock *sk, struct sk_buff *to, struct sk_buff *from,
+		     bool *stolen, int *delta)
+{
+	return __ox_skb_coalesce(sk, to, from, stolen, delta);
+}
+
 bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq)
 {
 	struct sk_buff_head *list = &sk->sk_receive_queue;
@@ -271,7 +302,7 @@ bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq)
 	__skb_pull(skb, header);
 	last = tail ? ox_text_cb(tail) : NULL;
 	if (last && last->off + last->len == tail->len &&
-	    skb_try_coalesce(tail, skb, &stolen, &delta)) {
+	    __ox_skb_coalesce(sk, tail, skb, &stolen, &delta)) {
 		last->len += skb->len;
 		ox_sk_rmem_charge(sk, delta);
 		kfree_skb_partial(skb, stolen);

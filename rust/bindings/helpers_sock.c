@@ -210,6 +210,18 @@ bool ox_sk_reuseport(const struct sock *sk)
 	return sk->sk_reuseport;
 }
 
+/* From now on somebody may want to know when what came, or went. */
+void ox_sk_expect_stamps(struct sock *sk)
+{
+	WRITE_ONCE(((struct ox_sock *)sk)->stamps, true);
+}
+
+/* Whether it brings a program of its own, or is in a group already. */
+bool ox_sk_has_reuseport_cb(const struct sock *sk)
+{
+	return rcu_access_pointer(sk->sk_reuseport_cb);
+}
+
 void ox_sk_set_reuseport(struct sock *sk, bool on)
 {
 	lock_sock(sk);
@@ -419,8 +431,13 @@ void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb)
 /* Takes the spin lock for a segment, if it is let in. */
 enum ox_entry ox_sk_enter(struct sock *sk, struct sk_buff *skb)
 {
+	int cpu = raw_smp_processor_id();
+
 	if (!ox_sk_admits(sk, skb))
 		return OX_ENTRY_REFUSED;
+	/* A listener's says which it wants. */
+	if (unlikely(READ_ONCE(sk->sk_incoming_cpu) != cpu) && sk->sk_state != TCP_LISTEN)
+		WRITE_ONCE(sk->sk_incoming_cpu, cpu);
 	ox_bh_lock_sock(sk);
 	if (sock_owned_by_user(sk))
 		return OX_ENTRY_BUSY;
@@ -520,6 +537,59 @@ int ox_sk_set_zerocopy(struct sock *sk, int value)
 	sock_valbool_flag(sk, SOCK_ZEROCOPY, value);
 	release_sock(sk);
 	return 0;
+}
+
+static void ox_put_stamp(struct msghdr *msg, const struct sock *sk, ktime_t stamp)
+{
+	struct timespec64 ts = ktime_to_timespec64(stamp);
+	bool is_new = sock_flag(sk, SOCK_TSTAMP_NEW);
+
+	if (sock_flag(sk, SOCK_RCVTSTAMPNS)) {
+		struct __kernel_old_timespec old = { ts.tv_sec, ts.tv_nsec };
+		struct __kernel_timespec now = { ts.tv_sec, ts.tv_nsec };
+
+		if (is_new)
+			put_cmsg(msg, SOL_SOCKET, SO_TIMESTAMPNS_NEW, sizeof(now), &now);
+		else
+			put_cmsg(msg, SOL_SOCKET, SO_TIMESTAMPNS_OLD, sizeof(old), &old);
+	} else {
+		long us = ts.tv_nsec / NSEC_PER_USEC;
+		struct __kernel_old_timeval old = { ts.tv_sec, us };
+		struct __kernel_sock_timeval now = { ts.tv_sec, us };
+
+		if (is_new)
+			put_cmsg(msg, SOL_SOCKET, SO_TIMESTAMP_NEW, sizeof(now), &now);
+		else
+			put_cmsg(msg, SOL_SOCKET, SO_TIMESTAMP_OLD, sizeof(old), &old);
+	}
+}
+
+/* Whether those of received text that were asked for, by report, are told too. */
+static bool ox_tells(u32 tsflags, u32 report, u32 generate)
+{
+	return tsflags & report &&
+	       (tsflags & generate || !(tsflags & SOF_TIMESTAMPING_OPT_RX_FILTER));
+}
+
+/* What tcp_recv_timestamp() does, which is not exported. */
+void ox_msg_tell_stamp(struct msghdr *msg, const struct sock *sk,
+		       const struct ox_rx_stamp *stamp)
+{
+	u32 tsflags = READ_ONCE(sk->sk_tsflags);
+	struct scm_timestamping_internal tss = {};
+
+	if (stamp->soft && sock_flag(sk, SOCK_RCVTSTAMP))
+		ox_put_stamp(msg, sk, stamp->soft);
+	if (ox_tells(tsflags, SOF_TIMESTAMPING_SOFTWARE, SOF_TIMESTAMPING_RX_SOFTWARE))
+		tss.ts[0] = stamp->soft;
+	if (ox_tells(tsflags, SOF_TIMESTAMPING_RAW_HARDWARE, SOF_TIMESTAMPING_RX_HARDWARE))
+		tss.ts[2] = stamp->hard;
+	if (!tss.ts[0] && !tss.ts[2])
+		return;
+	if (sock_flag(sk, SOCK_TSTAMP_NEW))
+		put_cmsg_scm_timestamping64(msg, &tss);
+	else
+		put_cmsg_scm_timestamping(msg, &tss);
 }
 
 void ox_msg_tell_unread(struct msghdr *msg, int bytes, bool wanted)

@@ -235,6 +235,7 @@ void ox_text_stamp(struct sock *sk, struct sk_buff *skb, u32 tsflags)
 	const struct sockcm_cookie sockc = { .tsflags = tsflags };
 	struct ox_text_cb *cb = ox_text_cb(skb);
 
+	ox_sk_expect_stamps(sk);
 	sock_tx_timestamp(sk, &sockc, &skb_shinfo(skb)->tx_flags);
 	cb->sealed = true;
 	cb->stamp_ack = tsflags & SOF_TIMESTAMPING_TX_ACK;

@@ -94,7 +94,7 @@ void ox_segment_own(struct sock *sk, struct sk_buff *seg)
 		skb_set_tcp_pure_ack(seg);
 	skb_set_owner_w(seg, sk);
 	if (seg->data_len)
-		seg->destructor = ox_wfree;
+		seg->destructor = ox_wfree_of(seg);
 }
 
 /* The most that is to be there. */

@@ -278,7 +278,7 @@ static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
 	int before;
 
 	seg->sk = sk;
-	seg->destructor = ox_wfree;
+	seg->destructor = ox_wfree_of(seg);
 	skb_set_hash_from_sk(seg, sk);
 	__refcount_add(seg->truesize, &sk->sk_wmem_alloc, &before);
 	seg->ooo_okay = before == SK_WMEM_ALLOC_BIAS;

@@ -6,7 +6,7 @@
 //! Each is as the C function it is named after, and as unsafe: the pointer is valid, and whoever
 //! calls it may look at, or change, what it points to.
 
-use super::{msghdr, ox_text_cb as Note, sk_buff, sk_buff_head, sock};
+use super::{msghdr, ox_sock, ox_text_cb as Note, sk_buff, sk_buff_head, sock};
 use kernel::ffi;
 
 /// The note on an skb that holds text.
@@ -114,6 +114,13 @@ pub unsafe fn ox_sk_state(sk: *const sock) -> u8 {
 pub unsafe fn ox_sk_shutdown(sk: *const sock) -> ffi::c_int {
     // SAFETY: As above.
     unsafe { (&raw const (*sk).sk_shutdown).read_volatile().into() }
+}
+
+/// Whether the user may want to know when text came.
+#[inline]
+pub unsafe fn ox_sk_wants_stamps(sk: *const sock) -> bool {
+    // SAFETY: As above; a socket of the family begins with an `ox_sock`.
+    unsafe { (&raw const (*sk.cast::<ox_sock>()).stamps).read_volatile() }
 }
 
 /// Whether anything is said in `sk_tsq_flags`.

@@ -3,7 +3,7 @@
 //! `struct msghdr`: where sendmsg's bytes come from and recvmsg's go.
 
 use super::bindings as b;
-use super::{addr, Destination, Family, Locked};
+use super::{addr, Destination, Family, Locked, Sock};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use kernel::error::to_result;
@@ -90,6 +90,8 @@ pub struct Msg<'a> {
     /// `SOF_TIMESTAMPING_*` of what is sent.
     tsflags: u32,
     zero_copy: Option<ZeroCopy>,
+    /// When what is read came, if the user asks for it.
+    stamp: Option<b::ox_rx_stamp>,
     _call: PhantomData<&'a mut b::msghdr>,
 }
 
@@ -128,6 +130,7 @@ impl Msg<'_> {
             ptr: msg,
             tsflags: 0,
             zero_copy: None,
+            stamp: None,
             _call: PhantomData,
         }
     }
@@ -206,6 +209,25 @@ impl Msg<'_> {
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
         // SAFETY: The message is valid and ours; process context, with no lock held.
         unsafe { b::ox_msg_tell_unread(self.ptr, bytes, wanted) }
+    }
+
+    /// What is copied from now on is to be told when it came.
+    pub fn ask_stamp(&mut self) {
+        self.stamp = Some(b::ox_rx_stamp::default());
+    }
+
+    pub(super) fn stamp_mut(&mut self) -> Option<&mut b::ox_rx_stamp> {
+        self.stamp.as_mut()
+    }
+
+    /// Says when what was read came, as `sock` wants it (`SO_TIMESTAMP`, `SO_TIMESTAMPING`), after
+    /// [`Msg::ask_stamp`].
+    pub fn tell_stamp<F: Family>(&mut self, sock: &Sock<F>) {
+        if let Some(stamp) = &self.stamp {
+            // SAFETY: The message is valid and ours, the socket alive; process context, with no lock
+            // held.
+            unsafe { b::ox_msg_tell_stamp(self.ptr, sock.sk(), stamp) }
+        }
     }
 
     /// Adds to the flags that recvmsg returns (`MSG_TRUNC`, `MSG_OOB`, ...).

@@ -149,6 +149,13 @@ impl<F: Family> NetNs<F> {
         unsafe { b::ox_read_notsent_lowat(self.net) }
     }
 
+    /// `ip_autobind_reuse`: whether a port that is chosen may be one that others have, if none is
+    /// free.
+    pub fn autobind_reuses(&self) -> bool {
+        // SAFETY: The namespace is alive.
+        unsafe { b::ox_read_autobind_reuse(self.net) }
+    }
+
     /// The value of `F::TUNABLES[index]`; 0 when there is no such.
     pub fn tunable(&self, index: usize) -> u32 {
         self.tunables.get(index)

@@ -214,7 +214,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
                 let last = b::ox_text_cb(tail);
                 let (mut stolen, mut delta) = (false, 0);
                 if (*last).off + (*last).len == (*tail).len
-                    && b::skb_try_coalesce(tail, skb, &mut stolen, &mut delta)
+                    && b::ox_skb_coalesce(sk, tail, skb, &mut stolen, &mut delta)
                 {
                     (*last).len += note.len;
                     b::ox_sk_rmem_charge(sk, delta);
@@ -315,10 +315,14 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     pub fn copy_to(&mut self, msg: &mut Msg<'_>, offset: u32, max: usize) -> Result<usize> {
         self.walk(offset, max, |skb, at, len| {
             // SAFETY: The skb is one of the receive queue and has these bytes.
-            match unsafe { b::ox_copy_text(skb, at as i32, msg.iter(), len as i32) } {
-                0 => Ok(len),
-                _ => Err(EFAULT),
+            if unsafe { b::ox_copy_text(skb, at as i32, msg.iter(), len as i32) } != 0 {
+                return Err(EFAULT);
             }
+            if let Some(stamp) = msg.stamp_mut() {
+                // SAFETY: As above.
+                unsafe { b::ox_skb_note_stamp(skb, stamp) }
+            }
+            Ok(len)
         })
     }
 

@@ -354,6 +354,20 @@ impl<F: Family> Sock<F> {
         unsafe { b::ox_sk_reuse(self.sk()) }
     }
 
+    /// Whether the user may want to know when text came (`SO_TIMESTAMP`, `SO_TIMESTAMPING`).
+    #[inline]
+    pub fn wants_stamps(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_wants_stamps(self.sk()) }
+    }
+
+    /// Whether it has a program that chooses (`SO_ATTACH_REUSEPORT_EBPF`), by which it begins a
+    /// group of its own.
+    pub fn has_group(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_has_reuseport_cb(self.sk()) }
+    }
+
     /// `SO_REUSEPORT`.
     pub fn reuseport(&self) -> bool {
         // SAFETY: The socket is alive.

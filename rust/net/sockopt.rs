@@ -168,6 +168,10 @@ pub(super) unsafe extern "C" fn set<F: Family>(
             // SAFETY: As above.
             _ => to_result(unsafe { b::sock_setsockopt(sock, level, name, from, len) }),
         };
+        if STAMPS.contains(&name.cast_unsigned()) {
+            // SAFETY: The socket is alive.
+            unsafe { b::ox_sk_expect_stamps(this.sk()) }
+        }
         return result.map_or_else(|e| e.to_errno(), |()| 0);
     }
     if level != F::OPTIONS {
@@ -179,6 +183,16 @@ pub(super) unsafe extern "C" fn set<F: Family>(
     }
     F::setsockopt(this, name, value).map_or_else(|e| e.to_errno(), |()| 0)
 }
+
+/// The options by which a user hears when something came or went.
+const STAMPS: [u32; 6] = [
+    b::SO_TIMESTAMP_OLD,
+    b::SO_TIMESTAMP_NEW,
+    b::SO_TIMESTAMPNS_OLD,
+    b::SO_TIMESTAMPNS_NEW,
+    b::SO_TIMESTAMPING_OLD,
+    b::SO_TIMESTAMPING_NEW,
+];
 
 /// `SOF_TIMESTAMPING_OPT_ID`: reports of `SO_TIMESTAMPING` are numbered.
 const OPT_ID: i32 = 1 << 7;

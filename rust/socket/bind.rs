@@ -3,7 +3,7 @@
 //! bind(2), and how a socket comes by its port and gives it back.
 
 use super::namespace::{local_ports, Net};
-use super::ports::{Owner, Role};
+use super::ports::{Owner, Role, Wish};
 use super::sock_state::Bound;
 use super::Oxtcp;
 use crate::net::{random::random_u32, route, Locked, Reservation, Sock};
@@ -20,6 +20,15 @@ pub(super) fn owner(sock: &Sock<Oxtcp>, addr: core::net::Ipv4Addr, role: Role) -
         reuse: sock.reuse(),
         shared_by: sock.reuseport().then(|| sock.uid()),
         role,
+    }
+}
+
+/// What `sock` wants of a port that it names, or has.
+pub(super) fn wish(sock: &Sock<Oxtcp>) -> Wish {
+    if sock.has_group() {
+        Wish::Grouped
+    } else {
+        Wish::This
     }
 }
 
@@ -62,23 +71,28 @@ fn take_port(locked: &mut Locked<'_, Oxtcp>, addr: SocketAddrV4) -> Result {
     let _one_at_a_time = net.binding.lock();
 
     let port = match addr.port() {
-        0 => choose(locked.sock(), owner, dev)?,
-        port => claim(net, port, owner, dev, Wish::This).map(|()| port)?,
+        0 => match choose(locked.sock(), owner, dev, Wish::Free) {
+            Err(EADDRINUSE) if net.autobind_reuses() => {
+                choose(locked.sock(), owner, dev, Wish::Reused)?
+            }
+            port => port?,
+        },
+        port => claim(net, port, owner, dev, wish(locked.sock())).map(|()| port)?,
     };
     locked.set_local(SocketAddrV4::new(*addr.ip(), port));
     locked.owner = Some(owner);
     Ok(())
 }
 
-/// Some free port, from a random one on (RFC 6056 3.3.1).
-fn choose(sock: &Sock<Oxtcp>, owner: Owner, dev: i32) -> Result<u16> {
+/// Some port, from a random one on (RFC 6056 3.3.1).
+fn choose(sock: &Sock<Oxtcp>, owner: Owner, dev: i32, wish: Wish) -> Result<u16> {
     let net = sock.net();
     let (min, max) = ports_of(sock);
     let count = u32::from(max - min) + 1;
     let start = random_u32() % count;
     for i in 0..count {
         let port = min.wrapping_add((start.wrapping_add(i) % count) as u16);
-        match claim(net, port, owner, dev, Wish::Any) {
+        match claim(net, port, owner, dev, wish) {
             Ok(()) => return Ok(port),
             Err(e) if e == EADDRINUSE => {}
             Err(e) => return Err(e),
@@ -98,24 +112,12 @@ fn ports_of(sock: &Sock<Oxtcp>) -> (u16, u16) {
     }
 }
 
-/// Which port is wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Wish {
-    /// The one that was given: also shared with others.
-    This,
-    /// A free one.
-    Any,
-}
-
 /// Takes `port` in our table and in `AF_INET`'s.
 fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
     let shared = {
         let mut table = net.bind_table.lock();
         let shared = table.reservation(port, owner.addr);
-        match wish {
-            Wish::This => table.claim(port, owner)?,
-            Wish::Any => table.claim_free(port, owner)?,
-        }
+        table.claim(port, owner, wish)?;
         shared
     };
     net.ports().get(port);

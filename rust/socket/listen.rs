@@ -3,7 +3,7 @@
 //! listen(2), accept(2), and segments at a listener: from the SYN to the accept queue.
 
 use super::apply::{apply, publish_readable};
-use super::bind::{autobind, change_role, join, owner};
+use super::bind::{autobind, change_role, join, owner, wish};
 use super::flush::{flush_at, reply_by, reply_to};
 use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
@@ -53,11 +53,12 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
     {
         let port = sock.local().port();
         let mut table = net.bind_table.lock();
+        let wish = wish(sock);
         if new.shared_by.is_some() {
             let is_any = sock.local().ip().is_unspecified();
             sock.join_group(table.group_of(port, &new).as_deref(), is_any)?;
         }
-        table.listen(port, &old, new, sock.into())?;
+        table.listen(port, &old, (new, wish), sock.into())?;
     }
     locked.owner = Some(new);
     let keepalive = locked.keepopen();

@@ -28,6 +28,20 @@ pub enum Role {
     TimeWait,
 }
 
+/// Which port is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// The one that was asked for: also shared with others, where both agree.
+    This,
+    /// The same for a socket with a program of its own to share it by (`SO_ATTACH_REUSEPORT_EBPF`):
+    /// a group has one, so that it begins the group or has no part in it.
+    Grouped,
+    /// One that nobody has.
+    Free,
+    /// One that others have, with whom it is shared for connections alone (`ip_autobind_reuse`).
+    Reused,
+}
+
 /// What the bind table knows of an owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Owner {
@@ -57,20 +71,26 @@ impl Owner {
         self.overlaps(other) && !reuses && !self.shares(other)
     }
 
+    /// The same of a port that was not asked for by number: none that another user's socket could
+    /// listen on, but to connect to other peers by.
+    fn conflicts_when_chosen(&self, other: &Owner) -> bool {
+        let reuses = self.reuse && other.reuse && other.role != Role::Listening;
+        self.overlaps(other) && (!reuses || self.shares(other))
+    }
+
+    /// The same without `SO_REUSEPORT`.
+    fn unshared(self) -> Self {
+        Self {
+            shared_by: None,
+            ..self
+        }
+    }
+
     /// Whether both have `SO_REUSEPORT`, of one user.
     fn shares(&self, other: &Owner) -> bool {
         match (self.shared_by, other.shared_by) {
             (Some(mine), Some(theirs)) => mine == theirs || other.role == Role::TimeWait,
             _ => false,
-        }
-    }
-
-    /// The same without a will to share.
-    fn alone(self) -> Self {
-        Self {
-            reuse: false,
-            shared_by: None,
-            ..self
         }
     }
 }
@@ -169,11 +189,17 @@ impl<L, R> Bucket<L, R> {
         Ok(())
     }
 
-    /// Whether `owner`, once `but` (itself in its former role) is left out, meets a conflict.
-    fn conflict(&self, owner: &Owner, but: Option<&Owner>) -> bool {
-        self.shares.iter().any(|s| {
-            let others = s.count.saturating_sub(u32::from(but == Some(&s.owner)));
-            others > 0 && owner.conflicts(&s.owner)
+    /// Whether anyone but `but`, itself in its former role, objects to `wish` of `owner`.
+    fn refuses(&self, owner: &Owner, wish: Wish, but: Option<&Owner>) -> bool {
+        let mut others = self
+            .shares
+            .iter()
+            .filter(|s| s.count > u32::from(but == Some(&s.owner)));
+        others.any(|s| match wish {
+            Wish::This => owner.conflicts(&s.owner),
+            Wish::Grouped => owner.unshared().conflicts(&s.owner),
+            Wish::Free => owner.overlaps(&s.owner),
+            Wish::Reused => owner.conflicts_when_chosen(&s.owner),
         })
     }
 }
@@ -208,22 +234,9 @@ impl<L: Clone, R> PortTable<L, R> {
     /// # Errors
     ///
     /// `EADDRINUSE` where another owner objects, `ENOMEM`.
-    pub fn claim(&mut self, port: u16, owner: Owner) -> Result {
-        self.claim_as(port, owner, &owner)
-    }
-
-    /// As [`PortTable::claim`], of a port that nobody asked for by number: such a one is not shared.
-    ///
-    /// # Errors
-    ///
-    /// As above.
-    pub fn claim_free(&mut self, port: u16, owner: Owner) -> Result {
-        self.claim_as(port, owner, &owner.alone())
-    }
-
-    fn claim_as(&mut self, port: u16, owner: Owner, asking: &Owner) -> Result {
+    pub fn claim(&mut self, port: u16, owner: Owner, wish: Wish) -> Result {
         let bucket = self.buckets.get(&port);
-        if bucket.is_some_and(|b| b.conflict(asking, None)) {
+        if bucket.is_some_and(|b| b.refuses(&owner, wish, None)) {
             return Err(EADDRINUSE);
         }
         self.join(port, owner)
@@ -285,9 +298,15 @@ impl<L: Clone, R> PortTable<L, R> {
     /// # Errors
     ///
     /// `EADDRINUSE` where another listener has the port, `ENOMEM`.
-    pub fn listen(&mut self, port: u16, old: &Owner, new: Owner, socket: L) -> Result {
+    pub fn listen(
+        &mut self,
+        port: u16,
+        old: &Owner,
+        (new, wish): (Owner, Wish),
+        socket: L,
+    ) -> Result {
         let bucket = self.bucket(port)?;
-        if bucket.conflict(&new, Some(old)) {
+        if bucket.refuses(&new, wish, Some(old)) {
             return Err(EADDRINUSE);
         }
         let listeners = bucket.listeners.get_or_insert_with(KVec::new);
@@ -418,14 +437,14 @@ mod tests {
         let plain = owner(0, false, Role::Bound);
         let shared = owner(0, true, Role::Bound);
 
-        table.claim(80, plain)?;
-        assert!(table.claim(80, plain) == Err(EADDRINUSE));
-        assert!(table.claim(80, shared) == Err(EADDRINUSE));
+        table.claim(80, plain, Wish::This)?;
+        assert!(table.claim(80, plain, Wish::This) == Err(EADDRINUSE));
+        assert!(table.claim(80, shared, Wish::This) == Err(EADDRINUSE));
         assert!(table.release(80, &plain).is_none());
 
-        table.claim(80, shared)?;
-        table.claim(80, shared)?;
-        assert!(table.claim(80, plain) == Err(EADDRINUSE));
+        table.claim(80, shared, Wish::This)?;
+        table.claim(80, shared, Wish::This)?;
+        assert!(table.claim(80, plain, Wish::This) == Err(EADDRINUSE));
         Ok(())
     }
 
@@ -433,9 +452,9 @@ mod tests {
     fn different_addresses_share_a_port_and_the_wildcard_does_not() -> Result {
         let mut table = PortTable::<u32, ()>::new()?;
 
-        table.claim(80, owner(1, false, Role::Bound))?;
-        table.claim(80, owner(2, false, Role::Bound))?;
-        assert!(table.claim(80, owner(0, false, Role::Bound)) == Err(EADDRINUSE));
+        table.claim(80, owner(1, false, Role::Bound), Wish::This)?;
+        table.claim(80, owner(2, false, Role::Bound), Wish::This)?;
+        assert!(table.claim(80, owner(0, false, Role::Bound), Wish::This) == Err(EADDRINUSE));
         Ok(())
     }
 
@@ -445,10 +464,10 @@ mod tests {
         let bound = owner(0, true, Role::Bound);
         let listening = owner(0, true, Role::Listening);
 
-        table.claim(80, bound)?;
-        table.claim(80, bound)?;
-        table.listen(80, &bound, listening, 7)?;
-        assert!(table.listen(80, &bound, listening, 8) == Err(EADDRINUSE));
+        table.claim(80, bound, Wish::This)?;
+        table.claim(80, bound, Wish::This)?;
+        table.listen(80, &bound, (listening, Wish::This), 7)?;
+        assert!(table.listen(80, &bound, (listening, Wish::This), 8) == Err(EADDRINUSE));
         assert!(table.listener(80, 5, 0) == Some(7));
         assert!(table.unlisten(80, |l| *l == 7) == Some(7));
         assert!(table.listener(80, 5, 0).is_none());
@@ -460,8 +479,13 @@ mod tests {
         let mut table = PortTable::<u32, ()>::new()?;
         for (addr, socket) in [(5, 1), (6, 2)] {
             let bound = owner(addr, true, Role::Bound);
-            table.claim(80, bound)?;
-            table.listen(80, &bound, owner(addr, true, Role::Listening), socket)?;
+            table.claim(80, bound, Wish::This)?;
+            table.listen(
+                80,
+                &bound,
+                (owner(addr, true, Role::Listening), Wish::This),
+                socket,
+            )?;
         }
 
         assert!(table.listener(80, 5, 0) == Some(1));
@@ -476,12 +500,12 @@ mod tests {
         let mut table = PortTable::<u32, ()>::new()?;
         let (bound, listening) = (sharing(7, Role::Bound), sharing(7, Role::Listening));
         for socket in [1, 2, 3] {
-            table.claim(80, bound)?;
-            table.listen(80, &bound, listening, socket)?;
+            table.claim(80, bound, Wish::This)?;
+            table.listen(80, &bound, (listening, Wish::This), socket)?;
         }
-        assert!(table.claim(80, sharing(8, Role::Bound)) == Err(EADDRINUSE));
-        assert!(table.claim(80, owner(0, true, Role::Bound)) == Err(EADDRINUSE));
-        assert!(table.claim_free(80, bound) == Err(EADDRINUSE));
+        assert!(table.claim(80, sharing(8, Role::Bound), Wish::This) == Err(EADDRINUSE));
+        assert!(table.claim(80, owner(0, true, Role::Bound), Wish::This) == Err(EADDRINUSE));
+        assert!(table.claim(80, bound, Wish::Free) == Err(EADDRINUSE));
 
         let id = |l: &u32| *l as usize;
         assert!(table.chosen_listener(80, 5, 0, |_| Some(2), id) == Some(2));
@@ -495,11 +519,46 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_is_chosen_is_shared_for_connections_alone() -> Result {
+        let both = |user| Owner {
+            reuse: true,
+            ..sharing(user, Role::Bound)
+        };
+        for (first, second, reused) in [
+            (
+                owner(0, false, Role::Bound),
+                owner(0, true, Role::Bound),
+                false,
+            ),
+            (
+                owner(0, true, Role::Bound),
+                owner(0, true, Role::Bound),
+                true,
+            ),
+            (
+                owner(0, true, Role::Listening),
+                owner(0, true, Role::Bound),
+                false,
+            ),
+            (sharing(7, Role::Bound), sharing(7, Role::Bound), false),
+            (both(7), both(7), false),
+            (both(7), both(8), true),
+            (both(7), owner(0, true, Role::Bound), true),
+        ] {
+            let mut table = PortTable::<u32, ()>::new()?;
+            table.claim(80, first, Wish::Free)?;
+            assert!(table.claim(80, second, Wish::Free) == Err(EADDRINUSE));
+            assert!(table.claim(80, second, Wish::Reused).is_ok() == reused);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_reservation_ends_with_its_last_owner() -> Result {
         let mut table = PortTable::<u32, u8>::new()?;
         let bound = owner(0, true, Role::Bound);
-        table.claim(80, bound)?;
-        table.claim(80, bound)?;
+        table.claim(80, bound, Wish::This)?;
+        table.claim(80, bound, Wish::This)?;
         table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
 
         assert!(table.release(80, &bound).is_none());
@@ -515,7 +574,7 @@ mod tests {
         let ephemeral = owner(1, false, Role::Ephemeral);
         assert!(table.claim_ephemeral(61000, ephemeral) == Ok(true));
         assert!(table.claim_ephemeral(61000, ephemeral) == Ok(true));
-        table.claim(61001, owner(1, false, Role::Bound))?;
+        table.claim(61001, owner(1, false, Role::Bound), Wish::This)?;
         assert!(table.claim_ephemeral(61001, ephemeral) == Ok(false));
         Ok(())
     }
@@ -527,7 +586,7 @@ mod tests {
             owner(0, false, Role::Bound),
             owner(5, false, Role::Connected),
         );
-        table.claim(80, bound)?;
+        table.claim(80, bound, Wish::This)?;
         table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
 
         // The only one, then one of two, then one that there are others of.
@@ -538,7 +597,7 @@ mod tests {
         assert!(table.release(80, &connected).is_none());
         assert!(table.release(80, &bound).is_none());
         assert!(table.release(80, &bound).is_some_and(|r| *r == 3));
-        assert!(table.claim(80, bound) == Ok(()));
+        assert!(table.claim(80, bound, Wish::This) == Ok(()));
         Ok(())
     }
 }

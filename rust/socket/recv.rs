@@ -22,6 +22,9 @@ pub fn recvmsg(
     len: usize,
     flags: MsgFlags,
 ) -> Result<usize> {
+    if sock.wants_stamps() {
+        return receive_with_stamp(sock, msg, len, flags);
+    }
     let mut locked = sock.lock();
     let done = match receive_at_once(&mut locked, msg, len, flags)? {
         Some(done) => done,
@@ -34,6 +37,26 @@ pub fn recvmsg(
     let unread = unread(&mut locked);
     drop(locked);
     msg.tell_unread(unread, wanted);
+    Ok(done)
+}
+
+/// The same where it is to be told when the text came.
+#[inline(never)]
+fn receive_with_stamp(
+    sock: &Sock<Oxtcp>,
+    msg: &mut Msg<'_>,
+    len: usize,
+    flags: MsgFlags,
+) -> Result<usize> {
+    msg.ask_stamp();
+    let mut locked = sock.lock();
+    let done = receive(&mut locked, msg, len, flags)?;
+    let (unread, wanted) = (unread(&mut locked), locked.chosen.inq);
+    drop(locked);
+    msg.tell_stamp(sock);
+    if wanted || msg.wants_unread() {
+        msg.tell_unread(unread, wanted);
+    }
     Ok(done)
 }
 
