@@ -282,13 +282,13 @@ fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Optio
         } else {
             net.count(Counter::OutSegs);
         }
-        if tcb.has_statistics() {
-            statistics::count(net, tcb.take_statistics());
-        }
         let offset = tcb.text_offset(out.seq);
         let taken = transmit(&mut send, &tuple, &out, offset, state.chosen.tx_delay);
         if taken != Taken::All {
             tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
+        }
+        if tcb.has_statistics() {
+            statistics::count(net, tcb.take_statistics());
         }
         if matches!(taken, Taken::Part(_)) {
             break;
