@@ -256,6 +256,17 @@ TEST_F(report, what_is_merged_came_when_its_last_part_did)
 	EXPECT_EQ(first, came_at(server, SO_TIMESTAMPNS, 0));
 }
 
+TEST_F(report, what_is_thrown_away_came_too)
+{
+	int64_t before;
+
+	set_option(server, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	EXPECT_STAMPS(SO_TIMESTAMPNS);
+	before = wall_clock();
+	send_all(client, "0123456789", 10);
+	EXPECT_LE(before, came_at(server, SO_TIMESTAMPNS, MSG_TRUNC | MSG_WAITALL));
+}
+
 TEST_F(report, an_accepted_socket_stamps_as_its_listener_does)
 {
 	set_option(self->p.listener, SOL_SOCKET, SO_TIMESTAMPNS, 1);

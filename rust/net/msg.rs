@@ -216,8 +216,16 @@ impl Msg<'_> {
         self.stamp = Some(b::ox_rx_stamp::default());
     }
 
-    pub(super) fn stamp_mut(&mut self) -> Option<&mut b::ox_rx_stamp> {
-        self.stamp.as_mut()
+    /// What is read comes from `skb`.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is one of the receive queue of a locked socket.
+    pub(super) unsafe fn note_stamp(&mut self, skb: *mut b::sk_buff) {
+        if let Some(stamp) = &mut self.stamp {
+            // SAFETY: By the function's contract.
+            unsafe { b::ox_skb_note_stamp(skb, stamp) }
+        }
     }
 
     /// Says when what was read came, as `sock` wants it (`SO_TIMESTAMP`, `SO_TIMESTAMPING`), after

@@ -318,10 +318,17 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
             if unsafe { b::ox_copy_text(skb, at as i32, msg.iter(), len as i32) } != 0 {
                 return Err(EFAULT);
             }
-            if let Some(stamp) = msg.stamp_mut() {
-                // SAFETY: As above.
-                unsafe { b::ox_skb_note_stamp(skb, stamp) }
-            }
+            // SAFETY: The skb is one of the receive queue; the socket is locked.
+            unsafe { msg.note_stamp(skb) };
+            Ok(len)
+        })
+    }
+
+    /// As [`RecvBuffer::copy_to`], but that nothing is copied: only when it came is noted.
+    pub fn pass_by(&mut self, msg: &mut Msg<'_>, offset: u32, max: usize) -> Result<usize> {
+        self.walk(offset, max, |skb, _, len| {
+            // SAFETY: The skb is one of the receive queue; the socket is locked.
+            unsafe { msg.note_stamp(skb) };
             Ok(len)
         })
     }

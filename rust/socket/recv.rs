@@ -116,6 +116,9 @@ trait Sink {
     /// Takes up to `max` readable bytes, from `offset` behind the first unread one on, and says how
     /// many.
     fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize>;
+
+    /// The same for text that the reader does not want to see (`MSG_TRUNC`).
+    fn pass(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize>;
 }
 
 impl Sink for Msg<'_> {
@@ -124,6 +127,10 @@ impl Sink for Msg<'_> {
     fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize> {
         text.copy_to(self, offset, max)
     }
+
+    fn pass(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize> {
+        text.pass_by(self, offset, max)
+    }
 }
 
 impl Sink for Pipe<'_> {
@@ -131,6 +138,10 @@ impl Sink for Pipe<'_> {
 
     fn take(&mut self, text: &mut RecvBuffer<'_, Oxtcp>, offset: u32, max: usize) -> Result<usize> {
         text.splice_to(self, offset, max)
+    }
+
+    fn pass(&mut self, _: &mut RecvBuffer<'_, Oxtcp>, _: u32, max: usize) -> Result<usize> {
+        Ok(max)
     }
 }
 
@@ -264,7 +275,7 @@ fn take(
         return Ok(0);
     }
     let taken = if flags.trunc() {
-        max
+        sink.pass(&mut buffer, offset, max)?
     } else {
         sink.take(&mut buffer, offset, max)?
     };
