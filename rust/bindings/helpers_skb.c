@@ -251,11 +251,6 @@ void ox_skb_arrived(const struct sk_buff *skb, u32 header, struct ox_arrived *a)
 	a->segment = skb_shinfo(skb)->gso_size;
 }
 
-/*
- * Puts all the text of a segment, behind its header, at the end of what can be
- * read, merged with the last skb if that can be. False, and nothing done, when
- * there is no memory for it without further ado.
- */
 /* When the text came, if that is known; else what was known of other text stays. */
 void ox_skb_note_stamp(const struct sk_buff *skb, struct ox_rx_stamp *stamp)
 {
@@ -274,6 +269,7 @@ static __always_inline bool __ox_skb_coalesce(const struct sock *sk, struct sk_b
 	if (!skb_try_coalesce(to, from, stolen, delta))
 		return false;
 	if (unlikely(READ_ONCE(((const struct ox_sock *)sk)->stamps))) {
+		ox_skb_note_stamp(to, &stamp);
 		ox_skb_note_stamp(from, &stamp);
 		to->tstamp = stamp.soft;
 		skb_hwtstamps(to)->hwtstamp = stamp.hard;
@@ -287,6 +283,11 @@ bool ox_skb_coalesce(const struct sock *sk, struct sk_buff *to, struct sk_buff *
 	return __ox_skb_coalesce(sk, to, from, stolen, delta);
 }
 
+/*
+ * Puts all the text of a segment, behind its header, at the end of what can be
+ * read, merged with the last skb if that can be. False, and nothing done, when
+ * there is no memory for it without further ado.
+ */
 bool ox_sk_append(struct sock *sk, struct sk_buff *skb, u32 header, u32 seq)
 {
 	struct sk_buff_head *list = &sk->sk_receive_queue;

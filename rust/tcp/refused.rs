@@ -162,14 +162,9 @@ impl Tcb {
     /// Whether there was no progress for as long as the retransmissions that are allowed would take
     /// (`tcp_model_timeout`), or the user waits.
     fn is_over_retries(&self, config: &Config, now: Instant) -> bool {
-        let retries = if self.is_orphan() {
-            config.orphan_retries
-        } else {
-            config.retries
-        };
         let mut patience = Duration::ZERO;
         let mut timeout = config.rto_min;
-        for _ in 0..=retries {
+        for _ in 0..=self.most_retries(config) {
             patience = patience + timeout;
             timeout = (timeout + timeout).min(config.rto_max);
         }

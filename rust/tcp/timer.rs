@@ -126,8 +126,7 @@ impl Tcb {
                 .syn_retries
                 .saturating_add(config.syn_linear_timeouts),
             State::SynReceived => config.synack_retries,
-            _ if self.is_orphan() => config.orphan_retries,
-            _ => config.retries,
+            _ => self.most_retries(config),
         };
         events.timed_out = true;
         let over = self.retries >= limit && !self.is_peer_full(config, now);
@@ -191,14 +190,18 @@ impl Tcb {
         }
     }
 
-    /// Whether there were probes enough without an answer.
-    pub(super) fn is_probed_out(&self, config: &Config, now: Instant) -> bool {
-        let limit = if self.is_orphan() {
+    /// How often text is sent again, or a probe sent, without an answer.
+    pub(super) fn most_retries(&self, config: &Config) -> u8 {
+        if self.is_orphan() {
             config.orphan_retries
         } else {
             config.retries
-        };
-        self.probes >= limit || self.is_over_user_timeout(config, now)
+        }
+    }
+
+    /// Whether there were probes enough without an answer.
+    pub(super) fn is_probed_out(&self, config: &Config, now: Instant) -> bool {
+        self.probes >= self.most_retries(config) || self.is_over_user_timeout(config, now)
     }
 
     /// Whether the peer is alive but has no room for what is in flight: that may last.
