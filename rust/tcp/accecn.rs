@@ -6,6 +6,7 @@
 use super::accecn_option::{AccEcnOption, EcnBytes};
 use super::ecn::{Delivered, Ecn, EcnConfig, EcnInfo, Feedback, OptionUse};
 use super::ecn_handshake::{ecn_of_ace, is_possible, is_reflection, reflection};
+use super::pack::packed;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
@@ -42,10 +43,11 @@ pub(super) const OPT_FAIL_SEND: u8 = 4;
 pub(super) const OPT_FAIL_RECV: u8 = 8;
 
 /// Which option of the peer was seen; Linux's numbers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 #[repr(u8)]
 enum Seen {
     /// None.
+    #[default]
     Not = 0,
     /// One without counters.
     Empty = 1,
@@ -55,8 +57,10 @@ enum Seen {
     Failed = 3,
 }
 
+packed!(enum Seen { 0 => Not, 1 => Empty, 2 => Counters, 3 => Failed });
+
 /// Accurate ECN of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct AccEcn {
     /// Segments that came marked: r.cep, counted from zero.
     received_ce: u32,
@@ -90,6 +94,11 @@ pub(super) struct AccEcn {
     /// Segments for each acknowledgment, a moving average with [`AVERAGE_PLACES`].
     thinning: u16,
 }
+
+packed!(struct AccEcn {
+    received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold,
+    changed, options_due, needed, handshake, failures, seen, option, beacon, fallback, thinning,
+});
 
 impl AccEcn {
     /// At the moment that it is negotiated; `peer` is the field that the peer's SYN or SYN-ACK came

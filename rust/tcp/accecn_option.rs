@@ -5,6 +5,7 @@
 
 use super::ecn::Ecn;
 use super::options::Options;
+use super::pack::packed;
 
 /// Bytes of the option space of a header.
 const SPACE: usize = 40;
@@ -24,6 +25,8 @@ pub struct EcnBytes {
     /// CE.
     pub ce: u32,
 }
+
+packed!(struct EcnBytes { ect1, ect0, ce });
 
 impl EcnBytes {
     /// The counter of `ecn`; packets that are not ECN-capable have none.

@@ -3,6 +3,7 @@
 //! How large the buffers of a connection should be (dynamic right-sizing): enough that neither
 //! holds back what the path could carry.
 
+use super::pack::packed;
 use super::time::{Duration, Instant};
 
 /// Memory that the kernel takes for a full segment of `mss` bytes of text, as Linux reckons
@@ -31,6 +32,8 @@ pub struct ReceiveSpace {
     /// Most that was read in one round trip, bytes.
     space: u32,
 }
+
+packed!(struct ReceiveSpace { since, copied, space });
 
 impl ReceiveSpace {
     /// A connection begins with a window of `window` bytes.

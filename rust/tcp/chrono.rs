@@ -3,6 +3,7 @@
 //! How long the connection had something to send, and what kept it from sending faster, as
 //! `TCP_INFO` tells it (`tcpi_busy_time` and the two behind it).
 
+use super::pack::packed;
 use super::time::{Duration, Instant};
 
 /// What the connection is at, the later the more telling.
@@ -19,6 +20,8 @@ pub(super) enum Activity {
     BufferLimited,
 }
 
+packed!(enum Activity { 0 => Idle, 1 => Busy, 2 => WindowLimited, 3 => BufferLimited });
+
 /// Times, in ms.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Chrono {
@@ -30,6 +33,8 @@ pub(super) struct Chrono {
     /// The user waits for room in the send buffer.
     pub(super) full: bool,
 }
+
+packed!(struct Chrono { since, busy, window, buffer, activity, full });
 
 /// What [`Tcb::chrono`](super::Tcb::chrono) tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -7,6 +7,7 @@ use super::congestion::Algorithm;
 use super::ecn::EcnConfig;
 use super::mtu_probe;
 use super::pacing::Runs;
+use super::pack::packed;
 use super::time::Duration;
 
 /// What of RACK (RFC 8985) is changed.
@@ -17,6 +18,8 @@ pub struct LossDetection {
     /// A number of segments that arrived does not close the window.
     pub no_threshold: bool,
 }
+
+packed!(struct LossDetection { static_window, no_threshold });
 
 impl LossDetection {
     /// As the bits of `tcp_recovery` say.
@@ -135,6 +138,17 @@ pub struct Config {
     /// Explicit congestion notification.
     pub ecn: EcnConfig,
 }
+
+packed!(struct Config like Config::default(), {
+    syn_retries, syn_linear_timeouts, synack_retries, retries1, retries, orphan_retries,
+    fin_timeout, time_wait, keepalive, keepalive_time, keepalive_interval, keepalive_probes,
+    user_timeout, rto_min, rto_max, min_rtt_window, recovery, thin_linear, loss_probes, frto,
+    dsack, reordering, max_reordering, nodelay, cork, window_scaling, timestamps, sack,
+    window_scale, mss, initial_window, window_clamp, receive_memory, shrink_window,
+    pingpong_threshold, delayed_ack_max, congestion, pacing, max_pacing_rate, paced_below,
+    timer_tick, runs, mtu, slow_start_after_idle, rfc1337, defer_accept, invalid_ratelimit,
+    urgent_is_last, ecn,
+});
 
 impl Default for Config {
     fn default() -> Self {

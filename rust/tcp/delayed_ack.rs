@@ -5,6 +5,7 @@
 //! ours to ride on, or for a time that follows the spacing of the peer's segments.
 
 use super::config::Config;
+use super::pack::packed;
 use super::receive::Arrived;
 use super::segment::Flags;
 use super::tcb::DEFAULT_MSS;
@@ -32,6 +33,8 @@ pub(super) enum Pushed {
     Again,
 }
 
+packed!(enum Pushed { 0 => No, 1 => Once, 2 => Again });
+
 /// What decides on when to acknowledge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct DelayedAck {
@@ -49,6 +52,8 @@ pub(super) struct DelayedAck {
     answers: u8,
     pub(super) pushed: Pushed,
 }
+
+packed!(struct DelayedAck { last_text, rcv_mss, last_len, wait, quick, answers, pushed });
 
 impl DelayedAck {
     pub(super) fn new(mss: u16, now: Instant) -> Self {

@@ -7,6 +7,7 @@
 use super::accecn::AccEcn;
 use super::accecn_option::EcnBytes;
 use super::news::News;
+use super::pack::packed;
 use super::recovery::Recovery;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
@@ -31,6 +32,8 @@ pub enum Ecn {
     /// Congestion experienced.
     Ce = 3,
 }
+
+packed!(enum Ecn { 0 => NotEct, 1 => Ect1, 2 => Ect0, 3 => Ce });
 
 impl Ecn {
     /// The field of an IPv4 TOS byte.
@@ -61,6 +64,8 @@ pub enum Feedback {
     Accurate,
 }
 
+packed!(enum Feedback { 0 => None, 1 => Classic, 2 => Accurate });
+
 /// When the Accurate ECN option is sent (`tcp_ecn_option`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum OptionUse {
@@ -74,6 +79,8 @@ pub enum OptionUse {
     /// Always.
     Persistent,
 }
+
+packed!(enum OptionUse { 0 => Never, 1 => Least, 2 => Always, 3 => Persistent });
 
 impl OptionUse {
     /// By Linux's number.
@@ -102,6 +109,8 @@ pub struct EcnConfig {
     /// (`tcp_ecn_option_beacon`).
     pub beacon: u8,
 }
+
+packed!(struct EcnConfig { request, accept, fallback, option, beacon });
 
 impl EcnConfig {
     /// By Linux's number of the mode (`tcp_ecn`).
@@ -152,6 +161,8 @@ pub(super) struct Classic {
     pub(super) reduced: bool,
 }
 
+packed!(struct Classic { echo, reduced });
+
 /// What was negotiated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Mode {
@@ -165,6 +176,8 @@ pub(super) enum Mode {
     Accurate(AccEcn),
 }
 
+packed!(enum Mode { 0 => Off, 1 => Requested(asked), 2 => Classic(bits), 3 => Accurate(counters) });
+
 /// ECN on a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct EcnState {
@@ -176,6 +189,8 @@ pub(super) struct EcnState {
     /// Segments of ours that were delivered with a mark, as far as the peer tells (wraps).
     delivered_ce: u32,
 }
+
+packed!(struct EcnState { mode, seen, ts_progress, delivered_ce });
 
 impl EcnState {
     pub(super) const fn new() -> Self {

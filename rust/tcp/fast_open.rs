@@ -8,6 +8,7 @@ use super::config::{Config, Identity};
 use super::delayed_ack::DelayedAck;
 use super::ecn::{Feedback, Mode};
 use super::events::Events;
+use super::pack::packed;
 use super::receive::ReceiveQueue;
 use super::segment::{Segment, Transmit};
 use super::seq::SeqNumber;
@@ -153,6 +154,10 @@ pub(super) enum FastOpen {
     /// The peer did not take the text of our SYN.
     Refused,
 }
+
+packed!(enum FastOpen {
+    0 => Off, 1 => Passive { text }, 2 => Asked, 3 => Offered, 4 => Taken, 5 => Refused,
+});
 
 /// What a client puts into its SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

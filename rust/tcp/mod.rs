@@ -35,6 +35,7 @@ mod news;
 pub mod options;
 mod output;
 pub mod pacing;
+pub mod pack;
 pub mod plain;
 pub mod predict;
 mod prr;

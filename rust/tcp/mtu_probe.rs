@@ -8,6 +8,7 @@
 
 use super::config::Config;
 use super::options::TIMESTAMPS_LEN;
+use super::pack::packed;
 use super::receive::Queues;
 use super::records::{Fate, RecordStore};
 use super::seq::SeqNumber;
@@ -31,6 +32,8 @@ pub enum When {
     Always,
 }
 
+packed!(enum When { 0 => Never, 1 => BlackHole, 2 => Always });
+
 /// Settings of probing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -45,6 +48,8 @@ pub struct Settings {
     /// Seconds from the end of a search to the next one (`tcp_probe_interval`).
     pub interval: u32,
 }
+
+packed!(struct Settings { when, base_mss, floor, threshold, interval });
 
 impl Default for Settings {
     fn default() -> Self {
@@ -72,6 +77,8 @@ pub(super) struct MtuProbe {
     /// When the search began.
     since: Instant,
 }
+
+packed!(struct MtuProbe { on, low, high, outstanding, since });
 
 impl MtuProbe {
     /// Between the size to begin with and what the peer takes.

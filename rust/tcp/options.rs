@@ -5,6 +5,7 @@
 
 use super::accecn_option::AccEcnOption;
 use super::fast_open::Cookie;
+use super::pack::packed;
 use super::seq::SeqNumber;
 
 const END: u8 = 0;
@@ -53,6 +54,8 @@ pub struct SeqRange {
     /// The number behind the last.
     pub end: SeqNumber,
 }
+
+packed!(struct SeqRange { start, end });
 
 /// Up to four SACK blocks (RFC 2018).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

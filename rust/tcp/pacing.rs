@@ -7,6 +7,7 @@
 use super::config::Config;
 use super::congestion::pacing::pacing_rate;
 use super::congestion::CongestionControl;
+use super::pack::packed;
 use super::tcb::Tcb;
 use super::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub struct Runs {
     pub win_divisor: u8,
 }
 
+packed!(struct Runs { min_segments, shift, rtt_log, win_divisor });
+
 impl Default for Runs {
     fn default() -> Self {
         Self {
@@ -55,6 +58,8 @@ pub(super) struct Pacer {
     /// Something waits for that.
     waiting: bool,
 }
+
+packed!(struct Pacer { rate, due, waiting });
 
 impl Default for Pacer {
     fn default() -> Self {

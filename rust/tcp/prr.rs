@@ -4,6 +4,8 @@
 //! sent is in proportion to what is delivered, so that the window is at the threshold when the
 //! recovery ends, neither sending nothing for half a round trip nor a burst.
 
+use super::pack::packed;
+
 /// The reduction under way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Prr {
@@ -16,6 +18,8 @@ pub(super) struct Prr {
     /// The congestion window now.
     window: u32,
 }
+
+packed!(struct Prr { delivered, out, prior, window });
 
 /// What an acknowledgment says to a reduction.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 //! RACK (RFC 8985): what was sent before something that has arrived, and does not arrive within a
 //! reordering window of it, is lost.
 
+use super::pack::packed;
 use super::records::{Fate, Record, RecordStore};
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
@@ -37,6 +38,10 @@ pub struct Rack {
     /// The connection's count of delivered bytes when the width last changed.
     changed_at: u32,
 }
+
+packed!(struct Rack {
+    xmit, end, rtt_us, steps, persist, advanced, reordered, dsack, reordering, changed_at,
+});
 
 impl Rack {
     /// With the distance of reordering that is assumed at first.

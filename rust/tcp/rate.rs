@@ -5,6 +5,7 @@
 //! in the time since, or in the time that sending took, whichever is longer.
 
 use super::congestion::RateSample;
+use super::pack::packed;
 use super::rack::sent_after;
 use super::records::Record;
 use super::seq::SeqNumber;
@@ -24,6 +25,8 @@ pub struct Rate {
     /// Until the count of delivered bytes has passed this, what is sent is limited by the user.
     limited_until: Option<u32>,
 }
+
+packed!(struct Rate { delivered, lost, delivered_at, first_sent, limited_until });
 
 /// What the acknowledgment being processed says of the rate.
 #[derive(Clone, Copy, Debug, Default)]

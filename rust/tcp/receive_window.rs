@@ -5,6 +5,7 @@
 //! is measured, and the window grows no faster than the text that comes shows it to be worth.
 
 use super::config::Config;
+use super::pack::packed;
 use super::receive::{Arrived, Memory, ReceiveQueue};
 use super::seq::SeqNumber;
 use super::tcb::Tcb;
@@ -75,6 +76,8 @@ pub(super) struct ReceiveWindow {
     /// Text in order could not be kept for want of memory: no window until that was told.
     pub(super) no_room: bool,
 }
+
+packed!(struct ReceiveWindow { furthest, clamp, threshold, ratio, no_room });
 
 /// What is to be offered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

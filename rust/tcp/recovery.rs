@@ -6,6 +6,7 @@
 use super::config::Config;
 use super::congestion::{Congested, CongestionControl, Signal};
 use super::news::News;
+use super::pack::packed;
 use super::prr::Prr;
 use super::rack::Judge;
 use super::records::{Fate, Record, RecordStore};
@@ -32,6 +33,10 @@ pub(super) enum Recovery {
     /// `recover`.
     Loss { recover: SeqNumber },
 }
+
+packed!(enum Recovery {
+    0 => Open, 1 => Cwr { recover }, 2 => Fast { recover }, 3 => Loss { recover },
+});
 
 impl Tcb {
     /// The congestion control rules its window during a recovery too.

@@ -2,6 +2,7 @@
 
 //! Round-trip time and the retransmission timeout (RFC 6298).
 
+use super::pack::packed;
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
 use super::windowed_min::WindowedMin;
@@ -31,6 +32,8 @@ pub struct RttEstimator {
     round: SeqNumber,
     least: WindowedMin,
 }
+
+packed!(struct RttEstimator { srtt, mdev, mdev_max, rttvar, round, least });
 
 impl RttEstimator {
     /// Takes a measurement (RFC 6298 2.2, 2.3; alpha 1/8, beta 1/4), with SND.UNA and SND.NXT as

@@ -8,6 +8,7 @@
 //! is less than `20 n` looks at a record, whatever the peer sends.
 
 use super::options::SeqRange;
+use super::pack::packed;
 use super::records::{coalesce, find, make_room, push, split, Fate, Record, RecordStore};
 use super::seq::SeqNumber;
 
@@ -19,6 +20,8 @@ pub struct Count {
     /// Segments.
     pub segments: u32,
 }
+
+packed!(struct Count { bytes, segments });
 
 impl Count {
     fn add(&mut self, record: &Record) {
@@ -46,6 +49,8 @@ pub struct Scoreboard {
     /// Nothing that waits to be sent again begins before it; means something only while there is.
     hint: SeqNumber,
 }
+
+packed!(struct Scoreboard { out, sacked, lost, resent, waiting, fack, hint });
 
 impl Scoreboard {
     /// All that is outstanding.

@@ -2,6 +2,8 @@
 
 //! Connection states (RFC 9293 3.3.2).
 
+use super::pack::packed;
+
 /// The state of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
@@ -28,6 +30,11 @@ pub enum State {
     /// Both closed; old duplicates are given the time to die.
     TimeWait,
 }
+
+packed!(enum State {
+    0 => Closed, 1 => Listen, 2 => SynSent, 3 => SynReceived, 4 => Established, 5 => FinWait1,
+    6 => FinWait2, 7 => CloseWait, 8 => Closing, 9 => LastAck, 10 => TimeWait,
+});
 
 impl State {
     /// All of them.

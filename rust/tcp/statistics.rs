@@ -3,6 +3,8 @@
 //! What happens at a connection that a host counts (`TcpExt` of `/proc/net/netstat`): noted here
 //! where it happens, taken by the caller after each event.
 
+use super::pack::packed;
+
 macro_rules! statistics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// Something that is counted, by Linux's name for it without `TCP`.
@@ -114,6 +116,8 @@ pub struct Statistics {
     resent: u16,
     refused: u16,
 }
+
+packed!(struct Statistics { set, delivered, duplicates, lost_again, resent, refused });
 
 impl Statistics {
     pub(super) fn note(&mut self, what: Statistic) {

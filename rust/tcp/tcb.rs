@@ -13,6 +13,7 @@ use super::fast_open::FastOpen;
 use super::mtu_probe::MtuProbe;
 use super::options::{Options, SeqRange, Timestamps};
 use super::pacing::Pacer;
+use super::pack::packed;
 use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
@@ -60,6 +61,8 @@ pub(super) enum AckDue {
     Now,
 }
 
+packed!(enum AckDue { 0 => No, 1 => By(at), 2 => Now });
+
 /// What the retransmission timer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum RetransmitTimer {
@@ -77,6 +80,10 @@ pub(super) enum RetransmitTimer {
     Retry(Instant),
 }
 
+packed!(enum RetransmitTimer {
+    0 => Off, 1 => Rto(at), 2 => Probe(at), 3 => Reorder(at), 4 => Persist(at), 5 => Retry(at),
+});
+
 /// What the idle timer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum IdleTimer {
@@ -88,6 +95,8 @@ pub(super) enum IdleTimer {
     FinWait2(Instant),
 }
 
+packed!(enum IdleTimer { 0 => Off, 1 => Keepalive(at), 2 => FinWait2(at) });
+
 /// What is known of a handshake whose SYN, or SYN-ACK, had to be sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct SynAgain {
@@ -96,6 +105,8 @@ pub(super) struct SynAgain {
     /// The timestamp of the first.
     pub(super) first: u32,
 }
+
+packed!(struct SynAgain { times, first });
 
 impl SynAgain {
     /// Whether `echo` is of the first. When that was sent may be known only roughly, as of a
@@ -115,6 +126,8 @@ pub(super) enum Control {
     Probe,
 }
 
+packed!(enum Control { 0 => None, 1 => Syn, 2 => Probe });
+
 /// Whether the user reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Reader {
@@ -125,6 +138,8 @@ pub(super) enum Reader {
     /// It has closed.
     Gone,
 }
+
+packed!(enum Reader { 0 => Here, 1 => Shut, 2 => Gone });
 
 /// A connection, from SYN-SENT or ESTABLISHED on.
 ///
@@ -244,6 +259,18 @@ pub struct Tcb {
     /// What has to be counted, and was not told yet.
     pub(super) statistics: Statistics,
 }
+
+// Numbers of what we send, then of what the peer sends: each is near the one before.
+packed!(struct Tcb {
+    iss, snd_una, snd_nxt, write_seq, pushed, last_end, snd_sml, snd_up, rtt, undo, usage,
+    scoreboard, rack, tlp, recovery, congestion, mtu_probe, rcv_nxt, rcv_adv, last_ack_sent,
+    snd_wl1, window, peer_fin, dsack, mark, ecn, state, ack_due, control, fast_open, snd_wnd,
+    max_snd_wnd, peer_mss, eff_mss, acks, chrono, snd_scale, rcv_scale, timestamps, sack, reports,
+    scaling, fin_queued, more_to_come, override_sws, reader, ts_recent, ts_recent_at, ts_offset,
+    retransmit_timer, idle_timer, retries, backoff, probes, dup_acks, challenges, challenge_since,
+    last_heard, last_sent, stalled_since, syn_sent, syn_again, pacer, prr, rate, reneged, totals,
+    statistics,
+});
 
 impl Tcb {
     /// Active open (RFC 9293 3.10.1): SYN-SENT; the SYN is there to be fetched.

@@ -54,6 +54,18 @@ impl Tcb {
         (first != Instant::NEVER).then_some(first)
     }
 
+    /// Since when nothing has come and gone, if nothing is to be done either: nothing is queued, in
+    /// flight or owed. To be kept alive is not to do anything.
+    pub fn idle_since(&self) -> Option<Instant> {
+        let open = matches!(self.state, State::Established | State::CloseWait);
+        let still = self.retransmit_timer == RetransmitTimer::Off
+            && self.ack_due == AckDue::No
+            && self.unacked() == 0
+            && !self.has_output()
+            && !self.has_statistics();
+        (open && still).then(|| self.last_heard.max(self.last_sent))
+    }
+
     /// The timer that runs for the connection, as a table of sockets shows it.
     pub fn timer(&self) -> Option<(TimerKind, Instant)> {
         match self.retransmit_timer {

@@ -6,6 +6,7 @@
 
 use super::config::Config;
 use super::congestion::{CongestionControl, Signal};
+use super::pack::packed;
 use super::records::{Fate, Record, RecordStore};
 use super::seq::SeqNumber;
 use super::statistics::Statistic;
@@ -31,6 +32,8 @@ pub(super) enum Probe {
         again: bool,
     },
 }
+
+packed!(enum Probe { 0 => None, 1 => Due, 2 => Sent { high, again } });
 
 /// What an acknowledgment says to a probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,6 +2,8 @@
 
 //! What a connection has sent and received in all, as `TCP_INFO` shows it (RFC 4898).
 
+use super::pack::packed;
+
 /// The counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
@@ -30,6 +32,11 @@ pub struct Totals {
     /// Segments that the peer reported as duplicates.
     pub duplicates: u32,
 }
+
+packed!(struct Totals {
+    bytes_sent, bytes_resent, bytes_acked, bytes_received, segments_out, segments_in,
+    text_segments_out, text_segments_in, resent, probes, delivered, duplicates,
+});
 
 impl Totals {
     /// `bytes` of text went out in `segments`, which may be one without text.

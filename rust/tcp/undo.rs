@@ -8,6 +8,7 @@
 use super::config::Config;
 use super::congestion::CongestionControl;
 use super::news::News;
+use super::pack::packed;
 use super::records::RecordStore;
 use super::recovery::Recovery;
 use super::seq::SeqNumber;
@@ -28,6 +29,8 @@ pub(super) enum Frto {
     Probing,
 }
 
+packed!(enum Frto { 0 => Off, 1 => Armed, 2 => Probing });
+
 /// What is remembered of a recovery, for its undoing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Undo {
@@ -41,6 +44,8 @@ pub(super) struct Undo {
     restorable: bool,
     pub(super) frto: Frto,
 }
+
+packed!(struct Undo { marker, repeated, first, restorable, frto });
 
 impl Undo {
     /// The window was reduced. `in_flight`: segments sent again before that may still be reported.

@@ -5,6 +5,7 @@
 
 use super::config::Config;
 use super::events::Events;
+use super::pack::packed;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::tcb::{Tcb, TxLimits};
@@ -13,11 +14,13 @@ use super::tcb::{Tcb, TxLimits};
 const REACH: u32 = u16::MAX as u32;
 
 /// The peer's urgent byte.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Mark {
     seq: SeqNumber,
     read: bool,
 }
+
+packed!(struct Mark { seq, read });
 
 /// A new urgent byte was announced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

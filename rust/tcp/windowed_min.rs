@@ -4,6 +4,7 @@
 //! algorithm, as in Linux's `win_minmax`): the least, the least since, and the least since that,
 //! each to take over when the one before it becomes too old.
 
+use super::pack::packed;
 use super::time::{Duration, Instant};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,12 +14,16 @@ struct Sample {
     value: u32,
 }
 
+packed!(struct Sample { at, value });
+
 /// The filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct WindowedMin {
     best: [Sample; 3],
     begun: bool,
 }
+
+packed!(struct WindowedMin { best, begun });
 
 impl WindowedMin {
     /// The least value, if there was one.

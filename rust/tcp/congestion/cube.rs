@@ -2,6 +2,7 @@
 
 //! The curve of CUBIC (RFC 9438 4.2), in integers: `W_cubic(t) = C (t - K)^3 + W_max`.
 
+use crate::tcp::pack::packed;
 use crate::tcp::time::Duration;
 
 /// Units of time of the curve in a second.
@@ -42,13 +43,15 @@ fn cube_root(x: u64) -> u32 {
 }
 
 /// A curve of CUBIC: C is 0.4 segments a second cubed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Curve {
     /// Where it is flat, bytes: W_max.
     origin: u32,
     /// When it is flat, ticks: K.
     k: u32,
 }
+
+packed!(struct Curve { origin, k });
 
 impl Curve {
     /// The curve that begins at `cwnd` and is flat at `w_max`; one that is flat at its beginning,

@@ -7,6 +7,7 @@ use super::cube::Curve;
 use super::hystart::{Advice, HyStart};
 use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
 use super::{Ack, Congested, CongestionControl, IdleAck};
+use crate::tcp::pack::packed;
 use crate::tcp::time::{Duration, Instant};
 
 /// Beta, the part of the window that is left by a reduction, in 1024ths: 0.7.
@@ -14,7 +15,7 @@ const BETA: u64 = 717;
 const BETA_UNIT: u64 = 1024;
 
 /// What is measured from one reduction to the next, while the window is in congestion avoidance.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Epoch {
     /// When it began, moved on by the time in which the window was not used (RFC 9438 4.2, 5.8).
     start: Instant,
@@ -24,8 +25,10 @@ struct Epoch {
     est_credit: Credit,
 }
 
+packed!(struct Epoch { start, curve, w_est, est_credit });
+
 /// What a reduction changes, to be restored when it was a mistake (RFC 9438 4.9).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Prior {
     cwnd: u32,
     ssthresh: u32,
@@ -33,6 +36,8 @@ struct Prior {
     cwnd_prior: u32,
     epoch: Option<Epoch>,
 }
+
+packed!(struct Prior { cwnd, ssthresh, w_max, cwnd_prior, epoch });
 
 /// CUBIC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +54,10 @@ pub struct Cubic {
     last_ack: Instant,
     hystart: HyStart,
 }
+
+packed!(struct Cubic {
+    cwnd, ssthresh, credit, w_max, cwnd_prior, epoch, prior, last_ack, hystart,
+});
 
 impl Cubic {
     /// A connection's start.

@@ -3,6 +3,7 @@
 //! HyStart++ (RFC 9406): slow start ends when the round-trip time says that a queue builds, before
 //! it overflows.
 
+use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::Duration;
 
@@ -32,6 +33,8 @@ enum Phase {
     },
 }
 
+packed!(enum Phase { 0 => SlowStart, 1 => Conservative { baseline, rounds } });
+
 /// How slow start goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Advice {
@@ -54,6 +57,8 @@ pub(super) struct HyStart {
     last_round_min: u32,
     this_round_min: u32,
 }
+
+packed!(struct HyStart { phase, samples, window_end, last_round_min, this_round_min });
 
 impl HyStart {
     pub(super) fn new() -> Self {

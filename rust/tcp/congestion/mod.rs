@@ -16,6 +16,7 @@ pub use cubic::Cubic;
 pub use newreno::NewReno;
 pub use window::initial_window;
 
+use super::pack::{packed, Pack, Packer};
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
 
@@ -144,6 +145,8 @@ pub enum Algorithm {
     Bbr,
 }
 
+packed!(enum Algorithm { 0 => Cubic, 1 => Reno, 2 => Bbr });
+
 impl Algorithm {
     /// All that there are.
     pub const ALL: [Self; 3] = [Self::Cubic, Self::Reno, Self::Bbr];
@@ -197,6 +200,21 @@ pub enum Congestion {
     Reno(NewReno),
     /// BBR.
     Bbr(Bbr),
+}
+
+impl Pack for Congestion {
+    fn pack<P: Packer>(&mut self, by: &mut P) {
+        let mut algorithm = self.algorithm();
+        algorithm.pack(by);
+        if algorithm != self.algorithm() {
+            *self = Self::new(algorithm, 0);
+        }
+        match self {
+            Self::Cubic(control) => control.pack(by),
+            Self::Reno(control) => control.pack(by),
+            Self::Bbr(control) => control.pack(by),
+        }
+    }
 }
 
 impl Congestion {

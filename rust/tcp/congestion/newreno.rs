@@ -5,6 +5,7 @@
 
 use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
 use super::{Ack, Congested, CongestionControl};
+use crate::tcp::pack::packed;
 use crate::tcp::time::{Duration, Instant};
 
 /// NewReno.
@@ -16,6 +17,8 @@ pub struct NewReno {
     /// Window and threshold before the last reduction.
     prior: Option<(u32, u32)>,
 }
+
+packed!(struct NewReno { cwnd, ssthresh, credit, prior });
 
 impl NewReno {
     /// A connection's start.

@@ -4,6 +4,7 @@
 //! a window for each round-trip time, so that pacing never holds the window back.
 
 use super::CongestionControl;
+use crate::tcp::pack::packed;
 use crate::tcp::time::Duration;
 
 /// Multiples of a window for each round-trip time, percent.
@@ -14,6 +15,8 @@ pub struct Ratios {
     /// In congestion avoidance (`tcp_pacing_ca_ratio`).
     pub avoidance: u16,
 }
+
+packed!(struct Ratios { slow_start, avoidance });
 
 impl Default for Ratios {
     fn default() -> Self {

@@ -3,6 +3,7 @@
 //! Whether the congestion window is what holds the sender back (RFC 7661), as Linux tells: a window
 //! that was full once is taken for full until what was sent then is acknowledged.
 
+use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub struct Usage {
     /// Text waits for more room in the window, though there is some.
     held_back: bool,
 }
+
+packed!(struct Usage { full, most, edge, used, since, touched, held_back });
 
 impl Usage {
     /// Nothing was sent.

@@ -3,6 +3,7 @@
 //! What the controls that rule a window have in common. Windows are bytes, and move by whole
 //! segments, as Linux's do.
 
+use crate::tcp::pack::{Pack, Packer};
 use crate::tcp::time::Duration;
 
 /// The initial window (RFC 6928): ten segments.
@@ -25,6 +26,12 @@ pub(super) fn slow_start(cwnd: u32, ssthresh: u32, acked: u32) -> (u32, u32) {
 /// Bytes acknowledged that the window has not grown for yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Credit(u32);
+
+impl Pack for Credit {
+    fn pack<P: Packer>(&mut self, by: &mut P) {
+        self.0.pack(by);
+    }
+}
 
 impl Credit {
     /// Adds `acked` bytes; returns by how many bytes the window grows if `price` bytes are worth a

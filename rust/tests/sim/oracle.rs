@@ -2,9 +2,10 @@
 
 //! What must hold at one end at every moment, whatever the network does.
 
-use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::events::Events;
+use oxtcp_core::tcp::pack::{pack, unpack};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
@@ -13,6 +14,8 @@ use oxtcp_core::tcp::{RecordStore, Tcb};
 
 /// Bare acknowledgments beyond one for each segment received, read and timer.
 const SPARE_ACKS: u64 = 4;
+/// What an idle connection may be packed into, bytes: the kernel has 512 for it and its settings.
+const ROOM_WHEN_IDLE: usize = 400;
 /// Timers that may fire in silence beyond one for each second.
 const SPARE_TIMERS: u64 = 40;
 
@@ -51,6 +54,22 @@ pub struct Oracle {
     paced: u64,
     new_text: u64,
     old_text: u64,
+}
+
+/// Whatever happened to a connection, packing forgets nothing of it.
+fn survives_packing(tcb: &Tcb) {
+    let mut bytes = [0; 1024];
+    let len = pack(&mut tcb.clone(), &mut bytes).expect("there is room");
+    let ids = Identity {
+        iss: SeqNumber(0),
+        ts_offset: 0,
+    };
+    let mut back = Tcb::connect(&Config::default(), ids, Instant::default());
+    assert!(unpack(&mut back, &bytes[..len]));
+    assert_eq!(back, *tcb);
+    if tcb.idle_since().is_some() {
+        assert!(len <= ROOM_WHEN_IDLE, "idle, and {len} bytes");
+    }
 }
 
 impl Oracle {
@@ -301,6 +320,10 @@ impl Oracle {
         }
         if tcb.flight() > 0 {
             assert!(tcb.timer().is_some(), "in flight without a timer");
+        }
+        // It takes as long as all the rest of a step: every eighth is enough.
+        if now.us() % 8 == 0 {
+            survives_packing(tcb);
         }
     }
 }

@@ -15,6 +15,7 @@ mod startup;
 
 use super::window::initial_window;
 use super::{Ack, Congested, CongestionControl, RateSample, Signal};
+use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::{Duration, Instant};
 use probe_bw::Probing;
@@ -57,6 +58,10 @@ enum Mode {
     ProbeRtt,
 }
 
+packed!(enum Mode {
+    0 => Startup, 1 => Drain, 2 => Down, 3 => Cruise, 4 => Refill, 5 => Up, 6 => ProbeRtt,
+});
+
 impl Mode {
     fn is_probe_bw(self) -> bool {
         matches!(self, Self::Down | Self::Cruise | Self::Refill | Self::Up)
@@ -94,6 +99,8 @@ struct Undo {
     inflight_hi: u32,
 }
 
+packed!(struct Undo { bw_lo, inflight_lo, inflight_hi });
+
 /// BBR.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bbr {
@@ -112,6 +119,11 @@ pub struct Bbr {
     probing: Probing,
     probe_rtt: probe_rtt::ProbeRtt,
 }
+
+packed!(struct Bbr {
+    mode, in_recovery, cwnd, prior_cwnd, pacing_rate, has_seen_rtt, idle_restart, undo, path,
+    full_bw, probing, probe_rtt,
+});
 
 /// An acknowledgment with a rate, as the model hears it.
 struct Sample {

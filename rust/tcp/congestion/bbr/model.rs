@@ -6,6 +6,7 @@
 use super::rate::Rate;
 use super::{percent, reached, Sample, Undo, BETA, LOSS_THRESH, NONE};
 use crate::tcp::congestion::Ack;
+use crate::tcp::pack::packed;
 use crate::tcp::time::Instant;
 
 /// How long a least round-trip time holds, ms.
@@ -57,6 +58,13 @@ pub(super) struct Path {
     extra_since: Instant,
     extra_delivered: u32,
 }
+
+packed!(struct Path {
+    bw, bw_lo, bw_latest, inflight_latest, inflight_hi, inflight_lo, delivered, next_round,
+    next_loss_round, begun, round_start, loss_round_start, loss_events, lost, min_rtt,
+    probe_rtt_min, min_rtt_at, probe_rtt_min_at, probe_rtt_due, extra, extra_rounds, extra_since,
+    extra_delivered,
+});
 
 impl Path {
     pub(super) fn new() -> Self {

@@ -4,6 +4,7 @@
 
 use super::{percent, Bbr, Mode, Sample, BETA, NONE};
 use crate::tcp::congestion::Ack;
+use crate::tcp::pack::packed;
 
 /// Time from one probe to the next: this, and up to a second more, ms.
 const WAIT: u32 = 2_000;
@@ -25,6 +26,8 @@ enum Feedback {
     Stopping,
 }
 
+packed!(enum Feedback { 0 => None, 1 => Refilling, 2 => Starting, 3 => Probe, 4 => Stopping });
+
 /// Where the cycle is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Probing {
@@ -43,6 +46,10 @@ pub(super) struct Probing {
     up_acks: u32,
     rng: u32,
 }
+
+packed!(struct Probing {
+    feedback, samples, cycle_start, wait, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
+});
 
 impl Probing {
     pub(super) fn new() -> Self {

@@ -5,6 +5,7 @@
 
 use super::{min_pipe, Bbr, Mode};
 use crate::tcp::congestion::Ack;
+use crate::tcp::pack::packed;
 
 /// What is kept in flight, percent of what the path holds.
 pub(super) const CWND_GAIN: u64 = 50;
@@ -19,6 +20,8 @@ pub(super) struct ProbeRtt {
     /// A whole round has passed since the flight is low.
     round_done: bool,
 }
+
+packed!(struct ProbeRtt { since, round_done });
 
 impl Bbr {
     pub(super) fn probe_rtt_cwnd(&self, mss: u32) -> u32 {

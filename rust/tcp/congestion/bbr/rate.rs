@@ -2,12 +2,20 @@
 
 //! Rates, in half of the room that bytes a second would take.
 
+use crate::tcp::pack::{Pack, Packer};
+
 /// Bytes a second that a unit is: the largest rate is 34 GB/s.
 const UNIT: u64 = 8;
 
 /// A rate of sending or of delivery.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Rate(u32);
+
+impl Pack for Rate {
+    fn pack<P: Packer>(&mut self, by: &mut P) {
+        self.0.pack(by);
+    }
+}
 
 impl Rate {
     pub(super) const ZERO: Self = Self(0);

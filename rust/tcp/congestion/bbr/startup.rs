@@ -5,6 +5,7 @@
 use super::rate::Rate;
 use super::{Bbr, Mode, Sample};
 use crate::tcp::congestion::Ack;
+use crate::tcp::pack::packed;
 
 /// Rounds without growth that say that the path is full.
 const FULL_BW_ROUNDS: u8 = 3;
@@ -24,6 +25,8 @@ pub(super) struct FullBandwidth {
     /// It was so once.
     pub(super) reached: bool,
 }
+
+packed!(struct FullBandwidth { bw, rounds, now, reached });
 
 impl FullBandwidth {
     pub(super) fn look(&mut self, rate: Rate, app_limited: bool, round_start: bool) {
