@@ -29,25 +29,9 @@ FIXTURE_TEARDOWN(syn_queue)
 {
 }
 
-/* A counter of the family under test; AF_INET has others. */
-static long counter(const char *name)
-{
-	char line[128], found[64];
-	long value, result = -1;
-	FILE *f = fopen("/proc/net/oxtcp_stat", "r");
-
-	if (!f)
-		die("oxtcp_stat");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %ld", found, &value) == 2 && !strcmp(found, name))
-			result = value;
-	fclose(f);
-	return result;
-}
-
 #define EXPECT_COUNTER(value, name) do { \
 	if (!own_is_inet()) \
-		EXPECT_EQ(value, counter(name)); \
+		EXPECT_EQ(value, own_counter(name)); \
 } while (0)
 
 static int listen_anywhere(int backlog)
@@ -261,7 +245,7 @@ TEST_F(syn_queue, one_connection_too_many_without_a_user_is_reset)
 	ASSERT_LE(0, server);
 	close(server);
 	wire_expect(&w, RST);
-	EXPECT_EQ(1, counter("AbortOnMemory"));
+	EXPECT_EQ(1, own_counter("AbortOnMemory"));
 }
 
 TEST_F(syn_queue, TCP_DEFER_ACCEPT_waits_for_text)

@@ -15,6 +15,7 @@
 /* bindgen sees no macro that casts. */
 const gfp_t RUST_CONST_HELPER_GFP_ATOMIC = GFP_ATOMIC;
 const gfp_t RUST_CONST_HELPER_GFP_KERNEL = GFP_KERNEL;
+const gfp_t RUST_CONST_HELPER_OX_GFP_MUST = GFP_KERNEL | __GFP_NOFAIL;
 const slab_flags_t RUST_CONST_HELPER_SLAB_TYPESAFE_BY_RCU = SLAB_TYPESAFE_BY_RCU;
 const size_t RUST_CONST_HELPER_OX_FREEPTR_OFFSET = offsetof(struct sock, sk_freeptr);
 const size_t RUST_CONST_HELPER_OX_MAX_SKB_FRAGS = MAX_SKB_FRAGS;

@@ -400,11 +400,16 @@ int ox_put_user_int(int value, unsigned long arg);
 int ox_get_user_int(int *to, int __user *from);
 int ox_copy_to_user(void __user *to, const void *from, size_t len);
 int ox_sk_set_zerocopy(struct sock *sk, int value);
+bool ox_in_bpf(void);
 
 /* memory_allocated and its like */
-int ox_memory_init(void);
+int ox_memory_init(unsigned int state_size);
 void ox_memory_exit(void);
 void ox_memory_fill(struct proto *prot);
+void *ox_state_alloc(struct sock *sk, gfp_t gfp);
+void *ox_packed_alloc(struct sock *sk, size_t len);
+void ox_packed_free(void *packed);
+void ox_state_free(void *state);
 
 /* the parameter family= */
 unsigned int ox_param_family(void);

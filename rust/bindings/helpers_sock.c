@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Locks, struct sock and timers. */
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
@@ -527,6 +528,12 @@ int ox_get_user_int(int *to, int __user *from)
 int ox_copy_to_user(void __user *to, const void *from, size_t len)
 {
 	return copy_to_user(to, from, len) ? -EFAULT : 0;
+}
+
+/* Whether it is a BPF program that calls, in place of a system call. */
+bool ox_in_bpf(void)
+{
+	return has_current_bpf_ctx();
 }
 
 int ox_sk_set_zerocopy(struct sock *sk, int value)

@@ -6,11 +6,14 @@
  */
 #include <linux/mm.h>
 #include <linux/percpu_counter.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
 #include <linux/swap.h>
 #include <net/sock.h>
 
 #include "helpers.h"
 
+static struct kmem_cache *ox_states;
 static DEFINE_PER_CPU(int, ox_fw_alloc);
 static atomic_long_t ox_allocated;
 static struct percpu_counter ox_sockets;
@@ -29,15 +32,60 @@ static void ox_leave_pressure(struct sock *sk)
 		WRITE_ONCE(ox_pressure, 0);
 }
 
-/* The limits are tcp_mem's at boot, in pages. */
-int ox_memory_init(void)
+/*
+ * The limits are tcp_mem's at boot, in pages. What a socket keeps has state_size
+ * bytes.
+ */
+int ox_memory_init(unsigned int state_size)
 {
 	unsigned long limit = max(nr_free_buffer_pages() / 16, 128UL);
+	int err;
 
 	ox_mem[0] = limit / 4 * 3;
 	ox_mem[1] = limit;
 	ox_mem[2] = ox_mem[0] * 2;
-	return percpu_counter_init(&ox_sockets, 0, GFP_KERNEL);
+	ox_states = kmem_cache_create("oxtcp_state", state_size, 0,
+				      SLAB_ACCOUNT, NULL);
+	if (!ox_states)
+		return -ENOMEM;
+	err = percpu_counter_init(&ox_sockets, 0, GFP_KERNEL);
+	if (err)
+		kmem_cache_destroy(ox_states);
+	return err;
+}
+
+/* Charged to whom the socket is charged to, whoever asks. */
+void *ox_state_alloc(struct sock *sk, gfp_t gfp)
+{
+	struct mem_cgroup *old;
+	void *state;
+
+	if (!sk)
+		return kmem_cache_alloc(ox_states, gfp);
+	old = set_active_memcg(mem_cgroup_from_sk(sk));
+	state = kmem_cache_alloc(ox_states, gfp);
+	set_active_memcg(old);
+	return state;
+}
+
+/* The same for what a state is packed into, where there is memory without effort. */
+void *ox_packed_alloc(struct sock *sk, size_t len)
+{
+	struct mem_cgroup *old = set_active_memcg(mem_cgroup_from_sk(sk));
+	void *packed = kmalloc(len, GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT);
+
+	set_active_memcg(old);
+	return packed;
+}
+
+void ox_packed_free(void *packed)
+{
+	kfree(packed);
+}
+
+void ox_state_free(void *state)
+{
+	kmem_cache_free(ox_states, state);
 }
 
 /* No socket is left, so none of its memory must be. */
@@ -50,6 +98,7 @@ void ox_memory_exit(void)
 		left += per_cpu(ox_fw_alloc, cpu);
 	WARN(left, "oxtcp: %ld pages of socket memory left\n", left);
 	percpu_counter_destroy(&ox_sockets);
+	kmem_cache_destroy(ox_states);
 }
 
 void ox_memory_fill(struct proto *prot)

@@ -51,7 +51,7 @@ pub enum Ioctl {
 /// functions that take a [`Locked`] run with it, possibly in softirq, and may not. `Err` is the
 /// errno that the system call returns.
 pub trait Family: Sized + Send + Sync + 'static {
-    /// State of one socket, protected by the socket's lock. It lives inside the `struct sock`.
+    /// State of one socket, protected by the socket's lock.
     type Sock: Send;
     /// State of one socket that can be used without its lock: atomics.
     type Shared: Send + Sync;
@@ -134,6 +134,14 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn drained(sock: &mut Locked<'_, Self>);
     /// The deadline set by [`Locked::set_deadline`] has come. The deadline is cleared.
     fn timer(sock: &mut Locked<'_, Self>);
+    /// Whether nothing happens to the socket, so that its state may be packed; asked now and then. When
+    /// it may, there is nothing in it that [`Family::pack`] leaves out.
+    fn idle(sock: &mut Locked<'_, Self>) -> Idle;
+    /// Packs the state of an idle socket into `room`; returns how many bytes that took, or `None` if
+    /// there is not room for all.
+    fn pack(sock: &mut Self::Sock, room: &mut [u8]) -> Option<usize>;
+    /// Sets the state, which is that of a new socket, to what [`Family::pack`] made `bytes` of.
+    fn unpack(sock: &mut Locked<'_, Self>, bytes: &[u8]);
     /// The connection has to end at once, without a word to the user but `error`: its namespace
     /// dies, or an administrator destroys it. Must remove it from every table.
     fn abort(sock: &mut Locked<'_, Self>, error: Error);
@@ -247,7 +255,7 @@ impl<F: Family> Registration<F> {
         NUMBER.store(family as i32, Relaxed);
 
         // SAFETY: Called once, undone by the step.
-        to_result(unsafe { b::ox_memory_init() })?;
+        to_result(unsafe { b::ox_memory_init(core::mem::size_of::<F::Sock>() as u32) })?;
         // SAFETY: As above; no socket is left by then.
         let memory = Step(|| unsafe { b::ox_memory_exit() });
         // SAFETY: Called once, before there is a socket.

@@ -3,12 +3,12 @@
 //! The socket lock, as a guard: `&mut` to a socket's state exists only through it.
 
 use super::bindings as b;
+use super::held::Held;
 use super::*;
 use core::net::SocketAddrV4;
 use core::ops::{Deref, DerefMut};
 use kernel::error::to_result;
 use kernel::prelude::*;
-use kernel::types::NotThreadSafe;
 
 /// Directions of a connection that are closed on this side (`sk_shutdown`), and what shutdown(2)
 /// asks for.
@@ -58,75 +58,47 @@ pub enum BhLock<'a, F: Family> {
     Busy,
 }
 
-/// How the lock is held, and so how it is given back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// `lock_sock`: may sleep.
-    Process,
-    /// The spin lock, BH off.
-    SoftIrq,
-    /// Somebody below us holds it and gives it back.
-    Below,
-}
-
 /// A locked socket. Derefs to the family's state; dropping it releases the lock.
-pub struct Locked<'a, F: Family> {
-    sock: &'a Sock<F>,
-    held: Held,
-    _not_send: NotThreadSafe,
-}
+///
+/// # Invariants
+///
+/// The state is not packed.
+#[repr(transparent)]
+pub struct Locked<'a, F: Family>(Held<'a, F>);
 
 impl<'a, F: Family> Locked<'a, F> {
     /// # Safety
     ///
-    /// The caller has just taken the lock by `lock_sock`.
-    pub(super) unsafe fn take_process(sock: &'a Sock<F>) -> Self {
-        Self {
-            sock,
-            held: Held::Process,
-            _not_send: NotThreadSafe,
-        }
+    /// The state is not packed.
+    #[inline(always)]
+    pub(super) unsafe fn new(held: Held<'a, F>) -> Self {
+        Self(held)
     }
 
     /// # Safety
     ///
-    /// The caller has just taken the spin lock, and may use what it protects until it drops this.
-    pub(super) unsafe fn take_bh(sock: &'a Sock<F>) -> Self {
-        Self {
-            sock,
-            held: Held::SoftIrq,
-            _not_send: NotThreadSafe,
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The lock is held by the caller's caller longer than this lives, and there is no other.
-    pub(super) unsafe fn borrow_held(sock: &'a Sock<F>) -> Self {
-        Self {
-            sock,
-            held: Held::Below,
-            _not_send: NotThreadSafe,
-        }
+    /// The state is not packed.
+    pub(super) unsafe fn from_mut<'b>(held: &'b mut Held<'a, F>) -> &'b mut Self {
+        // SAFETY: The layout is that of `Held`, and what this adds is promised by the caller.
+        unsafe { &mut *core::ptr::from_mut(held).cast() }
     }
 
     fn sk(&self) -> *mut b::sock {
-        self.sock.sk()
+        self.0.sock().sk()
     }
 
     pub(super) fn timer_state(&mut self) -> &mut timer::State {
-        // SAFETY: We hold the lock, and `self` is borrowed for as long as the reference lives.
-        unsafe { &mut (*self.sock.raw()).timer }
+        self.0.timer_state()
     }
 
     /// The socket.
     pub fn sock(&self) -> &'a Sock<F> {
-        self.sock
+        self.0.sock()
     }
 
     /// The namespace.
     pub fn net(&self) -> &'a NetNs<F> {
-        self.sock.net()
+        self.0.sock().net()
     }
 
     /// Lends the family's state and both buffers at once.
@@ -147,36 +119,31 @@ impl<'a, F: Family> Locked<'a, F> {
         &mut self,
         skb: Option<RxSkb>,
     ) -> (&mut F::Sock, SendBuffer<'_, F>, RecvBuffer<'_, F>) {
-        let gfp = if self.is_process() {
-            b::GFP_KERNEL
-        } else {
-            b::GFP_ATOMIC
-        };
-        let raw = self.sock.raw();
-        // SAFETY: We hold the lock, `self` is borrowed for as long as the three live, and they
-        // touch disjoint parts of the object.
-        unsafe {
-            (
-                &mut (*raw).data,
-                SendBuffer::new(self.sk(), &raw mut (*raw).send, gfp),
-                RecvBuffer::new(self.sock, &raw mut (*raw).recv, skb),
-            )
-        }
+        // SAFETY: We hold the lock, `self` is borrowed for as long as the reference lives, the buffers
+        // are not of what it points to; by the type's invariant there is an object.
+        let state = unsafe { &mut *(*self.0.sock().raw()).state.object() };
+        let (send, recv) = self.0.buffers(skb);
+        (state, send, recv)
     }
 
     /// The send buffer.
     pub fn send_buffer(&mut self) -> SendBuffer<'_, F> {
-        self.split(None).1
+        self.0.buffers(None).0
     }
 
     /// The receive buffer.
     pub fn recv_buffer(&mut self) -> RecvBuffer<'_, F> {
-        self.split(None).2
+        self.0.buffers(None).1
+    }
+
+    /// Gives the lock back, and has the state packed again if it was unpacked for a look alone.
+    pub fn release_idle(mut self) {
+        self.0.pack_if_idle();
     }
 
     /// Whether this is process context (may sleep, `GFP_KERNEL`).
     pub fn is_process(&self) -> bool {
-        self.held == Held::Process
+        self.0.is_process()
     }
 
     /// Sets our address and port: `inet_rcv_saddr`, `inet_saddr`, `inet_num`, `inet_sport`.
@@ -202,14 +169,16 @@ impl<'a, F: Family> Locked<'a, F> {
     /// Sets `sk_state` to Linux's `TCP_*` number, firing `sock:inet_sock_set_state`. In
     /// `TCP_CLOSE` (7) no timer runs.
     pub fn set_state(&mut self, state: u8) {
-        if state == self.sock.state() {
+        if state == self.0.sock().state() {
             return;
         }
         // SAFETY: We hold the lock.
         unsafe { b::inet_sk_set_state(self.sk(), state.into()) }
-        if u32::from(state) == b::TCP_CLOSE {
-            let sock = self.sock;
-            self.timer_state().stop(sock);
+        let sock = self.0.sock();
+        match u32::from(state) {
+            b::TCP_CLOSE => self.timer_state().stop(sock),
+            b::TCP_ESTABLISHED => self.timer_state().look_soon(sock),
+            _ => {}
         }
     }
 
@@ -494,7 +463,10 @@ impl<'a, F: Family> Locked<'a, F> {
         }
         // SAFETY: We hold the lock by `lock_sock`, and the caller's `&mut` says that nobody looks
         // at what it protects meanwhile.
-        to_result(unsafe { b::ox_sk_wait(self.sk(), &mut timeout.0, exclusive, write) })
+        let result = unsafe { b::ox_sk_wait(self.sk(), &mut timeout.0, exclusive, write) };
+        // SAFETY: This is process context.
+        unsafe { self.0.wait_unpacked() };
+        to_result(result)
     }
 
     /// When [`Family::timer`] is to be called: µs of [`now`], `None` for never. Cheap to call after
@@ -502,7 +474,7 @@ impl<'a, F: Family> Locked<'a, F> {
     /// when it fires too early. A pending timer holds a reference on the socket; with `None` it
     /// goes on until it fires, but not in `TCP_CLOSE`.
     pub fn set_deadline(&mut self, at: Option<u64>) {
-        let sock = self.sock;
+        let sock = self.0.sock();
         if self.timer_state().keep(at) {
             return;
         }
@@ -589,27 +561,15 @@ impl<F: Family> Deref for Locked<'_, F> {
     type Target = F::Sock;
 
     fn deref(&self) -> &F::Sock {
-        // SAFETY: We hold the lock.
-        unsafe { &(*self.sock.raw()).data }
+        // SAFETY: We hold the lock; by the type's invariant there is an object.
+        unsafe { &*(*self.0.sock().raw()).state.object() }
     }
 }
 
 impl<F: Family> DerefMut for Locked<'_, F> {
     fn deref_mut(&mut self) -> &mut F::Sock {
-        // SAFETY: We hold the lock, and `self` is borrowed as mutable.
-        unsafe { &mut (*self.sock.raw()).data }
-    }
-}
-
-impl<F: Family> Drop for Locked<'_, F> {
-    fn drop(&mut self) {
-        // SAFETY: Taken by whoever made the guard, in this way.
-        unsafe {
-            match self.held {
-                Held::Process => b::ox_release_sock(self.sk()),
-                Held::SoftIrq => b::ox_bh_unlock_sock(self.sk()),
-                Held::Below => (),
-            }
-        }
+        // SAFETY: We hold the lock, and `self` is borrowed as mutable; by the type's invariant there is
+        // an object.
+        unsafe { &mut *(*self.0.sock().raw()).state.object() }
     }
 }

@@ -3,6 +3,8 @@
 //! The trampolines of `struct proto_ops`: from C's calls to the family's functions.
 
 use super::bindings as b;
+use super::held::Held;
+use super::state_box::StateBox;
 use super::*;
 use crate::net::family::{Ioctl, Whose};
 use core::mem::size_of;
@@ -92,6 +94,10 @@ pub(super) unsafe extern "C" fn create<F: Family>(
         Ok(netns) => netns,
         Err(e) => return e.to_errno(),
     };
+    let state = match StateBox::new(b::GFP_KERNEL, F::new_sock()) {
+        Ok(state) => state,
+        Err(e) => return e.to_errno(),
+    };
     // SAFETY: The protocol is registered.
     let sk = unsafe { b::sk_alloc(net, family::number(), b::GFP_KERNEL, family::proto(), kern) };
     if sk.is_null() {
@@ -103,7 +109,7 @@ pub(super) unsafe extern "C" fn create<F: Family>(
         (*sock).ops = family::proto_ops();
         b::ox_sock_accept_flags(sock);
         b::sock_init_data(sock, sk);
-        Sock::<F>::init(sk, netns, F::new_sock());
+        Sock::<F>::init(sk, netns, state);
     }
     0
 }
@@ -348,6 +354,23 @@ fn length(result: Result<usize>) -> c_int {
     }
 }
 
+/// What setsockopt(2) has locked below us, or a BPF program in its name, which may not sleep: then `None`
+/// when there is no memory to unpack the state.
+///
+/// # Safety
+///
+/// `sk` is a socket of `F`, locked by the caller for longer than the result lives.
+unsafe fn locked_by_setsockopt<'a, F: Family>(sk: *mut b::sock) -> Option<Locked<'a, F>> {
+    // SAFETY: By the function's contract.
+    let held = unsafe { Held::by_caller(Sock::from_sk(sk)) };
+    // SAFETY: Callable in any context.
+    if unsafe { b::ox_in_bpf() } {
+        return held.try_into_unpacked().ok();
+    }
+    // SAFETY: A system call, which has taken the lock by `lock_sock`.
+    Some(unsafe { held.into_unpacked() })
+}
+
 /// A segment that waited on the backlog.
 ///
 /// # Safety
@@ -357,8 +380,9 @@ pub(super) unsafe extern "C" fn backlog_rcv<F: Family>(
     sk: *mut b::sock,
     skb: *mut b::sk_buff,
 ) -> c_int {
-    // SAFETY: The process that releases the socket still has it, for the length of this call.
-    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
+    // SAFETY: The process that releases the socket still has it, for the length of this call; it may
+    // sleep.
+    let mut locked = unsafe { Held::by_caller(Sock::from_sk(sk)).into_unpacked() };
     // SAFETY: It was an `RxSkb` before.
     let skb = unsafe { RxSkb::from_raw(skb) };
     F::backlog(&mut locked, skb);
@@ -372,8 +396,9 @@ pub(super) unsafe extern "C" fn backlog_rcv<F: Family>(
 /// `sk` is a socket of `F`, locked by the caller.
 pub(super) unsafe extern "C" fn keepalive<F: Family>(sk: *mut b::sock, on: c_int) {
     // SAFETY: setsockopt has the socket for the length of this call.
-    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
-    F::keepalive(&mut locked, on != 0);
+    if let Some(mut locked) = unsafe { locked_by_setsockopt::<F>(sk) } {
+        F::keepalive(&mut locked, on != 0);
+    }
 }
 
 /// `SO_RCVLOWAT` is set.
@@ -383,7 +408,9 @@ pub(super) unsafe extern "C" fn keepalive<F: Family>(sk: *mut b::sock, on: c_int
 /// `sk` is a socket of `F`, locked by the caller.
 unsafe extern "C" fn set_rcvlowat<F: Family>(sk: *mut b::sock, bytes: c_int) -> c_int {
     // SAFETY: setsockopt has the socket for the length of this call.
-    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
+    let Some(mut locked) = (unsafe { locked_by_setsockopt::<F>(sk) }) else {
+        return ENOMEM.to_errno();
+    };
     F::set_rcvlowat(&mut locked, bytes.max(0).unsigned_abs());
     0
 }
@@ -395,8 +422,9 @@ unsafe extern "C" fn set_rcvlowat<F: Family>(sk: *mut b::sock, bytes: c_int) -> 
 /// `sk` is a socket of `F`, locked by the caller.
 unsafe extern "C" fn set_rcvbuf<F: Family>(sk: *mut b::sock, bytes: c_int) {
     // SAFETY: setsockopt has the socket for the length of this call.
-    let mut locked = unsafe { Locked::<F>::borrow_held(Sock::from_sk(sk)) };
-    F::set_rcvbuf(&mut locked, bytes.max(0).unsigned_abs());
+    if let Some(mut locked) = unsafe { locked_by_setsockopt::<F>(sk) } {
+        F::set_rcvbuf(&mut locked, bytes.max(0).unsigned_abs());
+    }
 }
 
 /// `SOCK_DESTROY`, allowed and found.

@@ -3,6 +3,7 @@
 //! Sockets that wait for what they have in the queues below them.
 
 use super::bindings as b;
+use super::held::Held;
 use super::*;
 
 /// Some of what waited below is sent. BH off.
@@ -15,24 +16,31 @@ pub(super) unsafe extern "C" fn serve<F: Family>(sk: *mut b::sock) {
     let sock = unsafe { Sock::<F>::from_sk(sk) };
     // SAFETY: The socket is alive; the guard below ends this.
     unsafe { b::ox_bh_lock_sock(sk) };
-    // SAFETY: We hold the spin lock, which `take_bh` takes over.
-    let mut locked = unsafe { Locked::take_bh(sock) };
+    // SAFETY: We hold the spin lock, which `by_softirq` takes over.
+    let mut held = unsafe { Held::by_softirq(sock) };
     // SAFETY: We hold the spin lock.
     unsafe {
         if b::ox_sock_owned_by_user(sk) {
             b::ox_tsq_defer(sk);
         } else {
-            F::drained(&mut locked);
+            drained(&mut held);
         }
     }
 }
 
+/// Tells the family; a socket whose state is packed has nothing to send.
+fn drained<F: Family>(held: &mut Held<'_, F>) {
+    if let Some(locked) = held.if_unpacked() {
+        F::drained(locked);
+    }
+}
+
 /// A process lets go of the socket: serves it if it had to wait for that.
-pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
-    let sk = locked.sock().sk();
+pub(super) fn release<F: Family>(held: &mut Held<'_, F>) {
+    let sk = held.sock().sk();
     // SAFETY: The socket is alive.
     if unsafe { b::ox_sk_has_tsq_flags(sk) && b::ox_tsq_deferred(sk) } {
-        F::drained(locked);
+        drained(held);
     }
 }
 

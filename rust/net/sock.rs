@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A socket of the family: `struct sock` with the family's state in place behind it.
+//! A socket of the family: `struct sock`, and behind it what the family keeps of a socket.
 
 use super::bindings as b;
+use super::held::Held;
+use super::state_box::StateBox;
 use super::*;
 use core::cell::UnsafeCell;
 use core::mem::{ManuallyDrop, MaybeUninit};
@@ -22,7 +24,7 @@ pub(super) struct Layout<F: Family> {
     pub(super) recv: recv_buffer::State,
     net: ManuallyDrop<Arc<NetNs<F>>>,
     shared: ManuallyDrop<F::Shared>,
-    pub(super) data: ManuallyDrop<F::Sock>,
+    pub(super) state: ManuallyDrop<StateBox<F>>,
 }
 
 /// A socket, shared. `ARef<Sock<F>>` is the counted handle; [`Sock::lock`] and [`Sock::lock_bh`]
@@ -62,6 +64,7 @@ impl<F: Family> Sock<F> {
             return Err(ENETDOWN);
         }
         let parent = listener.sock().sk();
+        let state = StateBox::new(b::GFP_ATOMIC, F::new_child(listener))?;
         let family = family::number();
         // SAFETY: The protocol is registered as long as a socket of it exists.
         let sk = unsafe { b::sk_alloc(net.raw(), family, b::GFP_ATOMIC, family::proto(), 0) };
@@ -71,7 +74,7 @@ impl<F: Family> Sock<F> {
         // SAFETY: `sk` is a fresh object; `parent` is a live socket, locked.
         unsafe {
             b::sock_init_data(core::ptr::null_mut(), sk);
-            Self::init(sk, net.handle(), F::new_child(listener));
+            Self::init(sk, net.handle(), state);
             b::ox_sock_inherit(sk, parent);
         }
         // SAFETY: A fresh socket has one reference, which becomes ours.
@@ -83,12 +86,12 @@ impl<F: Family> Sock<F> {
         Ok(child)
     }
 
-    /// Fills in a fresh object, of which `data` is the family's state.
+    /// Fills in a fresh object, of which `state` is the family's.
     ///
     /// # Safety
     ///
     /// `sk` was just made by `sk_alloc` of the family's protocol and `sock_init_data`.
-    pub(super) unsafe fn init(sk: *mut b::sock, net: Arc<NetNs<F>>, data: impl Init<F::Sock>) {
+    pub(super) unsafe fn init(sk: *mut b::sock, net: Arc<NetNs<F>>, state: StateBox<F>) {
         let shared = F::new_shared(&net);
         let raw: *mut Layout<F> = sk.cast();
         // SAFETY: The object is as large as `Layout<F>`, and nobody else knows it.
@@ -98,7 +101,7 @@ impl<F: Family> Sock<F> {
             (&raw mut (*raw).recv).write(recv_buffer::State::default());
             (&raw mut (*raw).net).write(ManuallyDrop::new(net));
             (&raw mut (*raw).shared).write(ManuallyDrop::new(shared));
-            let Ok(()) = data.__init((&raw mut (*raw).data).cast());
+            (&raw mut (*raw).state).write(ManuallyDrop::new(state));
             b::ox_sock_init_inet(sk);
             b::ox_sk_timer_setup(sk, Some(timer::fire::<F>));
             (*sk).sk_destruct = Some(Self::destruct);
@@ -114,13 +117,14 @@ impl<F: Family> Sock<F> {
     ///
     /// `sk` is a socket of `F`, locked by the caller, who has a reference.
     pub(super) unsafe extern "C" fn release_cb(sk: *mut b::sock) {
-        // SAFETY: By the function's contract the lock is held for the length of this call.
-        let mut locked = unsafe { Locked::borrow_held(Self::from_sk(sk)) };
+        // SAFETY: By the function's contract the lock is held for the length of this call, and who has
+        // it is about to give it back.
+        let mut held = unsafe { Held::by_caller(Self::from_sk(sk)) };
         // SAFETY: The socket is alive.
         if unsafe { (&raw const (*sk).sk_tsq_flags).read_volatile() } != 0 {
-            small_queue::release(&mut locked);
+            small_queue::release(&mut held);
         }
-        timer::release(&mut locked);
+        timer::release(&mut held);
     }
 
     /// The last reference is gone, and the last segment in flight.
@@ -130,14 +134,15 @@ impl<F: Family> Sock<F> {
     /// Called by the core only, once.
     unsafe extern "C" fn destruct(sk: *mut b::sock) {
         // SAFETY: Nobody else has the socket any more, so we are as good as its lock.
-        let mut locked = unsafe { Locked::borrow_held(Self::from_sk(sk)) };
-        locked.send_buffer().purge();
-        locked.recv_buffer().purge();
-        drop(locked);
+        let mut held = unsafe { Held::by_caller(Self::from_sk(sk)) };
+        let (mut send, mut recv) = held.buffers(None);
+        send.purge();
+        recv.purge();
+        drop((send, recv));
         let raw: *mut Layout<F> = sk.cast();
         // SAFETY: `init` wrote them, and they are not used after this.
         unsafe {
-            ManuallyDrop::drop(&mut (*raw).data);
+            ManuallyDrop::drop(&mut (*raw).state);
             ManuallyDrop::drop(&mut (*raw).shared);
             ManuallyDrop::drop(&mut (*raw).net);
             b::ox_sock_destruct(sk);
@@ -166,26 +171,32 @@ impl<F: Family> Sock<F> {
 
     /// Takes the lock as a process does: may sleep while another process or a softirq has it.
     pub fn lock(&self) -> Locked<'_, F> {
-        // SAFETY: The socket is alive; the guard releases the lock.
+        // SAFETY: The socket is alive; the guard releases the lock. The caller may sleep.
         unsafe {
             b::ox_lock_sock(self.sk());
-            Locked::take_process(self)
+            Held::by_process(self).into_unpacked()
         }
     }
 
     /// Takes the lock in softirq for a segment. When a process has the socket, the segment goes to
     /// the backlog instead and comes back by [`Family::backlog`]; the backlog is limited to
     /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted, as is one
-    /// that `SO_ATTACH_FILTER` or `IP_MINTTL` refuses.
+    /// that `SO_ATTACH_FILTER` or `IP_MINTTL` refuses, and one for whose socket there is no memory to
+    /// unpack its state.
     #[inline]
     pub fn lock_bh(&self, skb: RxSkb) -> BhLock<'_, F> {
         // SAFETY: The socket is alive, the skb ours; the spin lock is released by the guard or in
         // `keep_out`.
-        match unsafe { b::ox_sk_enter(self.sk(), skb.raw()) } {
-            // SAFETY: We hold the spin lock, and no process has the socket.
-            b::ox_entry_OX_ENTRY_FREE => BhLock::Free(unsafe { Locked::take_bh(self) }, skb),
-            entry => {
-                self.keep_out(entry, skb);
+        let entry = unsafe { b::ox_sk_enter(self.sk(), skb.raw()) };
+        if entry != b::ox_entry_OX_ENTRY_FREE {
+            self.keep_out(entry, skb);
+            return BhLock::Busy;
+        }
+        // SAFETY: We hold the spin lock, and no process has the socket.
+        match unsafe { Held::by_softirq(self) }.try_into_unpacked() {
+            Ok(locked) => BhLock::Free(locked, skb),
+            Err(_packed) => {
+                skb.discard(self.net(), DropReason::NoMemory);
                 BhLock::Busy
             }
         }
@@ -215,14 +226,15 @@ impl<F: Family> Sock<F> {
     /// Takes the lock of a fresh child in softirq while the listener's is held. Nobody else has it.
     pub fn lock_child(&self) -> Locked<'_, F> {
         // SAFETY: The socket is alive; the guard releases the lock. No process owns it, since none
-        // has seen it.
+        // has seen it, and no timer has packed the state, since none runs yet.
         unsafe {
             b::ox_bh_lock_sock_nested(self.sk());
-            Locked::take_bh(self)
+            Locked::new(Held::by_softirq(self))
         }
     }
 
-    /// Takes the lock in softirq without a segment; `None` when a process has the socket.
+    /// Takes the lock in softirq without a segment; `None` when a process has the socket, or there is
+    /// no memory to unpack its state.
     pub fn try_lock_bh(&self) -> Option<Locked<'_, F>> {
         let sk = self.sk();
         // SAFETY: The socket is alive; the spin lock is released below or by the guard.
@@ -234,7 +246,7 @@ impl<F: Family> Sock<F> {
             return None;
         }
         // SAFETY: We hold the spin lock, and no process has the socket.
-        Some(unsafe { Locked::take_bh(self) })
+        unsafe { Held::by_softirq(self) }.try_into_unpacked().ok()
     }
 
     /// The namespace.

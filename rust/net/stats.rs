@@ -195,6 +195,10 @@ counters! {
     OutOfWindowIcmps,
     /// Segments taken by the early demux.
     EarlyDemux,
+    /// States of idle sockets packed.
+    IdlePacked,
+    /// States of idle sockets unpacked again.
+    IdleUnpacked,
 }
 
 /// The counters of a namespace.

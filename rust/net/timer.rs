@@ -3,7 +3,11 @@
 //! Timers: one for a socket (`sk_timer`), lazily moved, and one for a namespace.
 
 use super::bindings as b;
+use super::held::{Held, LOOK_AGAIN_US};
 use super::*;
+
+/// How long after its start a connection is first looked at, µs: Linux's least retransmission timeout.
+const FIRST_LOOK_US: u64 = 200_000;
 
 /// The socket timer's own state; zero is idle. Protected by the socket's spin lock.
 #[derive(Default)]
@@ -34,7 +38,6 @@ impl State {
     /// Moves the deadline. The timer itself is touched only when it would fire too late: one that
     /// fires too early looks again.
     pub(super) fn set<F: Family>(&mut self, sock: &Sock<F>, at: Option<u64>) {
-        let sk = sock.sk();
         let Some(at) = at else {
             self.deadline = 0;
             return;
@@ -44,9 +47,24 @@ impl State {
             return;
         }
         self.deadline = at;
-        self.fires_at = at;
-        // SAFETY: The socket is alive and its timer was set up.
-        unsafe { b::ox_sk_timer_reset(sk, at.saturating_sub(now())) };
+        self.look_by(sock, at);
+    }
+
+    /// Has the timer fire by `at`, µs, whether or not that is when the family wants to be called.
+    pub(super) fn look_by<F: Family>(&mut self, sock: &Sock<F>, at: u64) {
+        if self.fires_at == 0 || self.fires_at > at {
+            self.fires_at = at;
+            // SAFETY: The socket is alive and its timer was set up.
+            unsafe { b::ox_sk_timer_reset(sock.sk(), at.saturating_sub(now())) };
+        }
+    }
+
+    /// Has the timer fire in a while, if there is none: what is open may be idle already. No later than
+    /// the first retransmission could come due, for which the timer need not be touched then.
+    pub(super) fn look_soon<F: Family>(&mut self, sock: &Sock<F>) {
+        if self.fires_at == 0 {
+            self.look_by(sock, now().saturating_add(FIRST_LOOK_US));
+        }
     }
 
     /// No deadline, and no pending timer that would keep the socket.
@@ -58,19 +76,25 @@ impl State {
     }
 }
 
-/// Calls the family if its deadline has come; else waits for it again.
-fn run<F: Family>(locked: &mut Locked<'_, F>) {
-    locked.timer_state().fires_at = 0;
-    let at = locked.timer_state().deadline;
-    if at == 0 {
-        return;
+/// Calls the family if its deadline has come, else waits for it again; what is idle is packed.
+fn run<F: Family>(held: &mut Held<'_, F>) {
+    let sock = held.sock();
+    let timer = held.timer_state();
+    timer.fires_at = 0;
+    let at = timer.deadline;
+    if at != 0 && now() >= at {
+        let Some(locked) = held.try_unpacked() else {
+            let again = now().saturating_add(LOOK_AGAIN_US);
+            return held.timer_state().look_by(sock, again);
+        };
+        locked.timer_state().deadline = 0;
+        F::timer(locked);
     }
-    if now() < at {
-        locked.set_deadline(Some(at));
-        return;
+    held.pack_if_idle();
+    let timer = held.timer_state();
+    if timer.deadline != 0 {
+        timer.look_by(sock, timer.deadline);
     }
-    locked.timer_state().deadline = 0;
-    F::timer(locked);
 }
 
 /// `sk_timer` fired. Softirq.
@@ -86,29 +110,29 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     let sock = unsafe { Sock::<F>::from_sk(sk) };
     // SAFETY: The socket is alive; the guard below, or the unlock, ends this.
     unsafe { b::ox_bh_lock_sock(sk) };
-    // SAFETY: We hold the spin lock, which `take_bh` takes over.
-    let mut locked = unsafe { Locked::take_bh(sock) };
+    // SAFETY: We hold the spin lock, which `by_softirq` takes over.
+    let mut held = unsafe { Held::by_softirq(sock) };
     // SAFETY: We hold the spin lock.
     if unsafe { b::ox_sock_owned_by_user(sk) } {
-        let kept = !core::mem::replace(&mut locked.timer_state().deferred, true);
-        drop(locked);
+        let kept = !core::mem::replace(&mut held.timer_state().deferred, true);
+        drop(held);
         if kept {
             return;
         }
     } else {
-        run(&mut locked);
-        drop(locked);
+        run(&mut held);
+        drop(held);
     }
     // SAFETY: The timer's reference, which nobody kept.
     unsafe { b::ox_sock_put(sk) };
 }
 
 /// A process lets go of the socket: what the timer deferred is done now.
-pub(super) fn release<F: Family>(locked: &mut Locked<'_, F>) {
-    if locked.timer_state().deferred {
-        locked.timer_state().deferred = false;
-        run(locked);
+pub(super) fn release<F: Family>(held: &mut Held<'_, F>) {
+    if held.timer_state().deferred {
+        held.timer_state().deferred = false;
+        run(held);
         // SAFETY: The reference that `fire` kept; who holds the lock has another.
-        unsafe { b::ox_sock_put(locked.sock().sk()) };
+        unsafe { b::ox_sock_put(held.sock().sk()) };
     }
 }

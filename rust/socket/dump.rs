@@ -225,7 +225,7 @@ fn socket(sock: &Sock<Oxtcp>, next: [u64; 2], emit: &mut Emit<'_>) -> bool {
             }
         }
     }
-    drop(locked);
+    locked.release_idle();
     emit(&entry, next)
 }
 

@@ -45,6 +45,14 @@ pub struct FastOpen {
     pending: Option<Arc<Pending>>,
 }
 
+impl FastOpen {
+    /// Whether it was there for the handshake alone, and nothing is to be remembered.
+    pub(super) fn is_over(&self) -> bool {
+        let user = self.limit != 0 || self.cookieless || self.connect || self.keys.is_some();
+        !user && !self.deferred && self.queue.is_none() && self.pending.is_none()
+    }
+}
+
 /// The connections of a listener whose handshake is not complete.
 struct Pending {
     count: Atomic<u32>,

@@ -27,6 +27,7 @@ pub mod fast_open;
 mod few;
 pub mod flush;
 pub mod identity;
+mod idle;
 pub mod info;
 pub mod input;
 pub mod listen;
@@ -54,7 +55,7 @@ mod window;
 
 use crate::net::family::{Ioctl, Whose};
 use crate::net::{
-    Destination, Entry, Family, FourTuple, IcmpError, Locked, Msg, MsgFlags, NetNs, OptValue,
+    Destination, Entry, Family, FourTuple, IcmpError, Idle, Locked, Msg, MsgFlags, NetNs, OptValue,
     OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
 };
 use crate::tcp::time::Instant;
@@ -198,6 +199,18 @@ impl Family for Oxtcp {
 
     fn timer(sock: &mut Locked<'_, Self>) {
         input::timer(sock);
+    }
+
+    fn idle(sock: &mut Locked<'_, Self>) -> Idle {
+        idle::idle(sock)
+    }
+
+    fn pack(sock: &mut Self::Sock, room: &mut [u8]) -> Option<usize> {
+        idle::pack(sock, room)
+    }
+
+    fn unpack(sock: &mut Locked<'_, Self>, bytes: &[u8]) {
+        idle::unpack(sock, bytes);
     }
 
     fn abort(sock: &mut Locked<'_, Self>, error: Error) {

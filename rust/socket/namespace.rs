@@ -27,6 +27,9 @@ pub enum Setting {
     LocalPortMax,
     /// `max_orphans`: most connections without a user. Linux's `tcp_max_orphans` is not for modules.
     MaxOrphans,
+    /// `idle_pack_ms`: how long nothing has to happen to a connection for its state to be packed, ms;
+    /// 0 for never.
+    IdlePackMs,
 }
 
 /// `net.oxtcp.*`: what Linux has no setting for. The ports lie beyond `ip_local_port_range`'s
@@ -55,6 +58,12 @@ pub const TUNABLES: &[Tunable] = &[
         default: 32_768,
         min: 0,
         max: i32::MAX.unsigned_abs(),
+    },
+    Tunable {
+        name: c"idle_pack_ms",
+        default: 10_000,
+        min: 0,
+        max: 86_400_000,
     },
 ];
 

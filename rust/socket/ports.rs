@@ -10,13 +10,15 @@
 
 use super::few::Few;
 use super::port_map::PortMap;
+use crate::tcp::pack::packed;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
 /// Why an owner holds its port.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Role {
     /// bind() gave it the port.
+    #[default]
     Bound,
     /// It listens on the port.
     Listening,
@@ -27,6 +29,10 @@ pub enum Role {
     /// It is in TIME-WAIT.
     TimeWait,
 }
+
+packed!(enum Role {
+    0 => Bound, 1 => Listening, 2 => Connected, 3 => Ephemeral, 4 => TimeWait,
+});
 
 /// Which port is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +49,7 @@ pub enum Wish {
 }
 
 /// What the bind table knows of an owner.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Owner {
     /// Local address in host order, 0 for the wildcard.
     pub addr: u32,
@@ -56,6 +62,8 @@ pub struct Owner {
     /// Why it holds the port.
     pub role: Role,
 }
+
+packed!(struct Owner { addr, dev, reuse, shared_by, role });
 
 impl Owner {
     fn overlaps(&self, other: &Owner) -> bool {

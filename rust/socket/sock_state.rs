@@ -37,8 +37,8 @@ pub enum Phase {
     Released,
 }
 
-/// What the socket is. A connection's block lies in the socket, not behind a pointer: most sockets
-/// are connections, and one allocation serves them.
+/// What the socket is. A connection's block lies here, not behind a pointer: most sockets are
+/// connections, and one allocation serves them.
 #[allow(clippy::large_enum_variant)]
 pub enum Conn {
     /// Nothing yet, or no more.

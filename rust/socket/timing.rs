@@ -5,6 +5,7 @@
 
 use super::sock_state::SockState;
 use crate::net::TICK_US;
+use crate::tcp::pack::{packed, Pack, Packer};
 use crate::tcp::time::Duration;
 use core::num::NonZeroU32;
 use kernel::prelude::*;
@@ -34,6 +35,16 @@ impl Bound {
         }
     }
 }
+
+impl Pack for Bound {
+    fn pack<P: Packer>(&mut self, by: &mut P) {
+        let mut us = self.0.map_or(0, NonZeroU32::get);
+        us.pack(by);
+        self.0 = NonZeroU32::new(us);
+    }
+}
+
+packed!(struct Timing { rto_max, rto_min, delayed_ack_max });
 
 /// What the user chose.
 #[derive(Clone, Copy, Default)]

@@ -107,3 +107,18 @@ long read_number(const char *path, long otherwise)
 	close(fd);
 	return text[0] ? strtol(text, NULL, 10) : otherwise;
 }
+
+long own_counter(const char *name)
+{
+	char line[128], found[64];
+	long value, result = -1;
+	FILE *f = fopen("/proc/net/oxtcp_stat", "r");
+
+	if (!f)
+		die("oxtcp_stat");
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %ld", found, &value) == 2 && !strcmp(found, name))
+			result = value;
+	fclose(f);
+	return result;
+}

@@ -14,6 +14,9 @@ int own_family(void);
 /* Whether the family under test is AF_INET, by which the tests themselves are checked. */
 bool own_is_inet(void);
 
+/* A counter of the family under test in the current network namespace; AF_INET has others. */
+long own_counter(const char *name);
+
 /*
  * How much slower than usual the kernel is: SELFTEST_SLOW of the environment,
  * else 1. Time limits are multiplied by it; amounts of work shrink with it.
