@@ -44,6 +44,7 @@ GOALS = [
     Goal("virtio/stream-64k-zerocopy-2p", "virtio: the same with MSG_ZEROCOPY"),
     Goal("virtio/stream-1k-2p", "virtio: stream, 1 KiB writes, two processes"),
     Goal("memory/established", "memory, idle established socket", 0.68, 0.58),
+    Goal("memory/after-idle", "the first request-response of a connection idle for 15 s"),
     Goal("memory/half-open", "memory, half-open connection", 0.45, 0.30),
     Goal("memory/time-wait", "memory, connection in TIME-WAIT", 0.45, 0.30),
     Goal("tun/syn-cookie", "SYN answered by a flooded listener", 0.75, 0.55),

@@ -53,6 +53,8 @@ void close_reset(int fd);
 void set_int(int fd, int level, int name, int value);
 void write_all(int fd, const void *data, size_t len);
 void read_all(int fd, void *data, size_t len);
+/* A byte from the client, and one back. */
+void transaction(int client, int server);
 void raise_limits(int files);
 
 /* Lets timers run out: TIME-WAIT ends, what is freed late is freed. */

@@ -13,6 +13,8 @@
 
 #define PORT 20000
 #define LISTENERS 8
+/* Seconds: longer than any timer of a connection that is open, and than net.oxtcp.idle_pack_ms. */
+#define IDLE 15
 
 /* Gives back what the caches of the slab allocator hold without need. */
 static void shrink_slabs(void)
@@ -83,8 +85,13 @@ static void established(const struct sides *s, int n)
 	settle(2);
 	before = slab_bytes();
 	open_pairs(s, listener, fd, n);
-	settle(2);
+	settle(IDLE);
 	print("established", s, slab_bytes() - before, 2L * n, "socket");
+	count_start();
+	for (i = 0; i < n; i++)
+		transaction(fd[2 * i], fd[2 * i + 1]);
+	count_stop();
+	count_end("memory/after-idle", s->name, n, "transaction");
 }
 
 static void time_wait(const struct sides *s, int n)

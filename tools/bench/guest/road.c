@@ -226,6 +226,16 @@ void read_all(int fd, void *data, size_t len)
 	}
 }
 
+void transaction(int client, int server)
+{
+	char byte = 0;
+
+	write_all(client, &byte, 1);
+	read_all(server, &byte, 1);
+	write_all(server, &byte, 1);
+	read_all(client, &byte, 1);
+}
+
 void raise_limits(int files)
 {
 	struct rlimit limit = { files, files };

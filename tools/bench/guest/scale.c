@@ -12,16 +12,6 @@
 
 static int listener[LISTENERS], *client, *server;
 
-static void transaction(int k)
-{
-	char byte = 0;
-
-	write_all(client[k], &byte, 1);
-	read_all(server[k], &byte, 1);
-	write_all(server[k], &byte, 1);
-	read_all(client[k], &byte, 1);
-}
-
 /*
  * On FEW connections, whatever @open: a connection that is long idle between two
  * transactions has its timers run out, which is no matter of how many there are.
@@ -29,12 +19,13 @@ static void transaction(int k)
 static void transactions(const struct sides *s, int open, const char *row)
 {
 	uint32_t x = 12345;
-	int i;
+	int i, k;
 
 	count_start();
 	for (i = 0; i < TIMES; i++) {
 		x = x * 1664525 + 1013904223;
-		transaction(((uint64_t)x * FEW >> 32) * (open / FEW));
+		k = ((uint64_t)x * FEW >> 32) * (open / FEW);
+		transaction(client[k], server[k]);
 	}
 	count_stop();
 	count_end(row, s->name, TIMES, "transaction");
@@ -42,11 +33,13 @@ static void transactions(const struct sides *s, int open, const char *row)
 
 static void several(const struct sides *s, int open, const char *row)
 {
-	int i;
+	int i, k;
 
 	/* A connection's first transactions are dearer: each side acknowledges at once. */
-	for (i = 0; i < 4 * FEW; i++)
-		transaction(i % FEW * (open / FEW));
+	for (i = 0; i < 4 * FEW; i++) {
+		k = i % FEW * (open / FEW);
+		transaction(client[k], server[k]);
+	}
 	for (i = 0; i < 5; i++)
 		transactions(s, open, row);
 }
