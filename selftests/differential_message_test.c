@@ -258,6 +258,25 @@ static void recv_text_then_reset(int fd)
 	recv_plain(fd);
 }
 
+static void recv_end_then_reset(int fd)
+{
+	struct linger hard = { .l_onoff = 1 };
+
+	text_from_peer(fd);
+	if (trial_peer >= 0) {
+		shutdown(trial_peer, SHUT_WR);
+		setsockopt(trial_peer, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+		close(trial_peer);
+	}
+	shows_poll(fd);
+	recv_plain(fd);
+	shows_poll(fd);
+	did(recv(fd, NULL, 0, MSG_OOB));
+	did(recv(fd, NULL, 1, MSG_PEEK));
+	did(take_error(fd));
+	recv_plain(fd);
+}
+
 static void recv_after_shutdown(int fd)
 {
 	text_from_peer(fd);
@@ -426,8 +445,8 @@ TEST_F_TIMEOUT(messages, received_in_every_state, LIMIT)
 {
 	static const struct use uses[] = {
 		USE(recv_plain), USE(recv_bad), USE(recv_flags), USE(recv_text_with_flags),
-		USE(recv_text_then_end), USE(recv_text_then_reset), USE(recv_after_shutdown),
-		USE(peeks), USE(urgent),
+		USE(recv_text_then_end), USE(recv_text_then_reset), USE(recv_end_then_reset),
+		USE(recv_after_shutdown), USE(peeks), USE(urgent),
 	};
 
 	EXPECT_TRUE(uses_alike(uses, ARRAY_SIZE(uses)));

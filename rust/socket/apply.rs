@@ -172,7 +172,6 @@ fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
     }
     let soft = locked.soft_error().filter(|_| error == TcpError::TimedOut);
     locked.set_error(soft.unwrap_or(errno(error)));
-    locked.done = true;
     locked.wake_error();
 }
 

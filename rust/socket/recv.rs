@@ -294,7 +294,7 @@ fn wait(locked: &mut Locked<'_, Oxtcp>, done: usize, timeout: &mut Timeout) -> R
             return Ok(false);
         }
     } else {
-        if locked.done && locked.sock().pending_error() == 0 {
+        if locked.done {
             return Ok(false);
         }
         locked.take_error()?;

@@ -147,7 +147,7 @@ pub struct SockState {
     pub(super) bound: Bound,
     pub(super) config: Config,
     pub(super) chosen: Chosen,
-    /// The peer's FIN, or a reset, was seen: reads end (`SOCK_DONE`).
+    /// The peer's FIN was seen: reads end, whatever error there is besides (`SOCK_DONE`).
     pub(super) done: bool,
     pub(super) receive_space: ReceiveSpace,
     /// It counts as a connection without a user.
