@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What bindgen reads. */
+#include <linux/mm.h>
 #include <linux/proc_fs.h>
 #include <linux/sock_diag.h>
 #include <linux/sysctl.h>

@@ -395,12 +395,23 @@ int ox_broken_pipe(bool nosignal);
 void ox_sock_poll_wait(struct file *file, struct socket *sock,
 		       struct poll_table_struct *wait);
 int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len);
-int ox_sock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
 int ox_put_user_int(int value, unsigned long arg);
 int ox_get_user_int(int *to, int __user *from);
 int ox_copy_to_user(void __user *to, const void *from, size_t len);
 int ox_sk_set_zerocopy(struct sock *sk, int value);
 bool ox_in_bpf(void);
+
+/* received pages in the user's memory */
+int ox_sock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
+struct vm_area_struct *ox_area_lock(unsigned long address, bool *broad);
+void ox_area_unlock(struct vm_area_struct *vma, bool broad);
+u32 ox_skb_before_page(const struct sk_buff *skb, u32 at, u32 len);
+u32 ox_skb_pages(const struct sk_buff *skb, u32 at, u32 len, struct page **pages,
+		 u32 max, u32 *skip);
+int ox_msg_to_user(struct msghdr *msg, unsigned long address, size_t len);
+u32 ox_tell_stamp_at(u64 *control, u64 *len, const struct sock *sk,
+		     const struct ox_rx_stamp *stamp);
+int ox_get_user_struct(void *to, size_t size, const void __user *from, size_t len);
 
 /* memory_allocated and its like */
 int ox_memory_init(unsigned int state_size);

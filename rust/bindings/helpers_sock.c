@@ -514,12 +514,6 @@ int ox_put_user_int(int value, unsigned long arg)
 	return put_user(value, (int __user *)arg);
 }
 
-/* Nothing can be mapped; what AF_INET never maps is refused as there. */
-int ox_sock_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma)
-{
-	return vma->vm_flags & (VM_WRITE | VM_EXEC) ? -EPERM : -ENODEV;
-}
-
 int ox_get_user_int(int *to, int __user *from)
 {
 	return get_user(*to, from);

@@ -13,8 +13,8 @@
 //! [`RecvBuffer`] at the same time, disjoint.
 //!
 //! Lock order: a listener's socket lock, then a child's ([`Sock::lock_child`]); a socket lock, then
-//! any [`BhSpinLock`] (tables), never the other way round; two [`BhSpinLock`]s only where one of
-//! them documents it.
+//! any [`BhSpinLock`] (tables), or a [`Mapping`] of the calling process, never the other way round; two
+//! [`BhSpinLock`]s only where one of them documents it.
 
 #[path = "../bindings/mod.rs"]
 mod bindings;
@@ -30,6 +30,7 @@ pub mod hook;
 pub mod icmp;
 pub mod lock;
 pub mod locked;
+pub mod map;
 mod mib;
 pub mod msg;
 pub mod netns;
@@ -71,7 +72,8 @@ pub use held::Idle;
 pub use icmp::IcmpError;
 pub use lock::{BhSpinLock, BhSpinLockGuard};
 pub use locked::{BhLock, Locked, Pacing, Shutdown};
-pub use msg::{Msg, MsgFlags};
+pub use map::{MapRequest, Mapped, Mapping, PAGE_SIZE};
+pub use msg::{Msg, MsgFlags, Stamp};
 pub use netns::NetNs;
 pub use ports::Ports;
 pub use recv_buffer::{RecvBuffer, Unstored, MIN_RCVBUF};

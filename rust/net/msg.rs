@@ -5,6 +5,7 @@
 use super::bindings as b;
 use super::{addr, Destination, Family, Locked, Sock};
 use core::marker::PhantomData;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use kernel::error::to_result;
 use kernel::iov::IovIterDest;
@@ -26,6 +27,8 @@ pub struct MsgFlags(pub(super) u32);
 impl MsgFlags {
     /// None.
     pub const NONE: Self = Self(0);
+    /// `MSG_DONTWAIT`.
+    pub const DONTWAIT: Self = Self(MSG_DONTWAIT);
 
     /// The bits.
     pub fn bits(self) -> u32 {
@@ -91,8 +94,33 @@ pub struct Msg<'a> {
     tsflags: u32,
     zero_copy: Option<ZeroCopy>,
     /// When what is read came, if the user asks for it.
-    stamp: Option<b::ox_rx_stamp>,
+    stamp: Option<Stamp>,
     _call: PhantomData<&'a mut b::msghdr>,
+}
+
+/// When text came, as far as that is known.
+#[derive(Clone, Copy, Default)]
+pub struct Stamp(b::ox_rx_stamp);
+
+impl Stamp {
+    /// Whether anything is known of it.
+    pub fn is_known(&self) -> bool {
+        self.0.soft != 0 || self.0.hard != 0
+    }
+
+    /// What is read comes from `skb`.
+    ///
+    /// # Safety
+    ///
+    /// `skb` is one of the receive queue of a locked socket.
+    pub(super) unsafe fn note(&mut self, skb: *mut b::sk_buff) {
+        // SAFETY: By the function's contract.
+        unsafe { b::ox_skb_note_stamp(skb, &mut self.0) }
+    }
+
+    pub(super) fn raw(&self) -> &b::ox_rx_stamp {
+        &self.0
+    }
 }
 
 /// How a sendmsg with `MSG_ZEROCOPY` reports that its pages are free again.
@@ -133,6 +161,18 @@ impl Msg<'_> {
             stamp: None,
             _call: PhantomData,
         }
+    }
+
+    /// Lends `f` a message that is received into `len` bytes of the user's memory at `address`, for a
+    /// call that is no recvmsg.
+    ///
+    /// Errors: `EFAULT` when there cannot be memory of the user's, and `f` is not called.
+    pub fn to_user<R>(address: usize, len: usize, f: impl FnOnce(&mut Msg<'_>) -> R) -> Result<R> {
+        let mut msg = MaybeUninit::<b::msghdr>::uninit();
+        // SAFETY: The helper fills the message, and treats the address as a user's.
+        to_result(unsafe { b::ox_msg_to_user(msg.as_mut_ptr(), address, len) })?;
+        // SAFETY: The message is filled, and ours until the end of this function.
+        Ok(f(&mut unsafe { Msg::from_raw(msg.as_mut_ptr()) }))
     }
 
     /// The flags given (`msg_flags`).
@@ -213,7 +253,12 @@ impl Msg<'_> {
 
     /// What is copied from now on is to be told when it came.
     pub fn ask_stamp(&mut self) {
-        self.stamp = Some(b::ox_rx_stamp::default());
+        self.stamp = Some(Stamp::default());
+    }
+
+    /// When that came, after [`Msg::ask_stamp`].
+    pub fn stamp(&self) -> Stamp {
+        self.stamp.unwrap_or_default()
     }
 
     /// What is read comes from `skb`.
@@ -224,7 +269,7 @@ impl Msg<'_> {
     pub(super) unsafe fn note_stamp(&mut self, skb: *mut b::sk_buff) {
         if let Some(stamp) = &mut self.stamp {
             // SAFETY: By the function's contract.
-            unsafe { b::ox_skb_note_stamp(skb, stamp) }
+            unsafe { stamp.note(skb) }
         }
     }
 
@@ -234,7 +279,7 @@ impl Msg<'_> {
         if let Some(stamp) = &self.stamp {
             // SAFETY: The message is valid and ours, the socket alive; process context, with no lock
             // held.
-            unsafe { b::ox_msg_tell_stamp(self.ptr, sock.sk(), stamp) }
+            unsafe { b::ox_msg_tell_stamp(self.ptr, sock.sk(), stamp.raw()) }
         }
     }
 

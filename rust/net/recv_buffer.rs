@@ -382,7 +382,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     /// the first unread one on, until it takes fewer than it was offered. Returns how many it took.
     ///
     /// Errors: `f`'s, when nothing was taken.
-    fn walk(
+    pub(super) fn walk(
         &mut self,
         offset: u32,
         max: usize,

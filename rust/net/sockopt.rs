@@ -105,10 +105,49 @@ impl OptWriter<'_> {
     pub fn bytes(mut self, value: &[u8]) -> Result {
         let value = &value[..value.len().min(self.room)];
         self.tell_len(value.len())?;
-        // SAFETY: As above; the bytes are ours.
+        self.put(value)
+    }
+
+    /// Errors: `EFAULT`.
+    fn put(&mut self, value: &[u8]) -> Result {
+        // SAFETY: A user's pointer, which the helper treats as such; the bytes are ours.
         to_result(unsafe {
             b::ox_copy_to_user(self.value.cast(), value.as_ptr().cast(), value.len())
         })
+    }
+
+    /// What the user put where the answer goes: as much of a `struct tcp_zerocopy_receive` as is
+    /// known to them, and zero for the rest. There is room for no more than is known to us then.
+    ///
+    /// Errors: `EINVAL` when that is too little, or more than is known to us and not zero; `EFAULT`.
+    pub fn map_request(&mut self) -> Result<MapRequest> {
+        const SIZE: usize = size_of::<MapRequest>();
+        let mut request = MapRequest::default();
+        if self.room < MapRequest::END_OF_LENGTH {
+            return Err(EINVAL);
+        }
+        // SAFETY: Any bytes are a request; a user's pointer, which the helper treats as such.
+        let read = unsafe {
+            let to: *mut MapRequest = &mut request;
+            b::ox_get_user_struct(to.cast(), SIZE, self.value.cast(), self.room)
+        };
+        to_result(read).map_err(|e| if e == E2BIG { EINVAL } else { e })?;
+        if self.room > SIZE {
+            self.tell_len(SIZE)?;
+            self.room = SIZE;
+        }
+        Ok(request)
+    }
+
+    /// Answers a [`OptWriter::map_request`], as far as there is room. The length stays.
+    ///
+    /// Errors: `EFAULT`.
+    pub fn mapped(mut self, answer: &MapRequest) -> Result {
+        // SAFETY: Any bytes of it can be read: it has no padding.
+        let bytes =
+            unsafe { slice::from_raw_parts((&raw const *answer).cast(), size_of::<MapRequest>()) };
+        let len = bytes.len().min(self.room);
+        self.put(&bytes[..len])
     }
 
     /// Answers with a `struct tcp_info`, cut to the room.

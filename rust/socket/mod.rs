@@ -8,8 +8,8 @@
 //!
 //! Lock order: a listener's socket lock, then that of a child nobody knows yet; a socket lock, then
 //! the `binding` mutex (process context alone), then the bind table; a socket lock, then the
-//! TIME-WAIT table; a socket lock, then a bucket of the table of connections. No two of the tables
-//! are locked at once.
+//! TIME-WAIT table; a socket lock, then a bucket of the table of connections; a socket lock, then the
+//! reader's memory (process context alone). No two of the tables are locked at once.
 
 #![forbid(unsafe_code)]
 
@@ -32,6 +32,7 @@ pub mod info;
 pub mod input;
 pub mod listen;
 pub mod listener;
+mod map_received;
 pub mod namespace;
 pub mod options;
 pub mod orphans;

@@ -5,7 +5,7 @@
 use super::flush::flush;
 use super::info::tcp_info;
 use super::sock_state::{Conn, SockState};
-use super::{fast_open, now, saved_syn, send, timing, urgent, window, Oxtcp};
+use super::{fast_open, map_received, now, saved_syn, send, timing, urgent, window, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
 use crate::tcp::congestion::Algorithm;
@@ -41,6 +41,7 @@ const TCP_SAVED_SYN: i32 = 28;
 const TCP_FASTOPEN_CONNECT: i32 = 30;
 const TCP_FASTOPEN_KEY: i32 = 33;
 const TCP_FASTOPEN_NO_COOKIE: i32 = 34;
+const TCP_ZEROCOPY_RECEIVE: i32 = 35;
 const TCP_INQ: i32 = 36;
 const TCP_TX_DELAY: i32 = 37;
 const TCP_IS_MPTCP: i32 = 43;
@@ -261,8 +262,11 @@ fn keepalive_changed(locked: &mut Locked<'_, Oxtcp>) {
     }
 }
 
-/// getsockopt(2). Errors: `ENOPROTOOPT`, `EFAULT`.
+/// getsockopt(2). Errors: `ENOPROTOOPT`, `EFAULT`, those of `TCP_ZEROCOPY_RECEIVE`.
 pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
+    if name == TCP_ZEROCOPY_RECEIVE {
+        return map_received::get(sock, out);
+    }
     let mut locked = sock.lock();
     let net = locked.net();
     locked.refresh(net);

@@ -99,7 +99,7 @@ fn receive_at_once(
 
 /// Bytes that another read would find. The peer's FIN counts as one, so that whoever reads until
 /// there is nothing more reads the end of the stream too (`tcp_inq_hint`).
-fn unread(locked: &mut Locked<'_, Oxtcp>) -> u32 {
+pub(super) fn unread(locked: &mut Locked<'_, Oxtcp>) -> u32 {
     let readable = locked.recv_buffer().readable();
     if locked.done {
         readable.saturating_add(1)
@@ -159,7 +159,8 @@ pub fn splice_read(
     read(&mut locked, pipe, len, len.min(1), timeout, MsgFlags::NONE)
 }
 
-fn receive(
+/// As [`recvmsg`], of a locked socket, without what is told besides.
+pub(super) fn receive(
     locked: &mut Locked<'_, Oxtcp>,
     msg: &mut Msg<'_>,
     len: usize,
@@ -240,8 +241,7 @@ fn read<S: Sink>(
         locked.move_peek_offset(bytes, flags.peek());
     }
     if done > 0 && !flags.peek() {
-        consumed(locked);
-        super::buffers::adjust_receive(locked, done);
+        was_read(locked, done);
     }
     match result {
         Err(e) if done == 0 => Err(e),
@@ -314,6 +314,12 @@ fn wait(locked: &mut Locked<'_, Oxtcp>, done: usize, timeout: &mut Timeout) -> R
     }
     locked.wait(timeout)?;
     Ok(true)
+}
+
+/// `bytes` were read, and are no more in the receive buffer.
+pub(super) fn was_read(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
+    consumed(locked);
+    super::buffers::adjust_receive(locked, bytes);
 }
 
 /// Text was read: there may be a window to announce.
