@@ -81,6 +81,14 @@ int main(int argc, char **argv)
 	COMBO_VARIANT(fixture, inet_server_oxtcp_client_veth, VETH, INET, OWN); \
 	COMBO_VARIANT(fixture, oxtcp_both_veth, VETH, OWN, OWN)
 
+#define LO_VARIANTS(fixture) \
+	struct combo; \
+	FIXTURE_VARIANT(fixture) { \
+		struct combo combo; \
+	}; \
+	COMBO_VARIANT(fixture, oxtcp_server_inet_client_lo, LOOPBACK, OWN, INET); \
+	COMBO_VARIANT(fixture, oxtcp_both_lo, LOOPBACK, OWN, OWN)
+
 #define COMBO_VARIANTS(fixture) \
 	struct combo; \
 	VETH_VARIANTS(fixture); \
@@ -121,6 +129,9 @@ int main(int argc, char **argv)
 
 /* An established connection in each combination: self->p. */
 #define PAIR_FIXTURE(name) PAIR_FIXTURE_OF(name, COMBO_VARIANTS)
+
+/* The same where the family under test receives, over loopback. */
+#define LO_PAIR_FIXTURE(name) PAIR_FIXTURE_OF(name, LO_VARIANTS)
 
 /* The same where only a real device will do. */
 #define VETH_PAIR_FIXTURE(name) PAIR_FIXTURE_OF(name, VETH_VARIANTS)
