@@ -57,6 +57,9 @@ void read_all(int fd, void *data, size_t len);
 void transaction(int client, int server);
 void raise_limits(int files);
 
+/* Seconds: longer than any timer of a connection that is open, and than net.oxtcp.idle_pack_ms. */
+#define IDLE 15
+
 /* Lets timers run out: TIME-WAIT ends, what is freed late is freed. */
 void settle(int seconds);
 

@@ -13,8 +13,6 @@
 
 #define PORT 20000
 #define LISTENERS 8
-/* Seconds: longer than any timer of a connection that is open, and than net.oxtcp.idle_pack_ms. */
-#define IDLE 15
 
 /* Gives back what the caches of the slab allocator hold without need. */
 static void shrink_slabs(void)
