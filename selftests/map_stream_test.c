@@ -123,18 +123,23 @@ TEST_F(map_stream, stream_of_pages_and_others_is_exact)
 	EXPECT_EQ(0, end_of_child(child));
 }
 
-TEST_F_TIMEOUT(map_stream, pages_are_given_back, 60)
+TEST_F_TIMEOUT(map_stream, pages_are_given_back, 180)
 {
-	size_t i, times = amount(2048, 1024);
+	size_t i, times = amount(2048, 1024), round;
+	bool given_back = false;
 	long before;
 
-	/* What the first calls cost stays. */
-	for (i = 0; i < 32; i++)
-		maps_and_ends(&self->p, i % 2);
-	before = available_pages();
-	for (i = 0; i < times; i++)
-		maps_and_ends(&self->p, i % 2);
-	EXPECT_TRUE(wait_until(before - available_pages() < (long)times * SOME / 4, 5000));
+	/*
+	 * Caches of allocators, and KASAN's quarantine, keep what they are given at
+	 * first. What leaks is missing after each round.
+	 */
+	for (round = 0; round < 6 && !given_back; round++) {
+		before = available_pages();
+		for (i = 0; i < times; i++)
+			maps_and_ends(&self->p, i % 2);
+		given_back = wait_until(before - available_pages() < (long)times * SOME / 4, 500);
+	}
+	EXPECT_TRUE(given_back);
 }
 
 struct changes {
