@@ -54,7 +54,10 @@ int ox_memory_init(unsigned int state_size)
 	return err;
 }
 
-/* Charged to whom the socket is charged to, whoever asks. */
+/*
+ * Charged to whom the socket is charged to, whoever asks; if to nobody, as one
+ * that was accepted, to who asks.
+ */
 void *ox_state_alloc(struct sock *sk, gfp_t gfp)
 {
 	struct mem_cgroup *old;

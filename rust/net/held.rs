@@ -180,6 +180,13 @@ impl<'a, F: Family> Held<'a, F> {
         self.if_unpacked()
     }
 
+    /// There was no memory to unpack the state: has the timer try until there is.
+    #[cold]
+    pub(super) fn unpack_later(mut self) {
+        let sock = self.sock;
+        self.timer_state().set(sock, Some(now()));
+    }
+
     /// The guard that lends the state, if it is not packed.
     pub(super) fn if_unpacked(&mut self) -> Option<&mut Locked<'a, F>> {
         // SAFETY: The state is unpacked, and stays so while `self` is borrowed.
@@ -204,7 +211,7 @@ impl<'a, F: Family> Held<'a, F> {
         self.timer_state().look_by(sock, look_at);
     }
 
-    /// Packs the state. Returns whether there was memory for that.
+    /// Packs the state. Returns whether there was memory and room for that.
     #[inline(never)]
     fn pack(&mut self) -> bool {
         let mut room = [0; ROOM];

@@ -365,7 +365,7 @@ unsafe fn locked_by_setsockopt<'a, F: Family>(sk: *mut b::sock) -> Option<Locked
     let held = unsafe { Held::by_caller(Sock::from_sk(sk)) };
     // SAFETY: Callable in any context.
     if unsafe { b::ox_in_bpf() } {
-        return held.try_into_unpacked().ok();
+        return held.try_into_unpacked().map_err(Held::unpack_later).ok();
     }
     // SAFETY: A system call, which has taken the lock by `lock_sock`.
     Some(unsafe { held.into_unpacked() })

@@ -29,7 +29,7 @@ impl Packed {
         len: 0,
     };
 
-    /// A copy of `bytes`, charged as `sk` is. Takes no memory that others need more.
+    /// A copy of `bytes`, charged as `sk` is, if it is. Takes no memory that others need more.
     fn new(sk: *mut b::sock, bytes: &[u8]) -> Option<Self> {
         let len = bytes.len();
         // SAFETY: The socket is alive.
@@ -60,7 +60,7 @@ impl Drop for Packed {
 struct Empty<F: Family>(NonNull<F::Sock>, PhantomData<F>);
 
 impl<F: Family> Empty<F> {
-    /// Charged as `sk` is, or to the caller when that is null.
+    /// Charged as `sk` is, or to the caller when that is not, or null.
     fn new(sk: *mut b::sock, gfp: b::gfp_t) -> Option<Self> {
         // What the cache aligns its objects to.
         const { assert!(align_of::<F::Sock>() <= align_of::<u64>()) };

@@ -24,6 +24,9 @@ packed!(struct Chosen {
     thin_linear, save_syn, notsent_lowat, tx_delay,
 });
 
+/// How soon a connection is looked at again that would be packed but for what its program has not read.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A connection's state, with nothing in it that is not plain: no other memory hangs on it.
 struct Plain<'a> {
     state: &'a mut SockState,
@@ -80,7 +83,7 @@ pub(super) fn idle(locked: &mut Locked<'_, Oxtcp>) -> Idle {
     // The program has not asked for the SYN yet, or has said something of Fast Open.
     let wanted = state.fast_open.as_ref().is_some_and(|f| !f.is_over());
     if state.saved_syn.is_some() || wanted {
-        return Idle::LookAt((now + patience).us());
+        return Idle::LookAt((now + patience.max(LOOK_AGAIN)).us());
     }
     state.fast_open = None;
     state.records = SentRecords::new();

@@ -327,7 +327,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     if error.mtu == 0 && error.errno == 0 {
         return;
     }
-    // A process has the socket: an ICMP error may always be lost.
+    // A process has the socket, or there is no memory: an ICMP error may always be lost.
     let Some(mut locked) = sock.try_lock_bh() else {
         return;
     };
