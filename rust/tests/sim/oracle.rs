@@ -321,7 +321,7 @@ impl Oracle {
         if tcb.flight() > 0 {
             assert!(tcb.timer().is_some(), "in flight without a timer");
         }
-        // It takes as long as all the rest of a step: every eighth is enough.
+        // All fields are walked through twice: every eighth step is enough.
         if now.us() % 8 == 0 {
             survives_packing(tcb);
         }
