@@ -123,11 +123,12 @@ TEST_F(idle, it_is_packed_again_after_a_burst)
 
 TEST_F(idle, a_look_at_all_sockets_leaves_it_packed)
 {
-	uint16_t server = local_port(self->p.server), client = local_port(self->p.client);
-	enum stack which = variant->combo.server;
+	bool serves = variant->combo.server == OWN;
+	uint16_t ours = local_port(serves ? self->p.server : self->p.client);
+	uint16_t peers = local_port(serves ? self->p.client : self->p.server);
 
 	EXPECT_TRUE(are_packed(ends(&variant->combo)));
-	EXPECT_EQ(TCP_ESTABLISHED, connection_state(family_of(which), server, client));
+	EXPECT_EQ(TCP_ESTABLISHED, connection_state(own_family(), ours, peers));
 	if (!own_is_inet())
 		EXPECT_EQ(ends(&variant->combo), packed());
 }
