@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_link.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "env.h"
+#include "netlink.h"
 #include "topology.h"
 
 static int near_ns = -1;
@@ -104,88 +104,34 @@ int device_offload(const char *name, unsigned int command, bool on)
 	return device_ioctl(name, SIOCETHTOOL, &ifr);
 }
 
-struct link_request {
-	struct nlmsghdr n;
-	struct ifinfomsg i;
-	char attributes[512];
-};
-
-static struct rtattr *put(struct link_request *r, unsigned short type, const void *data, size_t len)
-{
-	struct rtattr *a = (void *)((char *)r + NLMSG_ALIGN(r->n.nlmsg_len));
-
-	a->rta_type = type;
-	a->rta_len = RTA_LENGTH(len);
-	if (len)
-		memcpy(RTA_DATA(a), data, len);
-	r->n.nlmsg_len = NLMSG_ALIGN(r->n.nlmsg_len) + RTA_ALIGN(a->rta_len);
-	return a;
-}
-
-static void nest_end(struct link_request *r, struct rtattr *a)
-{
-	a->rta_len = (char *)r + r->n.nlmsg_len - (char *)a;
-}
-
-static void link_transact(struct link_request *r)
-{
-	struct {
-		struct nlmsghdr n;
-		struct nlmsgerr e;
-		char rest[512];
-	} answer;
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-
-	if (fd < 0)
-		die("netlink socket");
-	if (send(fd, r, r->n.nlmsg_len, 0) < 0)
-		die("netlink send");
-	if (recv(fd, &answer, sizeof(answer), 0) < (ssize_t)NLMSG_LENGTH(sizeof(answer.e)))
-		die("netlink receive");
-	close(fd);
-	errno = -answer.e.error;
-	if (answer.e.error)
-		die("netlink request");
-}
-
-static struct link_request link_request(unsigned short flags)
-{
-	struct link_request r = {
-		.n.nlmsg_len = NLMSG_LENGTH(sizeof(struct ifinfomsg)),
-		.n.nlmsg_type = RTM_NEWLINK,
-		.n.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags,
-	};
-
-	return r;
-}
-
 /* A veth pair: @name in the current namespace, @peer in namespace @peer_ns. */
 static void make_veth(const char *name, const char *peer, int peer_ns)
 {
-	struct link_request r = link_request(NLM_F_CREATE | NLM_F_EXCL);
 	struct ifinfomsg nothing = {};
+	struct request r = request_begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &nothing,
+					 sizeof(nothing));
 	struct rtattr *info, *data, *end;
 
-	put(&r, IFLA_IFNAME, name, strlen(name) + 1);
-	info = put(&r, IFLA_LINKINFO, NULL, 0);
-	put(&r, IFLA_INFO_KIND, "veth", 4);
-	data = put(&r, IFLA_INFO_DATA, NULL, 0);
-	end = put(&r, VETH_INFO_PEER, &nothing, sizeof(nothing));
-	put(&r, IFLA_IFNAME, peer, strlen(peer) + 1);
-	put(&r, IFLA_NET_NS_FD, &peer_ns, sizeof(peer_ns));
-	nest_end(&r, end);
-	nest_end(&r, data);
-	nest_end(&r, info);
-	link_transact(&r);
+	request_put(&r, IFLA_IFNAME, name, strlen(name) + 1);
+	info = request_put(&r, IFLA_LINKINFO, NULL, 0);
+	request_put(&r, IFLA_INFO_KIND, "veth", 4);
+	data = request_put(&r, IFLA_INFO_DATA, NULL, 0);
+	end = request_put(&r, VETH_INFO_PEER, &nothing, sizeof(nothing));
+	request_put(&r, IFLA_IFNAME, peer, strlen(peer) + 1);
+	request_put(&r, IFLA_NET_NS_FD, &peer_ns, sizeof(peer_ns));
+	request_nest(&r, end);
+	request_nest(&r, data);
+	request_nest(&r, info);
+	request_transact(&r);
 }
 
 void device_to_namespace(const char *name, int ns)
 {
-	struct link_request r = link_request(0);
+	struct ifinfomsg device = { .ifi_index = if_nametoindex(name) };
+	struct request r = request_begin(RTM_NEWLINK, 0, &device, sizeof(device));
 
-	r.i.ifi_index = if_nametoindex(name);
-	put(&r, IFLA_NET_NS_FD, &ns, sizeof(ns));
-	link_transact(&r);
+	request_put(&r, IFLA_NET_NS_FD, &ns, sizeof(ns));
+	request_transact(&r);
 }
 
 /*

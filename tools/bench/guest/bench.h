@@ -42,6 +42,9 @@ void road_client(void);
  */
 void road_lossy(double rtt_ms, double loss, int queue);
 
+/* Which packets it loses from now on: of as many sent, the same for the same seed. */
+void road_seed(uint64_t seed);
+
 struct sockaddr_in road_address(uint16_t port);
 
 /* Sockets with what both families are given: no delay for small segments. */

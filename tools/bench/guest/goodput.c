@@ -84,6 +84,8 @@ int main_goodput(int argc, char **argv)
 	road_lossy(rtt, loss, 1000);
 	for (i = 0; i < rounds; i++) {
 		for (k = 0; k < SIDES_PURE; k++) {
+			/* What is lost decides more than who sends: it is the same for both. */
+			road_seed(i + 1);
 			us = transfer(&all_sides[k], from, into, len);
 			SHA256((unsigned char *)into, len, got);
 			printf("goodput %s %s %s %zu %lld %s\n", argv[0], argv[1], all_sides[k].name,

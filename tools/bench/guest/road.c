@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
+#include <linux/pkt_sched.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +16,13 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "netlink.h"
 #include "topology.h"
 
 #define OXTCP 25
+
+/* TCA_NETEM_PRNG_SEED of Linux 6.6 */
+#define NETEM_PRNG_SEED 14
 
 const struct sides all_sides[SIDES_ALL] = {
 	{ "oxtcp", OXTCP, OXTCP },
@@ -27,6 +33,9 @@ const struct sides all_sides[SIDES_ALL] = {
 
 static enum road road;
 static char card[2][16] = { NEAR_DEV, FAR_DEV };
+/* Of the near end's netem. */
+static struct tc_netem_qopt losses;
+static int64_t delay;	/* ns */
 
 /* The two cards that QEMU put on one wire. */
 static void find_cards(void)
@@ -129,6 +138,8 @@ void road_lossy(double rtt_ms, double loss, int queue)
 {
 	char how[100];
 
+	losses = (struct tc_netem_qopt) { .limit = queue, .loss = loss / 100 * UINT32_MAX };
+	delay = rtt_ms / 2 * 1e6;
 	snprintf(how, sizeof(how), "limit %d delay %.3fms loss %.3f%% rate 100mbit", queue,
 		 rtt_ms / 2, loss);
 	emulate(card[0], how);
@@ -136,6 +147,24 @@ void road_lossy(double rtt_ms, double loss, int queue)
 	road_server();
 	emulate(card[1], how);
 	road_client();
+}
+
+/* tc(8) has no word for the seed before 6.5. What is not said anew netem forgets, but for the rate. */
+void road_seed(uint64_t seed)
+{
+	struct tcmsg device = {
+		.tcm_ifindex = if_nametoindex(card[0]),
+		.tcm_parent = TC_H_ROOT,
+	};
+	struct request r = request_begin(RTM_NEWQDISC, 0, &device, sizeof(device));
+	struct rtattr *options;
+
+	request_put(&r, TCA_KIND, "netem", sizeof("netem"));
+	options = request_put(&r, TCA_OPTIONS, &losses, sizeof(losses));
+	request_put(&r, TCA_NETEM_LATENCY64, &delay, sizeof(delay));
+	request_put(&r, NETEM_PRNG_SEED, &seed, sizeof(seed));
+	request_nest(&r, options);
+	request_transact(&r);
 }
 
 void set_int(int fd, int level, int name, int value)
