@@ -5,7 +5,7 @@
 use super::bind::release_port;
 use super::flush::send_bare;
 use super::send::wake_writer;
-use super::sock_state::{Conn, Phase};
+use super::sock_state::{Conn, Life, Phase};
 use super::{buffers, fast_connect, fast_open, now, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
@@ -181,10 +181,9 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
     if locked.phase == Phase::Released {
         locked.conn = Conn::Closed;
-    } else if let Conn::Open(tcb) = &mut locked.conn {
+    } else if let Conn::Tcb(life @ Life::Open, tcb) = &mut locked.conn {
         tcb.forget_sent(now());
-        let tcb = *tcb;
-        locked.conn = Conn::Ended(tcb);
+        *life = Life::Ended;
     }
     locked.records.clear();
     orphans::end(locked);
@@ -226,7 +225,7 @@ pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     locked.forget_route();
     locked.clear_shutdown();
     locked.done = false;
-    if let Conn::Ended(tcb) = &locked.conn {
+    if let Conn::Tcb(Life::Ended, tcb) = &locked.conn {
         locked.last_mss = tcb.mss();
         locked.conn = Conn::Closed;
     }

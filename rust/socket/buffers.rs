@@ -3,7 +3,7 @@
 //! Buffers that grow with the path, within `tcp_wmem` and `tcp_rmem`, as long as the user has not
 //! set their size.
 
-use super::sock_state::{Conn, SockState};
+use super::sock_state::{Conn, Life, SockState};
 use super::{now, Oxtcp};
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
@@ -12,7 +12,7 @@ use crate::tcp::rtt::INITIAL_RTO;
 
 /// Gives the send buffer room for what the congestion window allows.
 pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
-    let Conn::Open(tcb) = &locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
     };
     let wanted = send_buffer(tcb.congestion().window(), tcb.mss().into());
@@ -30,7 +30,7 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
 pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
     let size = locked.rcvbuf();
     let state: &mut SockState = locked;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let first = tcb.begin_receiving(&state.config, size);
@@ -40,7 +40,7 @@ pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
 /// The user has read `bytes`: the receive buffer may have to grow.
 #[inline]
 pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
-    let Conn::Open(tcb) = &locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
     };
     let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
@@ -70,7 +70,7 @@ fn grow(locked: &mut Locked<'_, Oxtcp>, window: u32) {
         return;
     }
     let old = locked.rcvbuf();
-    let Conn::Open(tcb) = &locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
     };
     let size = tcb.memory_for(window).min(settings.rmem_max());
@@ -84,7 +84,7 @@ fn enlarge(locked: &mut Locked<'_, Oxtcp>, size: u32) {
     locked.set_rcvbuf(size);
     let size = locked.rcvbuf();
     let state: &mut SockState = locked;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         tcb.on_buffer_grown(&state.config, size);
     }
 }
@@ -102,7 +102,7 @@ pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
         locked.wake_readable();
     }
     let size = match &locked.conn {
-        Conn::Open(tcb) => tcb.memory_for(bytes),
+        Conn::Tcb(Life::Open, tcb) => tcb.memory_for(bytes),
         _ => bytes.saturating_mul(2),
     };
     if size > locked.rcvbuf() && !locked.is_rcvbuf_chosen() {

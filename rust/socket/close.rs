@@ -8,7 +8,7 @@ use super::flush::flush;
 use super::listen;
 use super::listener::Listener;
 use super::namespace::Net;
-use super::sock_state::{Conn, Phase};
+use super::sock_state::{Conn, Life, Phase};
 use super::{now, orphans, Oxtcp};
 use crate::net::{Counter, Locked, Shutdown, Sock, Timeout};
 use crate::tcp::state::State;
@@ -35,7 +35,7 @@ pub fn shutdown(sock: &Sock<Oxtcp>, how: Shutdown) -> Result {
         }
         _ => {
             locked.add_shutdown(how);
-            if let (true, Conn::Open(tcb)) = (how.read, &mut locked.conn) {
+            if let (true, Conn::Tcb(Life::Open, tcb)) = (how.read, &mut locked.conn) {
                 tcb.shutdown_read();
             }
             if how.write {
@@ -49,7 +49,7 @@ pub fn shutdown(sock: &Sock<Oxtcp>, how: Shutdown) -> Result {
 }
 
 fn shutdown_write(locked: &mut Locked<'_, Oxtcp>) {
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         let events = tcb.shutdown_write();
         apply(locked, &events);
         flush(locked);
@@ -66,7 +66,7 @@ pub(super) fn disconnect(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener
         if !locked.bound.port {
             release_port(locked);
         }
-    } else if matches!(locked.conn, Conn::Open(_)) {
+    } else if matches!(locked.conn, Conn::Tcb(Life::Open, _)) {
         abort(locked);
         locked.set_error(ECONNRESET);
     }
@@ -77,7 +77,7 @@ pub(super) fn disconnect(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener
 
 /// Ends the connection with a RST where the peer knows of it.
 pub(super) fn abort(locked: &mut Locked<'_, Oxtcp>) {
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         let events = tcb.abort(now());
         apply(locked, &events);
     }
@@ -120,7 +120,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
         net.count(Counter::AbortOnClose);
         abort(&mut locked);
     } else if linger.is_some_and(Timeout::is_over) {
-        if matches!(locked.conn, Conn::Open(_)) {
+        if matches!(locked.conn, Conn::Tcb(Life::Open, _)) {
             net.count(Counter::AbortOnLinger);
         }
         abort(&mut locked);
@@ -148,7 +148,7 @@ pub fn release(sock: &Sock<Oxtcp>) {
 fn close(locked: &mut Locked<'_, Oxtcp>, net: &Net) {
     locked.read_closing_settings(net);
     let state: &mut super::sock_state::SockState = locked;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         let events = tcb.close(&state.config, false, now());
         mirror_state(locked);
         apply(locked, &events);

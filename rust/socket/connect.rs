@@ -9,7 +9,7 @@ use super::flush::flush;
 use super::listen::abandon;
 use super::namespace::{local_ports, Net};
 use super::ports::Role;
-use super::sock_state::{BufferSize, Conn, Phase, SockState};
+use super::sock_state::{BufferSize, Conn, Life, Phase, SockState};
 use super::{fast_connect, identity, now, time_wait, Oxtcp};
 use crate::net::route::Route;
 use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock, Timeout};
@@ -144,7 +144,7 @@ fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
     if state.chosen.delays_acks {
         tcb.set_quick_ack(&state.config, false);
     }
-    state.conn = Conn::Open(tcb);
+    state.conn = Conn::Tcb(Life::Open, tcb);
     locked.set_state(State::SynSent.number());
     net.count(Counter::ActiveOpens);
 }

@@ -8,7 +8,7 @@
 
 use super::info::tcp_info;
 use super::namespace::Net;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::time_wait_table::{Key, SHARDS};
 use super::{listener, now, Oxtcp};
 use crate::net::family::Whose;
@@ -205,14 +205,14 @@ fn socket(sock: &Sock<Oxtcp>, next: [u64; 2], emit: &mut Emit<'_>) -> bool {
         congestion: Some(locked.congestion().name()),
     };
     match &locked.conn {
-        Conn::Closed | Conn::Ended(_) => return true,
+        Conn::Closed | Conn::Tcb(Life::Ended, _) => return true,
         Conn::Listening(listener) => {
             entry.tuple.remote = addr::ANY;
             entry.rx_queue = listener.accept_queue.len() as u32;
             entry.tx_queue = listener.backlog;
             entry.syn_queue = listener.syn_queue_len();
         }
-        Conn::Open(tcb) => {
+        Conn::Tcb(Life::Open, tcb) => {
             entry.tx_queue = tcb.unacked();
             entry.retransmits = tcb.retransmits().max(tcb.probes());
             if let Some((kind, at)) = tcb.timer() {

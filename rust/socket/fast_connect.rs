@@ -7,7 +7,7 @@ use super::connect::{prepare, wait_opened};
 use super::fast_open::{state, CLIENT, CLIENT_COOKIELESS};
 use super::flush::{flush, send_opening, tx_limits};
 use super::namespace::Net;
-use super::sock_state::{Conn, Phase, SockState};
+use super::sock_state::{Conn, Life, Phase, SockState};
 use super::{now, Oxtcp};
 use crate::net::{random, Counter, Destination, FourTuple, Locked, Msg, Timeout};
 use crate::tcp::fast_open::{Cookie, Opening};
@@ -114,7 +114,7 @@ pub(super) fn learn(net: &Net, tuple: &FourTuple, seg: &Segment) {
 /// namespace go without Fast Open for a while (`tcp_fastopen_blackhole_timeout_sec`).
 pub(super) fn on_timeout(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
-    let Conn::Open(tcb) = &locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
     };
     if !tcb.is_active_fast_open() {
@@ -208,7 +208,7 @@ pub(super) fn forget(locked: &mut Locked<'_, Oxtcp>) {
 fn send(locked: &mut Locked<'_, Oxtcp>, opening: Opening, most: u32) {
     let limits = tx_limits(locked);
     let state: &mut SockState = locked;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let syn = tcb.open_fast(&state.config, opening, most, &limits, now());
@@ -259,7 +259,7 @@ pub(super) fn sendmsg(
             *done = taken;
             let bytes = u32::try_from(taken).unwrap_or(u32::MAX);
             most = locked.send_buffer().coverable(0, bytes, room);
-            if let Conn::Open(tcb) = &mut locked.conn {
+            if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
                 tcb.on_send(bytes, msg.remaining() > 0 || msg.flags().more());
             }
         }

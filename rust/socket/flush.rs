@@ -4,7 +4,7 @@
 
 use super::receive_queue::Queues;
 use super::send::publish_unsent;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::{now, statistics, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{
@@ -37,7 +37,7 @@ pub(super) fn tx_limits(locked: &Locked<'_, Oxtcp>) -> TxLimits {
 /// The same, with what [`path_mss`] says.
 pub(super) fn limits_within(locked: &Locked<'_, Oxtcp>, path_mss: u16) -> TxLimits {
     let mss = match &locked.conn {
-        Conn::Open(tcb) => tcb.mss(),
+        Conn::Tcb(Life::Open, tcb) => tcb.mss(),
         _ => DEFAULT_MSS,
     };
     TxLimits {
@@ -110,7 +110,7 @@ fn settle(locked: &mut Locked<'_, Oxtcp>) {
 /// Whether there may be something to send: mostly there is not, and then nothing need be asked.
 fn has_output(locked: &Locked<'_, Oxtcp>) -> bool {
     match &locked.conn {
-        Conn::Open(tcb) => tcb.has_output(),
+        Conn::Tcb(Life::Open, tcb) => tcb.has_output(),
         _ => false,
     }
 }
@@ -118,7 +118,7 @@ fn has_output(locked: &Locked<'_, Oxtcp>) -> bool {
 /// Sets the timer of a connection for its next deadline.
 #[inline]
 fn set_timer(locked: &mut Locked<'_, Oxtcp>) {
-    if let Conn::Open(tcb) = &locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &locked.conn {
         let deadline = tcb.deadline();
         locked.set_deadline(deadline.map(|at| at.us()));
     }
@@ -139,7 +139,7 @@ fn send_plain(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant) -> bool {
         return false;
     }
     let records = &mut state.records;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return false;
     };
     pacing.apply(&mut state.config);
@@ -177,7 +177,7 @@ fn send_plain_ack(locked: &mut Locked<'_, Oxtcp>, now: Instant) -> bool {
         return false;
     }
     let records = &mut state.records;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return false;
     };
     let mut queues = Queues { recv, records };
@@ -226,7 +226,7 @@ fn hand_over_otherwise(
         sent => taken(sent.map(|queued| (out.len, queued)), 0, out.len),
     };
     let records = &mut state.records;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         let mut queues = Queues { recv, records };
         tcb.on_taken(&state.config, &mut queues, (&out, taken), now);
     }
@@ -258,7 +258,7 @@ fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Optio
     let (state, mut send, recv) = locked.parts();
     pacing.apply(&mut state.config);
     let records = &mut state.records;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     tcb.set_ecn_option(|| OptionUse::from_number(net.settings().ecn_option()));

@@ -5,7 +5,7 @@
 
 use super::namespace::{setting, Setting};
 use super::sent_records::SentRecords;
-use super::sock_state::{Bound, Chosen, Conn, Phase, SaveSyn, SockState};
+use super::sock_state::{Bound, Chosen, Conn, Life, Phase, SaveSyn, SockState};
 use super::Oxtcp;
 use super::{now, options};
 use crate::net::{Idle, Locked};
@@ -49,7 +49,7 @@ impl Pack for Plain<'_> {
             saved_syn: _,
             last_mss,
         } = &mut *self.state;
-        if let Conn::Open(tcb) = conn {
+        if let Conn::Tcb(Life::Open, tcb) = conn {
             tcb.pack(by);
         }
         phase.pack(by);
@@ -69,7 +69,7 @@ impl Pack for Plain<'_> {
 pub(super) fn idle(locked: &mut Locked<'_, Oxtcp>) -> Idle {
     let patience = setting(locked.net(), Setting::IdlePackMs);
     let state = &mut **locked;
-    let Conn::Open(tcb) = &state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &state.conn else {
         return Idle::No;
     };
     let (Some(since), false) = (tcb.idle_since(), patience == 0) else {
@@ -102,7 +102,10 @@ pub(super) fn unpack(locked: &mut Locked<'_, Oxtcp>, bytes: &[u8]) {
         iss: SeqNumber(0),
         ts_offset: 0,
     };
-    state.conn = Conn::Open(Tcb::connect(&Config::default(), nobody, Instant::default()));
+    state.conn = Conn::Tcb(
+        Life::Open,
+        Tcb::connect(&Config::default(), nobody, Instant::default()),
+    );
     if !pack::unpack(&mut Plain { state }, bytes) {
         pr_err!("the state of an idle connection cannot be read\n");
     }

@@ -3,7 +3,7 @@
 //! `TCP_INFO`: what is known of a connection, in the kernel's own struct.
 
 use super::now;
-use super::sock_state::{Conn, SockState};
+use super::sock_state::{Conn, Life, SockState};
 use crate::net::TcpInfo;
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::ecn::{EcnInfo, Feedback};
@@ -24,7 +24,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
         ..TcpInfo::default()
     };
     let tcb = match &state.conn {
-        Conn::Open(tcb) | Conn::Ended(tcb) => tcb,
+        Conn::Tcb(_, tcb) => tcb,
         Conn::Listening(listener) => {
             info.tcpi_unacked = listener.accept_queue.len() as u32;
             info.tcpi_sacked = listener.backlog;
@@ -44,7 +44,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_retransmits = tcb.retransmits();
     info.tcpi_probes = tcb.probes();
     info.tcpi_backoff = match state.conn {
-        Conn::Open(_) => tcb.backoff(),
+        Conn::Tcb(Life::Open, _) => tcb.backoff(),
         _ => 0,
     };
     info.tcpi_options = if timestamps { OPT_TIMESTAMPS } else { 0 }

@@ -8,7 +8,7 @@ use super::flush::{flush, flush_at, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::{buffers, fast_connect, identity, now, orphans, statistics, time_wait, Oxtcp};
 use crate::net::{
     random, BhLock, Counter, DropReason, Ends, IcmpError, Locked, RxSkb, Sock, Verdict,
@@ -208,7 +208,7 @@ fn on_candidate(
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return queues.take_segment();
     };
     let Some(arrival) = tcb.on_candidate(&state.config, seg, &mut queues, now) else {
@@ -235,14 +235,14 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
     };
     complete(seg, &skb);
     let seg = &*seg;
-    if !matches!(locked.conn, Conn::Open(_)) {
+    if !matches!(locked.conn, Conn::Tcb(Life::Open, _)) {
         return ended(net, skb, seg);
     }
     let sock = locked.sock();
     let (state, send, recv) = locked.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
@@ -294,7 +294,7 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     }
     let mss = path_mss(locked);
     let state: &mut super::sock_state::SockState = locked;
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let now = now();
@@ -312,7 +312,7 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
 fn mtu_reduced(locked: &mut Locked<'_, Oxtcp>) {
     let size = path_mss(locked);
     let state: &mut super::sock_state::SockState = locked;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         tcb.on_mtu_reduced(&mut state.records, size);
     }
     flush(locked);
@@ -333,12 +333,12 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     };
     let seq = SeqNumber(error.seq);
     let accepted = locked.has_file();
-    let in_flight = matches!(&locked.conn, Conn::Open(tcb) if tcb.is_in_flight(seq));
+    let in_flight = matches!(&locked.conn, Conn::Tcb(Life::Open, tcb) if tcb.is_in_flight(seq));
     if error.mtu != 0 && in_flight {
         error.learn_mtu();
         return mtu_reduced(&mut locked);
     }
-    let Conn::Open(tcb) = &mut locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut locked.conn else {
         return;
     };
     let (verdict, mut events) = tcb.on_icmp(seq, accepted);

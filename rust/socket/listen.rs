@@ -9,7 +9,7 @@ use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
-use super::sock_state::{Conn, Phase, SockState};
+use super::sock_state::{Conn, Life, Phase, SockState};
 use super::syn::{open, terms};
 use super::{buffers, cookies, fast_open, now, Oxtcp};
 use crate::net::route::{BackRoute, Route};
@@ -36,13 +36,13 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         return Err(EINVAL);
     }
     match &mut locked.conn {
-        Conn::Open(_) => return Err(EINVAL),
+        Conn::Tcb(Life::Open, _) => return Err(EINVAL),
         Conn::Listening(listener) => {
             listener.accept_queue.resize(backlog)?;
             listener.backlog = backlog;
             return Ok(());
         }
-        Conn::Closed | Conn::Ended(_) => {}
+        Conn::Closed | Conn::Tcb(Life::Ended, _) => {}
     }
     let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
     fast_open::on_listen(&mut locked, backlog)?;
@@ -437,8 +437,8 @@ pub(super) fn attach(
 
 fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment, now: Instant) {
     let state: &mut SockState = child;
-    state.conn = Conn::Open(entry.tcb(&state.config, now));
-    if let Conn::Open(tcb) = &mut state.conn {
+    state.conn = Conn::Tcb(Life::Open, entry.tcb(&state.config, now));
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         entry.complete(tcb, &state.config, seg, now);
     }
     child.set_state(State::Established.number());
@@ -453,7 +453,7 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instan
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
     let events = match &mut state.conn {
-        Conn::Open(tcb) => tcb.on_segment(&state.config, seg, &mut queues, now),
+        Conn::Tcb(Life::Open, tcb) => tcb.on_segment(&state.config, seg, &mut queues, now),
         _ => return,
     };
     drop((send, queues));

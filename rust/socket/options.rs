@@ -4,7 +4,7 @@
 
 use super::flush::flush;
 use super::info::tcp_info;
-use super::sock_state::{Conn, SockState};
+use super::sock_state::{Conn, Life, SockState};
 use super::{fast_open, map_received, now, saved_syn, send, timing, urgent, window, Oxtcp};
 use crate::net::family::Ioctl;
 use crate::net::{Locked, OptValue, OptWriter, Sock};
@@ -74,7 +74,7 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         }
         TCP_NODELAY => {
             locked.config.nodelay = value != 0;
-            if let (Conn::Open(tcb), true) = (&mut locked.conn, value != 0) {
+            if let (Conn::Tcb(Life::Open, tcb), true) = (&mut locked.conn, value != 0) {
                 tcb.push_pending();
             }
             flush(&mut locked);
@@ -141,7 +141,7 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         TCP_QUICKACK => {
             locked.chosen.delays_acks = value == 0;
             let config = locked.config;
-            if let Conn::Open(tcb) = &mut locked.conn {
+            if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
                 tcb.set_quick_ack(&config, value != 0);
                 flush(&mut locked);
             }
@@ -234,7 +234,7 @@ fn set_congestion(sock: &Sock<Oxtcp>, value: &OptValue) -> Result {
     let mut locked = sock.lock();
     locked.chosen.congestion = Some(algorithm);
     locked.config.congestion = algorithm;
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         tcb.set_congestion(algorithm);
         flush(&mut locked);
     }
@@ -256,7 +256,7 @@ pub fn keepalive(locked: &mut Locked<'_, Oxtcp>, on: bool) {
 
 fn keepalive_changed(locked: &mut Locked<'_, Oxtcp>) {
     let state: &mut SockState = locked;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         tcb.set_keepalive(&state.config, now());
         flush(locked);
     }
@@ -276,8 +276,8 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         TCP_NODELAY => i32::from(config.nodelay),
         TCP_CORK => i32::from(config.cork),
         TCP_MAXSEG => match &locked.conn {
-            Conn::Open(tcb) => tcb.mss().into(),
-            Conn::Ended(tcb) => locked.chosen.maxseg.unwrap_or(tcb.mss()).into(),
+            Conn::Tcb(Life::Open, tcb) => tcb.mss().into(),
+            Conn::Tcb(Life::Ended, tcb) => locked.chosen.maxseg.unwrap_or(tcb.mss()).into(),
             _ => locked.chosen.maxseg.unwrap_or(locked.last_mss).into(),
         },
         TCP_KEEPIDLE => seconds(config.keepalive_time),
@@ -294,7 +294,7 @@ pub fn get(sock: &Sock<Oxtcp>, name: i32, out: OptWriter<'_>) -> Result {
         },
         TCP_USER_TIMEOUT => i32::try_from(config.user_timeout.ms()).unwrap_or(i32::MAX),
         TCP_QUICKACK => match &locked.conn {
-            Conn::Open(tcb) => i32::from(tcb.is_quick_ack(config)),
+            Conn::Tcb(Life::Open, tcb) => i32::from(tcb.is_quick_ack(config)),
             _ => i32::from(!locked.chosen.delays_acks),
         },
         TCP_FASTOPEN => {
@@ -354,8 +354,8 @@ pub fn ioctl(sock: &Sock<Oxtcp>, what: Ioctl) -> Result<i32> {
     let readable = urgent::readable(&mut locked);
     let bytes = match (what, &locked.conn) {
         (Ioctl::InQ, _) => readable,
-        (Ioctl::OutQ, Conn::Open(tcb)) => tcb.unacked(),
-        (Ioctl::OutQNsd, Conn::Open(tcb)) => tcb.unsent(),
+        (Ioctl::OutQ, Conn::Tcb(Life::Open, tcb)) => tcb.unacked(),
+        (Ioctl::OutQNsd, Conn::Tcb(Life::Open, tcb)) => tcb.unsent(),
         _ => 0,
     };
     Ok(i32::try_from(bytes).unwrap_or(i32::MAX))

@@ -5,7 +5,7 @@
 
 use super::close::abort;
 use super::namespace::{setting, Net, Setting};
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::Oxtcp;
 use crate::net::{Counter, Locked};
 use kernel::sync::atomic::Relaxed;
@@ -16,7 +16,7 @@ fn too_many(net: &Net) -> bool {
 
 /// The user of the connection is gone; one too many is reset at once.
 pub(super) fn begin(locked: &mut Locked<'_, Oxtcp>) {
-    if !matches!(locked.conn, Conn::Open(_)) {
+    if !matches!(locked.conn, Conn::Tcb(Life::Open, _)) {
         return;
     }
     let net = locked.net();

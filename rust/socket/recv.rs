@@ -5,7 +5,7 @@
 use super::apply::publish_readable;
 use super::flush::{flush, flush_ack};
 use super::receive_queue::Queues;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::{urgent, Oxtcp};
 use crate::net::{Locked, Msg, MsgFlags, Pipe, RecvBuffer, Sock, Timeout};
 use crate::tcp::state::State;
@@ -71,7 +71,7 @@ fn receive_at_once(
 ) -> Result<Option<usize>> {
     let target = locked.rcv_target(false, len);
     let (state, _send, mut recv) = locked.parts();
-    let Conn::Open(tcb) = &mut state.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return Ok(None);
     };
     let first = recv.first_len() as usize;
@@ -327,7 +327,7 @@ fn consumed(locked: &mut Locked<'_, Oxtcp>) {
     urgent::passed(locked);
     publish_readable(locked);
     let (state, _send, recv) = locked.parts();
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         let records = &mut state.records;
         let queues = Queues { recv, records };
         if tcb.on_receive(&state.config, &queues) {

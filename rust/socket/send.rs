@@ -3,7 +3,7 @@
 //! sendmsg(2) and the other writes.
 
 use super::flush::{flush, flush_within, limits_within, path_mss, tx_limits};
-use super::sock_state::{Conn, SockState};
+use super::sock_state::{Conn, Life, SockState};
 use super::{fast_connect, now, small_send, Oxtcp};
 use crate::net::{Counter, Locked, Msg, Sock, Timeout};
 use crate::tcp::state::State;
@@ -40,7 +40,7 @@ fn send_rest(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>, mut done: usize)
     };
     if result.is_err() && !msg.flags().more() {
         // What was to follow does not.
-        if let Conn::Open(tcb) = &mut locked.conn {
+        if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
             tcb.on_send(0, false);
             flush(locked);
         }
@@ -92,7 +92,7 @@ fn append(locked: &mut Locked<'_, Oxtcp>, path_mss: u16, msg: &mut Msg<'_>) -> R
         return Err(EAGAIN);
     }
     let (goal, begun) = match &locked.conn {
-        Conn::Open(tcb) => {
+        Conn::Tcb(Life::Open, tcb) => {
             let most = limits_within(locked, path_mss).max_run;
             let goal = tcb.size_goal(most).max(1);
             (goal, tcb.unsent() % goal)
@@ -109,12 +109,12 @@ fn append(locked: &mut Locked<'_, Oxtcp>, path_mss: u16, msg: &mut Msg<'_>) -> R
 
 /// The user waits for room in the send buffer.
 fn note_full(locked: &mut Locked<'_, Oxtcp>) {
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         // What is there is to go, full segment or not: there may be none for long.
         tcb.on_send(0, false);
         flush(locked);
     }
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         tcb.on_buffer_full(now());
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn wake_writer(locked: &mut Locked<'_, Oxtcp>) {
 
 #[inline(never)]
 fn note_room(locked: &mut Locked<'_, Oxtcp>) {
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         tcb.on_buffer_room(now());
     }
 }
@@ -158,7 +158,7 @@ fn autocork_behind(locked: &mut Locked<'_, Oxtcp>) -> bool {
 fn gathers(locked: &mut Locked<'_, Oxtcp>) -> bool {
     let mut limits = tx_limits(locked);
     limits.queue.held = locked.send_buffer().queued();
-    matches!(&locked.conn, Conn::Open(tcb) if tcb.gathers(&limits))
+    matches!(&locked.conn, Conn::Tcb(Life::Open, tcb) if tcb.gathers(&limits))
 }
 
 fn take(
@@ -181,7 +181,7 @@ fn take(
                 }
                 let ended = msg.flags().eor() && msg.remaining() == 0;
                 let state: &mut SockState = locked;
-                if let Conn::Open(tcb) = &mut state.conn {
+                if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
                     let more = msg.remaining() > 0 || msg.flags().more();
                     tcb.on_send(u32::try_from(bytes).unwrap_or(u32::MAX), more);
                     if msg.flags().oob() && msg.remaining() == 0 {
@@ -210,7 +210,7 @@ fn take(
 
 fn unsent(locked: &Locked<'_, Oxtcp>) -> u32 {
     match &locked.conn {
-        Conn::Open(tcb) => tcb.unsent(),
+        Conn::Tcb(Life::Open, tcb) => tcb.unsent(),
         _ => 0,
     }
 }

@@ -6,7 +6,7 @@
 
 use super::flush::{flush_text, path_mss};
 use super::send::autocork;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::Oxtcp;
 use crate::net::{Locked, Msg};
 use crate::tcp::state::State;
@@ -24,7 +24,7 @@ pub(super) fn sendmsg(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> usiz
         // The long way meets what kept us, and knows what to do about it.
         return 0;
     }
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         tcb.on_send(bytes, bytes < wanted.into());
     }
     if !autocork(locked) {
@@ -35,7 +35,7 @@ pub(super) fn sendmsg(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>) -> usiz
 
 /// The bytes of `msg`, if it is a small write.
 fn small(locked: &Locked<'_, Oxtcp>, msg: &Msg<'_>) -> Option<u16> {
-    let Conn::Open(tcb) = &locked.conn else {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return None;
     };
     let bytes = u16::try_from(msg.remaining()).ok()?;

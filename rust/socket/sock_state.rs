@@ -45,10 +45,17 @@ pub enum Conn {
     Closed,
     /// A listener.
     Listening(KBox<Listener>),
+    /// A connection, or what is left of one.
+    Tcb(Life, Tcb),
+}
+
+/// What a control block is of. Apart from [`Conn`]'s variants, so that a connection ends where it lies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
     /// A connection.
-    Open(Tcb),
+    Open,
     /// A connection that has ended, of which `TCP_INFO` tells on until the socket is used anew.
-    Ended(Tcb),
+    Ended,
 }
 
 /// Which settings the user made, to be kept when the namespace's are read again.
@@ -192,15 +199,15 @@ impl SockState {
     /// The state of RFC 9293 3.3.2. TIME-WAIT is an entry of its own; the socket is CLOSED then.
     pub fn state(&self) -> State {
         match &self.conn {
-            Conn::Closed | Conn::Ended(_) => State::Closed,
+            Conn::Closed | Conn::Tcb(Life::Ended, _) => State::Closed,
             Conn::Listening(_) => State::Listen,
-            Conn::Open(tcb) => tcb.state(),
+            Conn::Tcb(Life::Open, tcb) => tcb.state(),
         }
     }
 
     /// Whether there is neither a connection nor a listener.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.conn, Conn::Closed | Conn::Ended(_))
+        matches!(self.conn, Conn::Closed | Conn::Tcb(Life::Ended, _))
     }
 
     /// Whether nothing but the connection itself has a say in how a segment goes out.
@@ -212,7 +219,9 @@ impl SockState {
     /// The congestion control of the connection, or of the one to come.
     pub(super) fn congestion(&self) -> Algorithm {
         match &self.conn {
-            Conn::Open(tcb) if tcb.state().is_synchronized() => tcb.congestion().algorithm(),
+            Conn::Tcb(Life::Open, tcb) if tcb.state().is_synchronized() => {
+                tcb.congestion().algorithm()
+            }
             _ => self.config.congestion,
         }
     }

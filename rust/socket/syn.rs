@@ -8,7 +8,7 @@ use super::listen::{attach, inherit, queue};
 use super::listener::{HalfOpen, Key, Listener, Memory};
 use super::namespace::Net;
 use super::receive_queue::Queues;
-use super::sock_state::{BufferSize, Conn, SockState};
+use super::sock_state::{BufferSize, Conn, Life, SockState};
 use super::{buffers, cookies, fast_open, identity, now, saved_syn, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{trace, Counter, DropReason, Ends, Locked, RxSkb, Sock, Way};
@@ -140,7 +140,7 @@ fn open_fast(
         let mut queues = Queues { recv, records };
         let (tcb, events) = Tcb::accept_fast(&state.config, seg, ids, &mut queues, now());
         drop((send, queues));
-        new.conn = Conn::Open(tcb);
+        new.conn = Conn::Tcb(Life::Open, tcb);
         buffers::start(&mut new);
         apply(&mut new, &events);
         flush_offering(&mut new, offer);

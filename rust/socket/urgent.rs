@@ -4,7 +4,7 @@
 //! and at which a read stops (sockatmark(3)).
 
 use super::apply::publish_readable;
-use super::sock_state::Conn;
+use super::sock_state::{Conn, Life};
 use super::Oxtcp;
 use crate::net::{Locked, Msg, MsgFlags};
 use crate::tcp::state::State;
@@ -18,7 +18,7 @@ const MSG_TRUNC: u32 = 0x20;
 pub(super) fn mark(locked: &mut Locked<'_, Oxtcp>) -> Option<(u32, Urgent)> {
     let readable = locked.recv_buffer().readable();
     match &locked.conn {
-        Conn::Open(tcb) => tcb.peer_urgent(readable),
+        Conn::Tcb(Life::Open, tcb) => tcb.peer_urgent(readable),
         _ => None,
     }
 }
@@ -28,7 +28,7 @@ pub(super) fn mark(locked: &mut Locked<'_, Oxtcp>) -> Option<(u32, Urgent)> {
 pub(super) fn announced(locked: &mut Locked<'_, Oxtcp>, news: UrgentNews) {
     let readable = locked.recv_buffer().readable();
     let at_replaced = match (&locked.conn, news.replaced) {
-        (Conn::Open(tcb), Some(seq)) => tcb.offset_of(seq, readable) == Some(0),
+        (Conn::Tcb(Life::Open, tcb), Some(seq)) => tcb.offset_of(seq, readable) == Some(0),
         _ => false,
     };
     if at_replaced && !locked.urginline() {
@@ -60,7 +60,7 @@ pub(super) fn recv(
         }
     };
     if !flags.peek() {
-        if let Conn::Open(tcb) = &mut locked.conn {
+        if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
             tcb.on_read_urgent();
         }
         publish_readable(locked);
@@ -91,7 +91,7 @@ pub(super) fn skip(locked: &mut Locked<'_, Oxtcp>, peek: bool) -> bool {
 /// The stream was read.
 pub(super) fn passed(locked: &mut Locked<'_, Oxtcp>) {
     let readable = locked.recv_buffer().readable();
-    if let Conn::Open(tcb) = &mut locked.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
         tcb.forget_passed_urgent(readable);
     }
 }

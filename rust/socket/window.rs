@@ -2,7 +2,7 @@
 
 //! `TCP_WINDOW_CLAMP`: the largest window that is offered.
 
-use super::sock_state::{Conn, SockState};
+use super::sock_state::{Conn, Life, SockState};
 use super::Oxtcp;
 use crate::net::Locked;
 use crate::tcp::state::State;
@@ -24,10 +24,10 @@ pub(super) fn set_clamp(locked: &mut Locked<'_, Oxtcp>, value: i32) -> Result {
         bytes => u32::try_from(bytes).unwrap_or(0).max(MIN_CLAMP),
     };
     match &mut state.conn {
-        Conn::Open(tcb) => tcb.on_window_clamp(&state.config, size),
+        Conn::Tcb(Life::Open, tcb) => tcb.on_window_clamp(&state.config, size),
         // The scale of those to come was chosen for the clamp before.
         Conn::Listening(_) => state.read_settings(net),
-        Conn::Closed | Conn::Ended(_) => {}
+        Conn::Closed | Conn::Tcb(Life::Ended, _) => {}
     }
     Ok(())
 }
@@ -35,7 +35,7 @@ pub(super) fn set_clamp(locked: &mut Locked<'_, Oxtcp>, value: i32) -> Result {
 /// The user has chosen a receive buffer of `size` bytes of memory: the window is to fill it.
 pub(super) fn fit(locked: &mut Locked<'_, Oxtcp>, size: u32) {
     let state: &mut SockState = locked;
-    if let Conn::Open(tcb) = &mut state.conn {
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         tcb.on_window_clamp(&state.config, size);
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn fit(locked: &mut Locked<'_, Oxtcp>, size: u32) {
 /// The clamp, or the largest window that the connection offers by itself.
 pub(super) fn clamp(locked: &Locked<'_, Oxtcp>) -> i32 {
     let bytes = match (locked.config.window_clamp, &locked.conn) {
-        (u32::MAX, Conn::Open(tcb) | Conn::Ended(tcb)) => tcb.window_clamp(),
+        (u32::MAX, Conn::Tcb(_, tcb)) => tcb.window_clamp(),
         (u32::MAX, _) => 0,
         (clamp, _) => clamp,
     };
