@@ -252,6 +252,8 @@ void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
+struct sk_buff *ox_skb_alloc(gfp_t gfp);
+void ox_skb_consume(struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);
 void ox_skb_unlink(struct sk_buff *skb, struct sk_buff_head *list);
@@ -290,6 +292,7 @@ u32 ox_skb_frag_size(const struct sk_buff *skb, u32 i);
 bool ox_text_is_open(struct sk_buff *skb);
 struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp);
 struct sk_buff *ox_alloc_segment(gfp_t gfp);
+struct sk_buff *ox_new_segment(struct sock *sk, gfp_t gfp, struct sk_buff **lent);
 bool ox_segment_add_frag(struct sk_buff *seg, struct sk_buff *from, u32 i, u32 off,
 			 u32 len);
 void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
@@ -297,7 +300,7 @@ void ox_segment_push_header(struct sk_buff *seg, const void *header, u32 len,
 void ox_segment_set_gso(struct sk_buff *seg, u32 mss, bool cwr, bool accecn);
 void ox_segment_delay(struct sk_buff *seg, u32 usecs);
 int ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
-		  u32 len);
+		  u32 len, struct sk_buff **lent);
 void ox_direct_init(void);
 int ox_segment_xmit(struct sock *sk, struct sk_buff *seg, u8 ecn);
 int ox_ip_output(struct net *net, struct sock *sk, struct sk_buff *seg);

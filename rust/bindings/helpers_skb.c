@@ -181,6 +181,26 @@ struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family)
 	return sk;
 }
 
+/*
+ * An empty skb for a segment's headers. A softirq has heads of its own at hand,
+ * those that ox_skb_consume() has put by.
+ */
+struct sk_buff *ox_skb_alloc(gfp_t gfp)
+{
+	int flags = in_serving_softirq() ? SKB_ALLOC_NAPI : 0;
+
+	return __alloc_skb(MAX_TCP_HEADER, gfp, flags, NUMA_NO_NODE);
+}
+
+/* One that came in and is done with. */
+void ox_skb_consume(struct sk_buff *skb)
+{
+	if (in_serving_softirq())
+		napi_consume_skb(skb, 1);
+	else
+		consume_skb(skb);
+}
+
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason)
 {
 	kfree_skb_reason(skb, reason);

@@ -340,10 +340,22 @@ struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp)
 
 struct sk_buff *ox_alloc_segment(gfp_t gfp)
 {
-	struct sk_buff *seg = alloc_skb(MAX_TCP_HEADER, gfp);
+	struct sk_buff *seg = ox_skb_alloc(gfp);
 
 	if (seg)
 		skb_reserve(seg, MAX_TCP_HEADER);
+	return seg;
+}
+
+/* The same for a header alone, made of *lent if that serves; it is null then. */
+struct sk_buff *ox_new_segment(struct sock *sk, gfp_t gfp, struct sk_buff **lent)
+{
+	struct sk_buff *seg = *lent;
+
+	if (!seg || !ox_skb_renew(seg, __sk_dst_get(sk),
+				  sizeof(struct tcphdr) + MAX_TCP_OPTION_SPACE))
+		return ox_alloc_segment(gfp);
+	*lent = NULL;
 	return seg;
 }
 

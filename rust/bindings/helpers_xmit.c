@@ -288,10 +288,11 @@ static __always_inline void ox_own_text(struct sock *sk, struct sk_buff *seg)
  * Sends all of a buffer's skb behind a TCP header of 20 or 32 bytes, or that
  * header alone, by the short way: over a plain route that nobody watches, as one
  * packet, marked with no ECN. -EAGAIN when it cannot go there; then nothing is done.
- * Else as ox_segment_xmit().
+ * Else as ox_segment_xmit(). A header alone is made of *lent, if that serves; it is
+ * null then.
  */
 int ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
-		  u32 len)
+		  u32 len, struct sk_buff **lent)
 {
 	gfp_t gfp = sk_gfp_mask(sk, GFP_ATOMIC);
 	struct inet_sock *inet = inet_sk(sk);
@@ -324,10 +325,9 @@ int ox_send_plain(struct sock *sk, struct sk_buff *text, const void *header,
 		if (unlikely(!seg))
 			goto no;
 	} else {
-		seg = alloc_skb(MAX_TCP_HEADER, gfp);
+		seg = ox_new_segment(sk, gfp, lent);
 		if (unlikely(!seg))
 			goto no;
-		skb_reserve(seg, MAX_TCP_HEADER);
 	}
 
 	iph = __skb_push(seg, sizeof(*iph) + len);

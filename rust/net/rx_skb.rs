@@ -174,6 +174,6 @@ impl RxSkb {
 impl Drop for RxSkb {
     fn drop(&mut self) {
         // SAFETY: The skb is ours, and gone after this.
-        unsafe { b::consume_skb(self.raw()) }
+        unsafe { b::ox_skb_consume(self.raw()) }
     }
 }

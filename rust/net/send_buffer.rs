@@ -31,6 +31,8 @@ pub(super) struct State {
     len: u32,
     /// The skb that was last sent from, or null: where the next search begins.
     pub(super) cursor: Cursor,
+    /// A packet whose memory a segment without text may have, or null ([`SendBuffer::lend`]).
+    pub(super) lent: Cursor,
 }
 
 #[derive(Clone, Copy)]
@@ -73,6 +75,21 @@ impl<F> SendBuffer<'_, F> {
     pub(super) fn state(&mut self) -> &mut State {
         // SAFETY: By the contract of `new`.
         unsafe { &mut *self.state }
+    }
+
+    /// Until [`SendBuffer::end_loan`], the first segment without text may be made in the memory of
+    /// `skb`, which came in and is done with.
+    pub fn lend(&mut self, skb: RxSkb) {
+        self.state().lent = Cursor(skb.into_raw());
+    }
+
+    /// Frees what was lent, if no segment was made of it.
+    pub fn end_loan(&mut self) {
+        let skb = core::mem::take(&mut self.state().lent).0;
+        if !skb.is_null() {
+            // SAFETY: It is that of `lend`.
+            drop(unsafe { RxSkb::from_raw(skb) });
+        }
     }
 
     pub(super) fn queue(&self) -> *mut b::sk_buff_head {

@@ -168,7 +168,12 @@ impl<F> SendBuffer<'_, F> {
             return Err(EINVAL);
         }
         // SAFETY: The segment is ours until it is sent; the fragments are those of the buffer.
-        let segment = unsafe { b::ox_alloc_segment(self.gfp) };
+        let segment = unsafe {
+            match len {
+                0 => b::ox_new_segment(self.sk(), self.gfp, &mut self.state().lent.0),
+                _ => b::ox_alloc_segment(self.gfp),
+            }
+        };
         if segment.is_null() {
             return Err(ENOMEM);
         }
@@ -193,7 +198,7 @@ impl<F> SendBuffer<'_, F> {
     ///
     /// Errors: `EAGAIN`, with nothing done, where that cannot be had: then [`SendBuffer::transmit`]
     /// does it; others as there.
-    #[inline]
+    #[inline(always)]
     pub fn send_plain(&mut self, offset: u32, len: u32, header: &[u8]) -> Result<Queued> {
         if !matches!(header.len(), 20 | 32) {
             return Err(EAGAIN);
@@ -215,6 +220,7 @@ impl<F> SendBuffer<'_, F> {
                 text,
                 header.as_ptr().cast(),
                 header_len,
+                &mut self.state().lent.0,
             ))
         }
     }

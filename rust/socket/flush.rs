@@ -53,6 +53,7 @@ pub(super) fn flush(locked: &mut Locked<'_, Oxtcp>) {
 }
 
 /// As [`flush`], of an event that came at `now`.
+#[inline(always)]
 pub(super) fn flush_at(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     flush_by(locked, path_mss, || now);
 }
@@ -72,6 +73,17 @@ fn flush_by(
     if has_output(locked) {
         let mss = mss(locked);
         send_all(locked, mss, now());
+    }
+    settle(locked);
+}
+
+/// As [`flush_at`], when that is the arrival of `skb`, whose memory an acknowledgment may have.
+pub(super) fn flush_answering(locked: &mut Locked<'_, Oxtcp>, now: Instant, skb: RxSkb) {
+    if has_output(locked) {
+        locked.send_buffer().lend(skb);
+        let mss = path_mss(locked);
+        send_all(locked, mss, now);
+        locked.send_buffer().end_loan();
     }
     settle(locked);
 }

@@ -4,7 +4,7 @@
 //! TIME-WAIT, then a listener (RFC 9293 3.10.7.1 where there is none of them).
 
 use super::apply::{apply, apply_arrival};
-use super::flush::{flush, flush_at, path_mss, reply};
+use super::flush::{flush, flush_answering, flush_at, path_mss, reply};
 use super::listen;
 use super::namespace::Net;
 use super::receive_queue::Queues;
@@ -255,7 +255,11 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
             None => {}
         }
     }
-    if let Some((drop, skb)) = events.dropped.zip(queues.take_segment()) {
+    let mut answered = queues.take_segment();
+    if let Some((drop, skb)) = events
+        .dropped
+        .and_then(|drop| Some((drop, answered.take()?)))
+    {
         if drop == TcpDrop::Paws {
             net.count(Counter::PawsEstab);
         }
@@ -269,7 +273,10 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
     if let Some(bytes) = events.early {
         buffers::grow_for_early(locked, bytes);
     }
-    flush_at(locked, now);
+    match answered {
+        Some(skb) => flush_answering(locked, now, skb),
+        None => flush_at(locked, now),
+    }
 }
 
 fn reason(drop: TcpDrop) -> DropReason {

@@ -112,7 +112,7 @@ impl DelayedAck {
 
     /// Estimates the peer's segment size from a segment with text (`tcp_measure_rcv_mss`). Returns
     /// whether it is as large as ever, but of another size than the last such.
-    #[inline]
+    #[inline(always)]
     pub(super) fn measure(
         &mut self,
         config: &Config,
@@ -214,7 +214,7 @@ impl DelayedAck {
     }
 
     /// How long an acknowledgment may wait now (`tcp_send_delayed_ack`).
-    #[inline]
+    #[inline(always)]
     pub(super) fn wait(&self, config: &Config, srtt: Option<Duration>) -> Duration {
         let mut wait = Duration::from_ms(u64::from(self.wait));
         let least = Duration::from_ms(u64::from(LEAST));

@@ -191,7 +191,7 @@ impl Tcb {
         self.window.overrun(config.mss);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn measure_segment<R: ReceiveQueue>(
         &mut self,
         config: &Config,
@@ -274,7 +274,7 @@ impl Tcb {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn delay_ack(&mut self, config: &Config, now: Instant) {
         let wait = self.acks.wait(config, self.rtt.srtt());
         if wait == Duration::ZERO {
