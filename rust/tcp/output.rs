@@ -481,17 +481,21 @@ impl Tcb {
             self.retransmit_timer = rto;
             return;
         }
-        let what = match self.recovery {
-            Recovery::Loss { .. } => Statistic::SlowStartRetrans,
-            _ => Statistic::FastRetrans,
-        };
-        self.statistics.add(what, segments);
+        self.statistics.add(self.kind_of_resent(), segments);
         let stamp = now.ms_wrapped().wrapping_add(self.ts_offset);
         self.undo.on_resent(segments, stamp);
         let reordering = matches!(self.retransmit_timer, RetransmitTimer::Reorder(_));
         // The first segment, sent again, has its whole time to arrive.
         if part.seq == self.snd_una && !reordering {
             self.retransmit_timer = rto;
+        }
+    }
+
+    /// How a retransmission that is no probe is counted.
+    pub(super) fn kind_of_resent(&self) -> Statistic {
+        match self.recovery {
+            Recovery::Loss { .. } => Statistic::SlowStartRetrans,
+            _ => Statistic::FastRetrans,
         }
     }
 

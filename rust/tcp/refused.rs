@@ -71,8 +71,10 @@ impl Tcb {
         now: Instant,
     ) {
         let bytes = end.since(from);
-        if self.tlp.high() == Some(end) {
+        let probe = self.tlp.high() == Some(end);
+        if probe {
             self.tlp = Probe::None;
+            self.statistics.take_back(Statistic::LossProbes, 1);
         }
         if self.is_reducing() {
             self.prr.on_refused(bytes);
@@ -81,6 +83,9 @@ impl Tcb {
         if again {
             let segments = bytes.div_ceil(self.mss32());
             self.statistics.add(Statistic::RetransFail, segments);
+            if !probe {
+                self.statistics.take_back(self.kind_of_resent(), segments);
+            }
             self.scoreboard.take_back(store, from, end);
             // The path was not asked: no timeout is to come of it.
             let timed = matches!(self.retransmit_timer, RetransmitTimer::Rto(_));

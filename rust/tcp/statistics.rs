@@ -143,6 +143,19 @@ impl Statistics {
         }
     }
 
+    /// So many segments of [`Statistics::add`], or the one of [`Statistics::note`], were not sent
+    /// after all.
+    pub(super) fn take_back(&mut self, what: Statistic, segments: u32) {
+        if let Statistic::FastRetrans | Statistic::SlowStartRetrans = what {
+            let small = u16::try_from(segments).unwrap_or(u16::MAX);
+            self.resent = self.resent.saturating_sub(small);
+            if self.resent > 0 {
+                return;
+            }
+        }
+        self.set &= !(1 << (what as u8 % 64));
+    }
+
     /// Whether it happened.
     pub fn has(&self, what: Statistic) -> bool {
         self.set & (1 << (what as u8 % 64)) != 0
@@ -201,6 +214,19 @@ mod tests {
         assert!(!all.has(Statistic::KeepAlive));
         let told: Vec<_> = all.iter().collect();
         assert_eq!(told, [(Statistic::LossProbes, 1), (Statistic::WinProbe, 1)]);
+    }
+
+    #[test]
+    fn what_is_taken_back_did_not_happen() {
+        let mut all = Statistics::default();
+        all.add(Statistic::FastRetrans, 3);
+        all.note(Statistic::LossProbes);
+        all.take_back(Statistic::FastRetrans, 1);
+        all.take_back(Statistic::LossProbes, 1);
+        let told: Vec<_> = all.iter().collect();
+        assert_eq!(told, [(Statistic::FastRetrans, 2)]);
+        all.take_back(Statistic::FastRetrans, 2);
+        assert!(all.is_empty());
     }
 
     #[test]

@@ -202,14 +202,24 @@ fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
     let mut end = refused_again(with_sack());
     assert_eq!(end.tcb.scoreboard().resent().bytes, 0);
     let counted: Vec<_> = end.tcb.take_statistics().iter().collect();
-    assert!(
-        counted.contains(&(Statistic::RetransFail, 1)),
-        "{counted:?}"
-    );
+    assert_eq!(counted, [(Statistic::RetransFail, 1)]);
     let sent = end.sent();
     assert_eq!(sent[0].1, UNA);
+    assert!(end.tcb.take_statistics().has(Statistic::SlowStartRetrans));
     end.acked(UNA + 4000);
     assert_eq!(end.tcb.flight(), 0);
+}
+
+#[test]
+fn a_loss_probe_that_had_no_room_is_not_counted() {
+    let mut end = run_of(with_sack(), 2);
+    assert_eq!(end.sent().len(), 1);
+    end.tcb.take_statistics();
+    end.expire();
+    let out = offer(&mut end, Taken::Part(0));
+    assert!(out.retransmission);
+    let counted: Vec<_> = end.tcb.take_statistics().iter().collect();
+    assert_eq!(counted, [(Statistic::RetransFail, 1)]);
 }
 
 /// The path was not asked: it does not become less trusted.
