@@ -78,8 +78,9 @@ test-kernel-selftests: module tools ## the kernel tree's socket tests, on AF_INE
 	@selftests/kernel/run $(SELFTESTS)
 
 bench: module bench-tools ## oxtcp beside AF_INET: a table, bench.json, bench.svg (BENCH=quick)
+	@$(MAKE) --no-print-directory -C tools/bench smoltcp
 	@tools/bench/run table $(BENCH)
-bench-netem: module bench-tools ## goodput of both over roads that lose packets
+bench-netem: module bench-tools ## goodput and latency of both over roads that lose packets
 	@tools/bench/run netem
 bench-profile: module bench-tools ## where the instructions go (ROW=veth/stream-64k)
 	@tools/bench/run profile $(ROW)

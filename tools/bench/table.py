@@ -9,6 +9,7 @@ import time
 
 import goals
 import report
+import stacks
 import vm
 
 CPU = "max,-erms,-fsrm"  # as tools/vm/run sets it
@@ -41,6 +42,7 @@ class Results:
         self.quick = quick
         self.rounds, self.percent = (3, 50) if quick else (7, 100)
         self.samples, self.extra, self.texts, self.notes, self.walls = [], [], [], set(), {}
+        self.stacks = {}
 
     def take(self, lines, counts=()):
         """The samples and remarks among the lines."""
@@ -106,6 +108,11 @@ def cards(results, kind):
         sample.value = sample.user + sample.kernel
 
 
+def others(results):
+    """Other stacks in oxtcp's place."""
+    results.stacks = stacks.measured(results.rounds)
+
+
 def wall(results):
     """Bytes a second of several flows on two processors."""
     for flows in FLOWS:
@@ -123,6 +130,7 @@ PARTS = {
     "many": many,
     "e1000e": lambda results: cards(results, "e1000e"),
     "virtio": lambda results: cards(results, "virtio"),
+    "stacks": others,
     "wall": wall,
 }
 QUICK = ["lo", "veth"]
@@ -165,6 +173,8 @@ def show(results, found, told):
     mixed = report.mixed_table(found)
     if mixed:
         print("\n" + mixed)
+    if results.stacks:
+        print("\n" + stacks.table(results.stacks))
     for flows, best in results.walls.items():
         ours, theirs = max(best["oxtcp"]), max(best["inet"])
         print(f"\n{flows} flows, two processors, time on the wall, best of {len(best['oxtcp'])}:"
@@ -189,6 +199,7 @@ def main(words):
             {
                 "facts": told,
                 "rows": report.as_json(found),
+                "stacks": results.stacks,
                 "wall_bytes_per_us": results.walls,
                 "notes": sorted(results.notes),
             },

@@ -63,6 +63,9 @@ void raise_limits(int files);
 /* Seconds: longer than any timer of a connection that is open, and than net.oxtcp.idle_pack_ms. */
 #define IDLE 15
 
+/* The machine's own clock. */
+int64_t now_us(void);
+
 /* Lets timers run out: TIME-WAIT ends, what is freed late is freed. */
 void settle(int seconds);
 
@@ -72,6 +75,7 @@ int main_memory(int argc, char **argv);
 int main_flood(int argc, char **argv);
 int main_scale(int argc, char **argv);
 int main_goodput(int argc, char **argv);
+int main_latency(int argc, char **argv);
 int main_wall(int argc, char **argv);
 int main_share(int argc, char **argv);
 

@@ -6,20 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
 
 #define PORT 20000
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
 
 /* Microseconds until all of @len was read at the other end, into @into. */
 static int64_t transfer(const struct sides *s, const char *from, char *into, size_t len)

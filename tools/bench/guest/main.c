@@ -19,6 +19,7 @@ static const struct {
 	{ "flood", main_flood, "ROUNDS" },
 	{ "scale", main_scale, "CONNECTIONS" },
 	{ "goodput", main_goodput, "RTT-MS LOSS-PERCENT BYTES ROUNDS" },
+	{ "latency", main_latency, "RTT-MS LOSS-PERCENT alone|beside REQUESTS ROUNDS" },
 	{ "wall", main_wall, "FLOWS ROUNDS" },
 	{ "share", main_share, "RTT-MS FLOWS-EACH ROUNDS" },
 };

@@ -273,6 +273,14 @@ void raise_limits(int files)
 		die("RLIMIT_NOFILE");
 }
 
+int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
 void settle(int seconds)
 {
 	struct timespec t = { .tv_sec = seconds };
