@@ -134,16 +134,17 @@ void ox_sock_accept_flags(struct socket *sock)
 	set_bit(SOCK_SUPPORT_ZC, &sock->flags);
 }
 
-/* The numbers of /proc/net/protocols and of memory pressure. */
+/*
+ * The numbers of /proc/net/protocols and of memory pressure. Both may be changed
+ * in any context.
+ */
 void ox_sock_account(struct sock *sk, int n)
 {
-	local_bh_disable();
 	if (n > 0)
 		sk_sockets_allocated_inc(sk);
 	else
 		sk_sockets_allocated_dec(sk);
 	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, n);
-	local_bh_enable();
 }
 
 /*
