@@ -99,14 +99,6 @@ impl<F: Family> NetNs<F> {
         &self.ports
     }
 
-    /// The connection a segment belongs to: the early demux's answer, or a look-up.
-    pub fn lookup(&self, skb: &mut RxSkb) -> Option<ARef<Sock<F>>> {
-        match skb.take_sock() {
-            Some(sock) => Some(sock),
-            None => self.ehash.lookup_wire(&skb.wire_tuple()),
-        }
-    }
-
     /// What becomes of a packet at PRE_ROUTING, where our hooks are registered with `hooks`.
     ///
     /// # Safety

@@ -37,12 +37,17 @@ fn complete(seg: &mut Segment, skb: &RxSkb) {
 
 /// A segment to one of our ports.
 pub fn segment(net: &Net, mut skb: RxSkb) -> Verdict {
-    match net.lookup(&mut skb) {
+    if let Some(sock) = skb.take_sock() {
+        segment_of(net, &sock, skb);
+        return Verdict::Taken;
+    }
+    let ends = net.ehash().ends_of(&skb);
+    match net.ehash().lookup_ends(&ends) {
         Some(sock) => {
             segment_of(net, &sock, skb);
             Verdict::Taken
         }
-        None => without_connection(net, skb),
+        None => without_connection(net, skb, &ends),
     }
 }
 
@@ -52,7 +57,7 @@ pub fn segment_of(net: &Net, sock: &Sock<Oxtcp>, skb: RxSkb) {
     to_connection(sock, skb);
 }
 
-fn without_connection(net: &Net, mut skb: RxSkb) -> Verdict {
+fn without_connection(net: &Net, mut skb: RxSkb, ends: &Ends) -> Verdict {
     net.count(Counter::InSegs);
     let mut parsed = parse(&skb);
     let Ok(seg) = &mut parsed else {
@@ -61,14 +66,13 @@ fn without_connection(net: &Net, mut skb: RxSkb) -> Verdict {
         return Verdict::Taken;
     };
     complete(seg, &skb);
-    let ends = net.ehash().ends_of(&skb);
     let floor;
-    (skb, floor) = match time_wait::on_segment(net, skb, seg, &ends) {
+    (skb, floor) = match time_wait::on_segment(net, skb, seg, ends) {
         time_wait::Outcome::Taken => return Verdict::Taken,
         time_wait::Outcome::NotHere(skb) => (skb, None),
         time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
     };
-    to_listener(net, skb, seg, floor, &ends)
+    to_listener(net, skb, seg, floor, ends)
 }
 
 fn to_connection(sock: &Sock<Oxtcp>, skb: RxSkb) {
@@ -114,7 +118,7 @@ fn to_listener(
         BhLock::Busy => return Verdict::Taken,
     };
     if let listen::Outcome::Elsewhere(skb) = outcome {
-        elsewhere(net, skb);
+        elsewhere(net, skb, ends);
     }
     Verdict::Taken
 }
@@ -143,8 +147,8 @@ fn holder(net: &Net, chosen: ARef<Sock<Oxtcp>>, skb: &RxSkb) -> ARef<Sock<Oxtcp>
 }
 
 /// The connection came to be while the segment waited for the listener.
-fn elsewhere(net: &Net, mut skb: RxSkb) {
-    match net.lookup(&mut skb) {
+fn elsewhere(net: &Net, skb: RxSkb, ends: &Ends) {
+    match net.ehash().lookup_ends(ends) {
         Some(sock) => to_connection(&sock, skb),
         None => skb.discard(net, DropReason::NoSocket),
     }
@@ -182,7 +186,7 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     let ends = locked.net().ehash().ends_of(&skb);
     if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None, &ends) {
         // The listener is ours still, but nobody who has a connection waits for its listener.
-        elsewhere(locked.net(), skb);
+        elsewhere(locked.net(), skb, &ends);
     }
 }
 
