@@ -5,7 +5,7 @@
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner, wish};
 use super::flush::{flush_at, reply_by, reply_to};
-use super::listener::{HalfOpen, Key, Listener, Memory};
+use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
 use super::receive_queue::Queues;
@@ -384,7 +384,7 @@ fn keep(locked: &mut Locked<'_, Oxtcp>, key: Key, entry: SynReceived) {
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
     };
-    if let Ok(memory) = Memory::new(GFP_ATOMIC) {
+    if let Ok(memory) = listener.memory() {
         listener.insert(key, HalfOpen { entry, route: None }, memory);
     }
     let deadline = listener.deadline();

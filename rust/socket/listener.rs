@@ -113,6 +113,8 @@ pub(super) type Memory = RBTreeNodeReservation<Key, HalfOpen>;
 pub struct Listener {
     /// Half-open connections.
     syn_queue: RBTree<Key, HalfOpen>,
+    /// Memory for one: mostly few are under way, and one ends before the next begins.
+    spare: Option<Memory>,
     presence: Presence,
     /// Headers of their SYNs, of those that came while `TCP_SAVE_SYN` was set.
     saved_syns: RBTree<Key, Headers>,
@@ -144,6 +146,7 @@ impl Listener {
     pub(super) fn new(backlog: u32) -> Result<Self> {
         Ok(Self {
             syn_queue: RBTree::new(),
+            spare: None,
             presence: Presence([0; PLACES]),
             saved_syns: RBTree::new(),
             syn_queue_len: 0,
@@ -214,6 +217,18 @@ impl Listener {
         self.syn_queue.get_mut(key).map(|half| &mut half.entry)
     }
 
+    /// Memory for one more half-open connection. Softirq too.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn memory(&mut self) -> Result<Memory> {
+        match self.spare.take() {
+            Some(memory) => Ok(memory),
+            None => Ok(Memory::new(GFP_ATOMIC)?),
+        }
+    }
+
     /// Adds a half-open connection, in its memory.
     pub(super) fn insert(&mut self, key: Key, half: HalfOpen, memory: Memory) {
         let deadline = half.entry.deadline();
@@ -230,7 +245,13 @@ impl Listener {
 
     /// Takes a half-open connection out.
     pub(super) fn remove(&mut self, key: &Key) -> Option<HalfOpen> {
-        let half = self.syn_queue.remove(key)?;
+        let mut found = self.syn_queue.find_mut(key)?;
+        let half = HalfOpen {
+            entry: found.get().entry,
+            route: found.get_mut().route.take(),
+        };
+        let memory = found.remove_node().into_reservation();
+        self.spare.get_or_insert(memory);
         self.saved_syns.remove(key);
         self.forget(key, &half.entry);
         Some(half)

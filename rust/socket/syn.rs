@@ -5,7 +5,7 @@
 use super::apply::apply;
 use super::flush::{flush_offering, reply_to};
 use super::listen::{attach, inherit, queue};
-use super::listener::{HalfOpen, Key, Listener, Memory};
+use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{BufferSize, Conn, Life, SockState};
@@ -82,7 +82,7 @@ pub(super) fn open(
     let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
-    let Ok(memory) = Memory::new(GFP_ATOMIC) else {
+    let Ok(memory) = listener.memory() else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
