@@ -4,11 +4,12 @@
 //! set their size.
 
 use super::sock_state::{Conn, Life, SockState};
-use super::{now, Oxtcp};
+use super::Oxtcp;
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::rtt::INITIAL_RTO;
+use crate::tcp::time::Instant;
 
 /// Gives the send buffer room for what the congestion window allows.
 pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
@@ -27,14 +28,14 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
 }
 
 /// Begins to offer windows, and to watch how much the user reads.
-pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
+pub(super) fn start(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
     let size = locked.rcvbuf();
     let state: &mut SockState = locked;
     let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let first = tcb.begin_receiving(&state.config, size);
-    state.receive_space = ReceiveSpace::new(first, now());
+    state.receive_space = ReceiveSpace::new(first, now);
 }
 
 /// The user has read `bytes`: the receive buffer may have to grow.

@@ -202,7 +202,7 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
 
 /// A segment that may be predicted; it is given back if it is not.
 #[inline]
-fn on_candidate(
+pub(super) fn on_candidate(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Candidate,

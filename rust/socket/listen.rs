@@ -5,6 +5,7 @@
 use super::apply::{apply, publish_readable};
 use super::bind::{autobind, change_role, join, owner, wish};
 use super::flush::{flush_at, reply_by, reply_to};
+use super::input::on_candidate;
 use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::ports::Role;
@@ -15,6 +16,7 @@ use super::{buffers, cookies, fast_open, now, Oxtcp};
 use crate::net::route::{BackRoute, Route};
 use crate::net::{trace, Counter, DropReason, Ends, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Terms};
+use crate::tcp::predict::Candidate;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
@@ -162,7 +164,7 @@ pub(super) fn on_segment(
         && !listener.accept_queue.is_full();
     if usual {
         let terms = terms(&state.config, entry.mss(), entry.timestamps());
-        if complete(locked, skb, seg, None, ends, &terms, now).is_err() {
+        if complete(locked, skb, seg, (&entry, None), ends, &terms, now).is_err() {
             net.count(Counter::ListenDrops);
         }
     } else {
@@ -231,7 +233,7 @@ fn on_entry(
             skb.discard(net, DropReason::AcceptQueueFull);
         }
         Verdict::Complete => {
-            if complete(locked, skb, seg, None, ends, &terms, now).is_err() {
+            if complete(locked, skb, seg, (&entry, None), ends, &terms, now).is_err() {
                 net.count(Counter::ListenDrops);
             }
         }
@@ -327,22 +329,19 @@ fn from_cookie(
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::AcceptQueueFull);
     }
-    let half = HalfOpen {
-        entry,
-        route: Some(route),
-    };
-    if complete(locked, skb, seg, Some(half), ends, &terms, now()).is_err() {
+    let begun = (&entry, Some(route));
+    if complete(locked, skb, seg, begun, ends, &terms, now()).is_err() {
         net.count(Counter::ListenDrops);
     }
 }
 
-/// The handshake is complete: the entry of `ends`, or `cookie`, which is none, becomes a socket at
-/// the end of the accept queue.
+/// The handshake is complete: `entry`, which is in the SYN queue or was in a `cookie` of that route,
+/// becomes a socket at the end of the accept queue.
 fn complete(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Segment,
-    cookie: Option<HalfOpen>,
+    (entry, cookie): (&SynReceived, Option<BackRoute>),
     ends: &Ends,
     terms: &Terms,
     now: Instant,
@@ -354,15 +353,18 @@ fn complete(
     };
     let saved_syn = listener.take_saved_syn(key);
     let was_cookie = cookie.is_some();
-    let half = cookie.or_else(|| listener.remove(key)).ok_or(EINVAL)?;
+    let route = match cookie {
+        Some(route) => Some(route),
+        None => listener.remove(key).ok_or(EINVAL)?.route,
+    };
     {
         let mut new = child.lock_child();
-        if let Err(error) = attach(&mut new, ends, terms, half.route) {
+        if let Err(error) = attach(&mut new, ends, terms, route) {
             super::apply::finish(&mut new);
             new.orphan();
             drop(new);
             if !was_cookie {
-                keep(locked, *key, half.entry);
+                keep(locked, *key, *entry);
             }
             return Err(error);
         }
@@ -370,7 +372,7 @@ fn complete(
         new.saved_syn = saved_syn;
         // That of now, not that of when the listener began.
         new.config.congestion = new.chosen.congestion_or(&locked.net().congestion());
-        establish(&mut new, half.entry, seg, now);
+        establish(&mut new, entry, seg, now);
         deliver(&mut new, skb, seg, now);
     }
     queue(locked, child);
@@ -435,7 +437,7 @@ pub(super) fn attach(
     net.ehash().insert(child, ends)
 }
 
-fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment, now: Instant) {
+fn establish(child: &mut Locked<'_, Oxtcp>, entry: &SynReceived, seg: &Segment, now: Instant) {
     let state: &mut SockState = child;
     state.conn = Conn::Tcb(Life::Open, entry.tcb(&state.config, now));
     if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
@@ -443,17 +445,24 @@ fn establish(child: &mut Locked<'_, Oxtcp>, entry: SynReceived, seg: &Segment, n
     }
     child.set_state(State::Established.number());
     buffers::expand_send(child);
-    buffers::start(child);
+    buffers::start(child, now);
 }
 
 /// Gives the segment that completed the handshake to the new connection, for its text.
 fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instant) {
     child.note_receive(&skb);
+    let skb = match Candidate::read(skb.header(), skb.payload_len()) {
+        Some(candidate) => match on_candidate(child, skb, &candidate, now) {
+            Some(skb) => skb,
+            None => return,
+        },
+        None => skb,
+    };
     let (state, send, recv) = child.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
     let events = match &mut state.conn {
-        Conn::Tcb(Life::Open, tcb) => tcb.on_segment(&state.config, seg, &mut queues, now),
+        Conn::Tcb(Life::Open, tcb) => tcb.on_segment_by_steps(&state.config, seg, &mut queues, now),
         _ => return,
     };
     drop((send, queues));

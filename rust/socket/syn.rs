@@ -141,7 +141,7 @@ fn open_fast(
         let (tcb, events) = Tcb::accept_fast(&state.config, seg, ids, &mut queues, now());
         drop((send, queues));
         new.conn = Conn::Tcb(Life::Open, tcb);
-        buffers::start(&mut new);
+        buffers::start(&mut new, now());
         apply(&mut new, &events);
         flush_offering(&mut new, offer);
     }

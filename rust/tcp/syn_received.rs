@@ -300,7 +300,7 @@ impl SynReceived {
     }
 
     /// Makes of the block what [`SynReceived::into_tcb`] gives.
-    pub fn complete(self, tcb: &mut Tcb, config: &Config, seg: &Segment, now: Instant) {
+    pub fn complete(&self, tcb: &mut Tcb, config: &Config, seg: &Segment, now: Instant) {
         let syn = Segment {
             seq: self.irs,
             flags: Flags::SYN,
@@ -335,15 +335,18 @@ impl SynReceived {
                 first: first_sent.ms_wrapped().wrapping_add(self.ts_offset),
             };
         }
-        let mut ack = *seg;
-        if let Some(ts) = ack.options.timestamps.as_mut().filter(|_| !self.timed) {
-            // A cookie's timestamp is none to measure by.
-            ts.ecr = 0;
-        }
         let (mode, marked) = self.ecn.into_mode(&config.ecn, seg);
         tcb.ecn.mode = mode;
         tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
+        if self.timed {
+            return tcb.establish(config, seg, now, &mut events);
+        }
+        let mut ack = *seg;
+        if let Some(ts) = &mut ack.options.timestamps {
+            // A cookie's timestamp is none to measure by.
+            ts.ecr = 0;
+        }
         tcb.establish(config, &ack, now, &mut events);
     }
 }
