@@ -15,7 +15,7 @@ use kernel::sync::atomic::{Atomic, Relaxed};
 use kernel::sync::rcu;
 
 /// So many that chains stay short with a hundred thousand connections.
-const BUCKETS: u32 = 16_384;
+pub(super) const BUCKETS: u32 = 16_384;
 const _: () = assert!(BUCKETS.is_power_of_two());
 const LOCKS: u32 = 256;
 /// How many sockets are taken out under the lock at a time to be shown or ended.

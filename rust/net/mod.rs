@@ -25,6 +25,7 @@ pub mod drop_reason;
 pub mod dump;
 pub mod ehash;
 pub mod family;
+mod first_look;
 pub mod held;
 pub mod hook;
 pub mod icmp;

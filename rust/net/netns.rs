@@ -3,6 +3,7 @@
 //! What the family keeps for a network namespace, and its life (`pernet_operations`).
 
 use super::bindings as b;
+use super::first_look::Marks;
 use super::*;
 use core::cell::UnsafeCell;
 use core::mem::{offset_of, size_of, MaybeUninit};
@@ -39,11 +40,13 @@ pub struct NetNs<F: Family> {
     stats: stats::Stats,
     tunables: sysctl::Values,
     timer: UnsafeCell<MaybeUninit<b::timer_list>>,
+    pub(super) look_timer: UnsafeCell<MaybeUninit<b::timer_list>>,
+    marks: Marks,
     #[pin]
     data: F::Net,
 }
 
-// SAFETY: `net` is used as the kernel's functions allow from any context; the timer is the
+// SAFETY: `net` is used as the kernel's functions allow from any context; the timers are the
 // kernel's own to lock; the rest is `Send` and `Sync`.
 unsafe impl<F: Family> Send for NetNs<F> {}
 // SAFETY: As above.
@@ -57,6 +60,7 @@ impl<F: Family> NetNs<F> {
         let ports = Ports::new()?;
         let demux = ehash.demux(&ports);
         let tunables = sysctl::Values::new(F::TUNABLES)?;
+        let marks = Marks::new(ehash::BUCKETS)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 net,
@@ -67,17 +71,30 @@ impl<F: Family> NetNs<F> {
                 stats: stats::Stats::new(),
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),
+                look_timer: UnsafeCell::new(MaybeUninit::zeroed()),
+                marks,
                 data <- F::new_net(),
             }),
             GFP_KERNEL,
         )?;
-        // SAFETY: The timer is ours, and stays where it is until `exit` has shut it down.
-        unsafe { b::ox_timer_setup(this.timer(), Some(Self::fire)) };
+        // SAFETY: The timers are ours, and stay where they are until `exit` has shut them down.
+        unsafe {
+            b::ox_timer_setup(this.timer(), Some(Self::fire));
+            b::ox_timer_setup(this.look_timer(), Some(Self::look));
+        }
         Ok(this)
     }
 
     fn timer(&self) -> *mut b::timer_list {
         self.timer.get().cast()
+    }
+
+    pub(super) fn look_timer(&self) -> *mut b::timer_list {
+        self.look_timer.get().cast()
+    }
+
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// # Safety
@@ -376,8 +393,11 @@ unsafe extern "C" fn exit<F: Family>(net: *mut b::net) {
     };
     let netns = per_net.netns.clone();
     drop(per_net);
-    // SAFETY: The timer was set up in `new`.
-    unsafe { b::timer_shutdown_sync(netns.timer()) };
+    // SAFETY: The timers were set up in `new`.
+    unsafe {
+        b::timer_shutdown_sync(netns.timer());
+        b::timer_shutdown_sync(netns.look_timer());
+    }
     F::net_exit(&netns);
     netns.ehash.abort_all();
     // SAFETY: Nothing; waits for the ports given up just now, while `AF_INET` is still there.

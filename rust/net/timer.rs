@@ -6,9 +6,6 @@ use super::bindings as b;
 use super::held::{Held, LOOK_AGAIN_US};
 use super::*;
 
-/// How long after its start a connection is first looked at, µs: Linux's least retransmission timeout.
-const FIRST_LOOK_US: u64 = 200_000;
-
 /// The socket timer's own state; zero is idle. Protected by the socket's spin lock.
 #[derive(Default)]
 #[repr(C)]
@@ -19,6 +16,8 @@ pub(super) struct State {
     fires_at: u64,
     /// It fired while a process had the socket; holds the timer's reference.
     deferred: bool,
+    /// Nobody has looked yet whether the connection is idle, and the namespace is to.
+    unseen: bool,
 }
 
 impl State {
@@ -59,17 +58,24 @@ impl State {
         }
     }
 
-    /// Has the timer fire in a while, if there is none: what is open may be idle already. No later than
-    /// the first retransmission could come due, for which the timer need not be touched then.
+    /// Has somebody look in a while whether the connection is idle: what is open may be already. The
+    /// timer does, if it runs.
+    #[inline]
     pub(super) fn look_soon<F: Family>(&mut self, sock: &Sock<F>) {
         if self.fires_at == 0 {
-            self.look_by(sock, now().saturating_add(FIRST_LOOK_US));
+            self.unseen = true;
+            // SAFETY: The socket is alive; what is open is in the table of connections.
+            let hash = unsafe { b::ox_sk_hash(sock.sk()) };
+            sock.net().look_soon(hash % ehash::BUCKETS);
         }
     }
 
     /// No deadline, and no pending timer that would keep the socket.
     pub(super) fn stop<F: Family>(&mut self, sock: &Sock<F>) {
         self.deadline = 0;
+        if self.fires_at == 0 {
+            return;
+        }
         self.fires_at = 0;
         // SAFETY: The socket is alive, by a reference that is not the timer's.
         unsafe { b::ox_sk_timer_stop(sock.sk()) };
@@ -125,6 +131,27 @@ pub(super) unsafe extern "C" fn fire<F: Family>(timer: *mut b::timer_list) {
     }
     // SAFETY: The timer's reference, which nobody kept.
     unsafe { b::ox_sock_put(sk) };
+}
+
+/// Looks whether a connection is idle at which nobody has looked. Returns false when that has to wait,
+/// as a process has the socket. Softirq.
+pub(super) fn first_look<F: Family>(sock: &Sock<F>) -> bool {
+    // SAFETY: The socket is alive; the read is that of `READ_ONCE`.
+    if !unsafe { (&raw const (*sock.raw()).timer.unseen).read_volatile() } {
+        return true;
+    }
+    let sk = sock.sk();
+    // SAFETY: The socket is alive; the guard ends this.
+    unsafe { b::ox_bh_lock_sock(sk) };
+    // SAFETY: We hold the spin lock, which `by_softirq` takes over.
+    let mut held = unsafe { Held::by_softirq(sock) };
+    // SAFETY: We hold the spin lock.
+    if unsafe { b::ox_sock_owned_by_user(sk) } {
+        return false;
+    }
+    held.timer_state().unseen = false;
+    held.pack_if_idle();
+    true
 }
 
 /// A process lets go of the socket: what the timer deferred is done now.
