@@ -165,6 +165,7 @@ void ox_sock_orphan(struct sock *sk);
 void ox_sock_graft(struct sock *sk, struct socket *sock);
 void ox_sock_accept_flags(struct socket *sock);
 void ox_sock_init_inet(struct sock *sk);
+void ox_sock_init_child(struct sock *sk, const struct sock *from);
 void ox_sock_inherit(struct sock *sk, const struct sock *from);
 bool ox_sock_inherit_filter(struct sock *sk, const struct sock *from);
 void ox_sock_account(struct sock *sk, int n);

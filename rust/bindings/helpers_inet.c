@@ -53,22 +53,25 @@ static void ox_sock_inherit_cgroup(struct sock *sk, const struct sock *from)
 #endif
 }
 
+/* sock_init_data() for a connection that a listener makes: its user is that one's. */
+void ox_sock_init_child(struct sock *sk, const struct sock *from)
+{
+	sock_init_data_uid(NULL, sk, sk_uid(from));
+}
+
 /* What a connection takes over from the listener that made it. */
 void ox_sock_inherit(struct sock *sk, const struct sock *from)
 {
-	static const enum sock_flags flags[] = {
-		SOCK_KEEPOPEN, SOCK_LINGER, SOCK_URGINLINE, SOCK_BROADCAST,
-		SOCK_ZEROCOPY, SOCK_RCVTSTAMP, SOCK_RCVTSTAMPNS,
-		SOCK_TSTAMP_NEW, SOCK_TIMESTAMP, SOCK_TIMESTAMPING_RX_SOFTWARE,
-		SOCK_LOCALROUTE, SOCK_DBG,
-	};
+	static const unsigned long flags =
+		BIT(SOCK_KEEPOPEN) | BIT(SOCK_LINGER) | BIT(SOCK_URGINLINE) |
+		BIT(SOCK_BROADCAST) | BIT(SOCK_ZEROCOPY) | BIT(SOCK_RCVTSTAMP) |
+		BIT(SOCK_RCVTSTAMPNS) | BIT(SOCK_TSTAMP_NEW) |
+		BIT(SOCK_TIMESTAMP) | BIT(SOCK_TIMESTAMPING_RX_SOFTWARE) |
+		BIT(SOCK_LOCALROUTE) | BIT(SOCK_DBG);
 	const struct inet_sock *linet = inet_sk(from);
 	struct inet_sock *inet = inet_sk(sk);
-	int i;
 
-	for (i = 0; i < ARRAY_SIZE(flags); i++)
-		if (sock_flag(from, flags[i]))
-			sock_set_flag(sk, flags[i]);
+	sk->sk_flags |= READ_ONCE(from->sk_flags) & flags;
 	/* The end of a socket with either flag takes that back. */
 	if (sk->sk_flags & SK_FLAGS_TIMESTAMP)
 		net_enable_timestamp();
@@ -86,7 +89,6 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	sk->sk_lingertime = READ_ONCE(from->sk_lingertime);
 	sk->sk_priority = READ_ONCE(from->sk_priority);
 	sk->sk_mark = READ_ONCE(from->sk_mark);
-	sk->sk_uid = sk_uid(from);
 	sk->sk_bound_dev_if = READ_ONCE(from->sk_bound_dev_if);
 	sk->sk_reuse = from->sk_reuse;
 	sk->sk_reuseport = from->sk_reuseport;

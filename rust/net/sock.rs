@@ -73,7 +73,7 @@ impl<F: Family> Sock<F> {
         }
         // SAFETY: `sk` is a fresh object; `parent` is a live socket, locked.
         unsafe {
-            b::sock_init_data(core::ptr::null_mut(), sk);
+            b::ox_sock_init_child(sk, parent);
             Self::init(sk, net.handle(), state);
             b::ox_sock_inherit(sk, parent);
         }
