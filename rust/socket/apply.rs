@@ -182,7 +182,7 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     if locked.phase == Phase::Released {
         locked.conn = Conn::Closed;
     } else if let Conn::Tcb(life @ Life::Open, tcb) = &mut locked.conn {
-        tcb.forget_sent(now());
+        tcb.forget_sent(now);
         *life = Life::Ended;
     }
     locked.records.clear();

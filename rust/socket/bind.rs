@@ -171,6 +171,9 @@ pub(super) fn give_back(net: &Net, port: u16, owner: &Owner) {
 /// the socket is used again.
 pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
     let local = locked.sock().local();
+    if local.port() == 0 {
+        return;
+    }
     // TIME-WAIT may have it now.
     if let Some(owner) = locked.owner.take() {
         give_back(locked.net(), local.port(), &owner);

@@ -87,9 +87,14 @@ impl Chrono {
         }
     }
 
+    /// Whether everything is acknowledged.
+    pub(super) fn rests(&self) -> bool {
+        self.activity == Activity::Idle
+    }
+
     /// Everything is acknowledged.
     pub(super) fn rest(&mut self, now: Instant) {
-        if self.activity != Activity::Idle {
+        if !self.rests() {
             self.set(Activity::Idle, now);
         }
     }

@@ -165,9 +165,11 @@ impl Tcb {
 
     /// The text that was sent is dropped, as the connection has ended: nothing is in flight any
     /// more, and nothing is waited for.
-    pub fn forget_sent(&mut self, now: Instant) {
+    pub fn forget_sent(&mut self, now: impl FnOnce() -> Instant) {
         self.scoreboard.forget_outstanding();
-        self.chrono.rest(now);
+        if !self.chrono.rests() {
+            self.chrono.rest(now());
+        }
     }
 
     /// Whether a segment with the number `seq` may be under way (RFC 5927 4.1).
