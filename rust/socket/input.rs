@@ -14,7 +14,7 @@ use crate::net::{
     random, BhLock, Counter, DropReason, Ends, IcmpError, Locked, RxSkb, Sock, Verdict,
 };
 use crate::tcp::ecn::Ecn;
-use crate::tcp::events::Drop as TcpDrop;
+use crate::tcp::events::{Drop as TcpDrop, Events};
 use crate::tcp::predict::Candidate;
 use crate::tcp::segment::{Flags, ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
@@ -250,7 +250,8 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
         return;
     };
     let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
-    let events = tcb.on_segment_by_steps(&state.config, seg, &mut queues, now);
+    let mut events = Events::default();
+    tcb.by_steps(&state.config, seg, &mut queues, now, &mut events);
     if fast && events.connected {
         fast_connect::learn(net, &sock.tuple(), seg);
         match tcb.fast_open_result() {

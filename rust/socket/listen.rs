@@ -16,6 +16,7 @@ use super::{buffers, cookies, fast_open, now, Oxtcp};
 use crate::net::route::{BackRoute, Route};
 use crate::net::{trace, Counter, DropReason, Ends, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Terms};
+use crate::tcp::events::Events;
 use crate::tcp::predict::Candidate;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
@@ -461,10 +462,13 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instan
     let (state, send, recv) = child.parts_with(skb);
     let records = &mut state.records;
     let mut queues = Queues { recv, records };
-    let events = match &mut state.conn {
-        Conn::Tcb(Life::Open, tcb) => tcb.on_segment_by_steps(&state.config, seg, &mut queues, now),
+    let mut events = Events::default();
+    match &mut state.conn {
+        Conn::Tcb(Life::Open, tcb) => {
+            tcb.by_steps(&state.config, seg, &mut queues, now, &mut events);
+        }
         _ => return,
-    };
+    }
     drop((send, queues));
     apply(child, &events);
     flush_at(child, now);

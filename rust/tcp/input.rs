@@ -57,8 +57,9 @@ impl Tcb {
         events
     }
 
+    /// The same, into `events`, which are large: they are filled where they will be looked at.
     #[inline(never)]
-    fn by_steps<Q: Queues>(
+    pub fn by_steps<Q: Queues>(
         &mut self,
         config: &Config,
         seg: &Segment,
