@@ -27,7 +27,8 @@ static void ox_setup_caps(struct sock *sk, struct dst_entry *dst)
 		return;
 	sk->sk_route_caps |= NETIF_F_GSO | NETIF_F_GSO_SOFTWARE | NETIF_F_SG |
 			     NETIF_F_HW_CSUM;
-	sk->sk_gso_max_size = READ_ONCE(dev->gso_ipv4_max_size);
+	sk->sk_gso_max_size = min_t(u32, READ_ONCE(dev->gso_ipv4_max_size),
+				    GSO_LEGACY_MAX_SIZE) - (MAX_TCP_HEADER + 1);
 	sk->sk_gso_max_segs = max_t(u32, READ_ONCE(dev->gso_max_segs), 1);
 }
 
@@ -106,13 +107,11 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
  */
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss)
 {
-	u32 size;
-
 	if (!sk_can_gso(sk))
 		return 0;
-	size = min_t(u32, READ_ONCE(sk->sk_gso_max_size), GSO_LEGACY_MAX_SIZE) -
-	       (MAX_TCP_HEADER + 1);
-	return min_t(u64, size, (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
+	/* Room for headers is taken off of it already. */
+	return min_t(u64, READ_ONCE(sk->sk_gso_max_size),
+		     (u64)READ_ONCE(sk->sk_gso_max_segs) * mss);
 }
 
 /* The path's MTU, less IP options. */
