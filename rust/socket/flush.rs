@@ -88,6 +88,15 @@ pub(super) fn flush_answering(locked: &mut Locked<'_, Oxtcp>, now: Instant, skb:
     settle(locked);
 }
 
+/// As [`flush_within`], while the user's call has more text to give: one run only, for what follows
+/// may make the next one longer, as in Linux.
+pub(super) fn flush_run(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
+    if has_output(locked) {
+        send_some(locked, mss, now(), (None, Extent::Run));
+    }
+    settle(locked);
+}
+
 /// As [`flush_within`], when there is text to send.
 pub(super) fn flush_text(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
     send_all(locked, mss, now());
@@ -258,8 +267,26 @@ fn taken(result: Result<(u32, Queued)>, sent: u32, len: u32) -> Taken {
     }
 }
 
-#[inline(never)]
+/// How much of what may go is sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All of it.
+    All,
+    /// Up to one run with text.
+    Run,
+}
+
 fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Option<Cookie>) {
+    send_some(locked, mss, now, (offer, Extent::All));
+}
+
+#[inline(never)]
+fn send_some(
+    locked: &mut Locked<'_, Oxtcp>,
+    mss: u16,
+    now: Instant,
+    (offer, extent): (Option<Cookie>, Extent),
+) {
     if locked.fast_open.as_ref().is_some_and(|f| f.deferred) {
         return;
     }
@@ -302,7 +329,7 @@ fn send_any(locked: &mut Locked<'_, Oxtcp>, mss: u16, now: Instant, offer: Optio
         if tcb.has_statistics() {
             statistics::count(net, tcb.take_statistics());
         }
-        if matches!(taken, Taken::Part(_)) {
+        if matches!(taken, Taken::Part(_)) || (extent == Extent::Run && out.len > 0) {
             break;
         }
     }

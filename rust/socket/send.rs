@@ -2,7 +2,7 @@
 
 //! sendmsg(2) and the other writes.
 
-use super::flush::{flush, flush_within, limits_within, path_mss, tx_limits};
+use super::flush::{flush, flush_run, flush_within, limits_within, path_mss, tx_limits};
 use super::sock_state::{Conn, Life, SockState};
 use super::{fast_connect, now, small_send, Oxtcp};
 use crate::net::{Counter, Locked, Msg, Sock, Timeout};
@@ -38,10 +38,12 @@ fn send_rest(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>, mut done: usize)
         Ok(()) => take(locked, msg, &mut timeout, &mut done),
         Err(e) => Err(e),
     };
-    if result.is_err() && !msg.flags().more() {
-        // What was to follow does not.
+    if result.is_err() {
         if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
-            tcb.on_send(0, false);
+            if !msg.flags().more() {
+                // What was to follow does not.
+                tcb.on_send(0, false);
+            }
             flush(locked);
         }
     }
@@ -193,7 +195,10 @@ fn take(
                     }
                 }
                 if !autocork(locked) {
-                    flush_within(locked, mss);
+                    match msg.remaining() {
+                        0 => flush_within(locked, mss),
+                        _ => flush_run(locked, mss),
+                    }
                 }
             }
             Err(e) if e == EAGAIN => {
