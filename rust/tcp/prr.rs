@@ -77,11 +77,11 @@ impl Prr {
         let send = if pipe > ssthresh {
             let share = u64::from(ssthresh) * u64::from(self.delivered);
             let share = share.div_ceil(u64::from(self.prior.max(1)));
-            u32::try_from(share)
-                .unwrap_or(u32::MAX)
-                .saturating_sub(self.out)
+            let share = u32::try_from(share).unwrap_or(u32::MAX);
+            whole_segments(share, mss).saturating_sub(self.out)
         } else {
-            let conserve = self.delivered.saturating_sub(self.out).max(delivered);
+            let all = whole_segments(self.delivered, mss);
+            let conserve = all.saturating_sub(self.out).max(delivered);
             let grow = if safe { mss } else { 0 };
             conserve.saturating_add(grow).min(ssthresh - pipe)
         };
@@ -89,6 +89,13 @@ impl Prr {
         let least = if self.out == 0 { mss } else { 0 };
         self.window = pipe.saturating_add(send.max(least));
     }
+}
+
+/// Segments are sent whole, so that of a part of one nothing would be: a part counts for one, as in
+/// Linux, which counts segments. Since all of a reduction is counted at once, it is never more than
+/// one segment too many.
+fn whole_segments(bytes: u32, mss: u32) -> u32 {
+    bytes.div_ceil(mss.max(1)).saturating_mul(mss)
 }
 
 #[cfg(test)]
@@ -151,6 +158,22 @@ mod tests {
         prr.on_sent(MSS);
         prr.on_ack(&progress(15 * MSS, 3 * MSS, true));
         assert_eq!(prr.window(), 10 * MSS);
+    }
+
+    #[test]
+    fn a_part_of_a_segment_counts_for_one_once() {
+        let mut prr = Prr::new(20 * MSS);
+        prr.on_ack(&progress(MSS + 1, 0, false));
+        assert_eq!(prr.window(), 2 * MSS);
+        prr.on_sent(2 * MSS);
+        for _ in 0..9 {
+            prr.on_ack(&progress(1, 2 * MSS, false));
+            assert_eq!(prr.window(), 2 * MSS + 1);
+        }
+        let mut above = Prr::new(20 * MSS);
+        above.on_sent(MSS);
+        above.on_ack(&progress(2 * MSS + 1, 15 * MSS, false));
+        assert_eq!(above.window(), 16 * MSS);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::time::Duration;
 use oxtcp_core::tcp::urgent::{Urgent, UrgentNews};
 
 const URG: Flags = Flags::URG;
@@ -115,6 +116,25 @@ fn what_is_sent_again_has_the_pointer_too() {
     end.out();
     end.expire();
     assert_eq!(pointers(&end.out())[0], (ISS + 1, 1000, Some(1500)));
+}
+
+/// A recovery that the urgent byte's own segment lets repeat two segments at once.
+#[test]
+fn what_is_lost_is_sent_again_each_segment_with_its_pointer() {
+    let mut end = End::established_in(with_sack(), 40);
+    end.limits.max_run = 50_000;
+    end.send(5000);
+    end.out();
+    send_urgent(&mut end, 1);
+    end.out();
+    end.now = end.now + Duration::from_ms(40);
+    for arrived in [3001, 4001, 5002] {
+        assert!(end.out().is_empty());
+        let ack = seg(ACK, IRS + 1, ISS + 1, 0);
+        end.arrive(with_blocks(ack, &[(ISS + 2001, ISS + arrived)]));
+    }
+    let sent = [(ISS + 1, 1000, Some(5001)), (ISS + 1001, 1000, Some(4001))];
+    assert_eq!(pointers(&end.out()), sent);
 }
 
 #[test]
