@@ -92,7 +92,10 @@ pub(super) fn flush_answering(locked: &mut Locked<'_, Oxtcp>, now: Instant, skb:
 /// may make the next one longer, as in Linux.
 pub(super) fn flush_run(locked: &mut Locked<'_, Oxtcp>, mss: u16) {
     if has_output(locked) {
-        send_some(locked, mss, now(), (None, Extent::Run));
+        let now = now();
+        if !send_plain(locked, mss, now) {
+            send_some(locked, mss, now, (None, Extent::Run));
+        }
     }
     settle(locked);
 }
