@@ -513,6 +513,7 @@ impl Endpoint {
                 self.emit(&out);
                 continue;
             };
+            self.oracle.refused(&out, out.len - len);
             if len > 0 {
                 let flags = out.flags.without(Flags::FIN);
                 self.emit(&Transmit { len, flags, ..out });

@@ -296,6 +296,16 @@ impl Oracle {
         );
     }
 
+    /// So many bytes of what was fetched for sending had no room.
+    pub fn refused(&mut self, out: &Transmit, bytes: u32) {
+        let sent = if out.retransmission {
+            &mut self.old_text
+        } else {
+            &mut self.new_text
+        };
+        *sent -= u64::from(bytes);
+    }
+
     /// When there is nothing more to send at this moment.
     pub fn settled(&mut self, tcb: &Tcb, config: &Config, slack: Duration, now: Instant) {
         self.idle = false;
