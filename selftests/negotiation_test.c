@@ -54,20 +54,26 @@ static void put_number(uint8_t *p, uint32_t n)
 	p[3] = n;
 }
 
-/* A segment with a timestamp of the peer's clock at @clock. */
-static void send_stamped(const struct wire *w, uint32_t seq, uint32_t clock, uint32_t echo,
-			 const void *data, size_t len)
+/* A segment with @flags and a timestamp of the peer's clock at @clock. */
+static void send_stamped_as(const struct wire *w, uint16_t flags, uint32_t seq, uint32_t clock,
+			    uint32_t echo, const void *data, size_t len)
 {
 	uint8_t options[12] = { TCPOPT_NOP, TCPOPT_NOP, TCPOPT_TIMESTAMP, 10 };
 	struct segment s = {
 		.sport = w->port, .dport = w->stack_port, .seq = seq, .ack = w->rcv_nxt,
-		.flags = ACK, .window = 1000, .options = options, .options_len = 12,
+		.flags = flags, .window = 1000, .options = options, .options_len = 12,
 		.data = data, .len = len,
 	};
 
 	put_number(options + 4, clock);
 	put_number(options + 8, echo);
 	wire_inject(&s);
+}
+
+static void send_stamped(const struct wire *w, uint32_t seq, uint32_t clock, uint32_t echo,
+			 const void *data, size_t len)
+{
+	send_stamped_as(w, ACK, seq, clock, echo, data, len);
 }
 
 FIXTURE_SETUP(negotiation)
@@ -219,6 +225,27 @@ TEST_F(negotiation, gap_is_reported_by_sack)
 		s = wire_expect(&self->w, ACK);
 	} while (s.ack != start + 40);
 	EXPECT_FALSE(find_option(s.options, s.options_len, TCPOPT_SACK));
+}
+
+/* Both headers are as long as they can be, and nothing is lent room by what came in. */
+TEST_F(negotiation, answer_to_a_fin_behind_gaps_takes_all_options)
+{
+	uint32_t start = self->w.snd_nxt;
+	uint8_t ip_options[40];
+	struct segment s;
+	int i;
+
+	memset(ip_options, IPOPT_NOP, sizeof(ip_options));
+	ASSERT_EQ(0, setsockopt(self->fd, IPPROTO_IP, IP_OPTIONS, ip_options, sizeof(ip_options)));
+	for (i = 1; i <= 3; i++) {
+		send_stamped(&self->w, start + 20 * i, 0x2000, self->echo, "0123456789", 10);
+		s = wire_expect(&self->w, ACK);
+	}
+	send_stamped_as(&self->w, ACK | FIN, start + 80, 0x2000, self->echo, NULL, 0);
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(start, s.ack);
+	EXPECT_EQ(40, s.options_len);
+	EXPECT_TRUE(find_option(s.options, s.options_len, TCPOPT_SACK));
 }
 
 TEST_F(negotiation, fragmentation_needed_makes_segments_smaller)

@@ -92,14 +92,16 @@ bool ox_dst_holds(struct dst_entry *dst)
  */
 bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len)
 {
-	u32 room, head_frag = skb->head_frag, pp_recycle = skb->pp_recycle;
+	u32 room, reserved, head_frag = skb->head_frag, pp_recycle = skb->pp_recycle;
 	void *rest;
 
 	if (!dst || skb_shared(skb) || skb_cloned(skb) || skb->fclone ||
 	    skb->pfmemalloc || skb_is_nonlinear(skb) || skb_zcopy(skb))
 		return false;
-	room = LL_RESERVED_SPACE(dst->dev) + dst->header_len +
-	       sizeof(struct iphdr) + len;
+	rcu_read_lock();
+	reserved = LL_RESERVED_SPACE(dst_dev_rcu(dst));
+	rcu_read_unlock();
+	room = reserved + dst->header_len + sizeof(struct iphdr) + len;
 	if (room + dst->trailer_len > skb_end_offset(skb))
 		return false;
 

@@ -347,13 +347,17 @@ struct sk_buff *ox_alloc_segment(gfp_t gfp)
 	return seg;
 }
 
-/* The same for a header alone, made of *lent if that serves; it is null then. */
+/*
+ * The same for a header alone, made of *lent if that serves; it is null then. For
+ * IP options, which IP itself puts before the header, there is no room in it.
+ */
 struct sk_buff *ox_new_segment(struct sock *sk, gfp_t gfp, struct sk_buff **lent)
 {
 	struct sk_buff *seg = *lent;
 
-	if (!seg || !ox_skb_renew(seg, __sk_dst_get(sk),
-				  sizeof(struct tcphdr) + MAX_TCP_OPTION_SPACE))
+	if (!seg || rcu_access_pointer(inet_sk(sk)->inet_opt) ||
+	    !ox_skb_renew(seg, __sk_dst_get(sk),
+			  sizeof(struct tcphdr) + MAX_TCP_OPTION_SPACE))
 		return ox_alloc_segment(gfp);
 	*lent = NULL;
 	return seg;
