@@ -11,8 +11,12 @@ use core::mem::offset_of;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use kernel::prelude::*;
 
-/// How long after its start a connection is looked at, at the latest, µs.
+/// How long after its start a connection is looked at, µs.
 const PATIENCE_US: u64 = 200_000;
+/// How long after a look the next one is, when there was too much for one, µs.
+const AGAIN_US: u64 = 1_000;
+/// About how many buckets are looked through at a time.
+const MOST: u32 = 128;
 
 const BITS: u32 = u64::BITS;
 
@@ -45,19 +49,26 @@ impl Marks {
         !self.due.load(SeqCst) && !self.due.swap(true, SeqCst)
     }
 
-    /// Takes all marks away, and calls `look` for each.
-    fn take(&self, mut look: impl FnMut(u32)) {
+    /// Takes marks away, about `most`, and calls `look` for each; returns whether there are more.
+    fn take(&self, most: u32, mut look: impl FnMut(u32)) -> bool {
         // Before the marks are: who marks a bucket after that has it looked at once more.
         self.due.store(false, SeqCst);
+        let mut left = most;
         for (n, word) in (0..).zip(self.words.iter()) {
             if word.load(SeqCst) == 0 {
                 continue;
             }
+            if left == 0 {
+                self.due.store(true, SeqCst);
+                return true;
+            }
             let bits = word.swap(0, SeqCst);
+            left = left.saturating_sub(bits.count_ones());
             (0..BITS)
                 .filter(|bit| bits >> bit & 1 != 0)
                 .for_each(|bit| look(n * BITS + bit));
         }
+        false
     }
 }
 
@@ -77,7 +88,7 @@ impl<F: Family> NetNs<F> {
     pub(super) unsafe extern "C" fn look(timer: *mut b::timer_list) {
         // SAFETY: By the function's contract.
         let net = unsafe { &*timer.byte_sub(offset_of!(Self, look_timer)).cast::<Self>() };
-        net.marks().take(|bucket| {
+        let more = net.marks().take(MOST, |bucket| {
             net.ehash().for_each_in(bucket as usize, 0, &mut |sock, _| {
                 if !timer::first_look(sock) {
                     net.look_soon(bucket);
@@ -85,6 +96,10 @@ impl<F: Family> NetNs<F> {
                 true
             });
         });
+        if more {
+            // SAFETY: As in `look_soon`.
+            unsafe { b::ox_timer_reduce(net.look_timer(), AGAIN_US) }
+        }
     }
 }
 
@@ -98,16 +113,34 @@ mod tests {
         assert!(marks.add(3));
         assert!(!marks.add(64) && !marks.add(129) && !marks.add(3));
         let mut seen = KVec::new();
-        marks.take(|bucket| {
+        let more = marks.take(3, |bucket| {
             // One that comes meanwhile is for the next time.
             assert!(!seen.is_empty() || marks.add(2));
             assert!(seen.push(bucket, GFP_KERNEL).is_ok());
         });
+        assert!(!more);
         assert_eq!(seen.as_slice(), [3, 64, 129]);
         assert!(!marks.add(5));
         seen.clear();
-        marks.take(|bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok()));
+        assert!(!marks.take(3, |bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok())));
         assert_eq!(seen.as_slice(), [2, 5]);
+        Ok(())
+    }
+
+    #[test]
+    fn too_many_marks_are_taken_by_turns() -> Result {
+        let marks = Marks::new(192)?;
+        for bucket in [1, 2, 70, 150] {
+            let _ = marks.add(bucket);
+        }
+        let mut seen = KVec::new();
+        assert!(marks.take(3, |bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok())));
+        assert_eq!(seen.as_slice(), [1, 2, 70]);
+        // The next look is on its way.
+        assert!(!marks.add(3));
+        seen.clear();
+        assert!(!marks.take(3, |bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok())));
+        assert_eq!(seen.as_slice(), [3, 150]);
         Ok(())
     }
 }
