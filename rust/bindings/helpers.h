@@ -253,7 +253,6 @@ void ox_skb_detach(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
-struct sk_buff *ox_skb_alloc(gfp_t gfp);
 void ox_skb_consume(struct sk_buff *skb);
 void ox_kfree_skb_reason(struct sk_buff *skb, enum skb_drop_reason reason);
 void ox_skb_queue_tail(struct sk_buff_head *list, struct sk_buff *skb);

@@ -182,17 +182,9 @@ struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family)
 }
 
 /*
- * An empty skb for a segment's headers. A softirq has heads of its own at hand,
- * those that ox_skb_consume() has put by.
+ * One that came in and is done with. A softirq puts its head by, where
+ * ox_alloc_segment() finds it.
  */
-struct sk_buff *ox_skb_alloc(gfp_t gfp)
-{
-	int flags = in_serving_softirq() ? SKB_ALLOC_NAPI : 0;
-
-	return __alloc_skb(MAX_TCP_HEADER, gfp, flags, NUMA_NO_NODE);
-}
-
-/* One that came in and is done with. */
 void ox_skb_consume(struct sk_buff *skb)
 {
 	if (in_serving_softirq())

@@ -340,7 +340,8 @@ struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp)
 
 struct sk_buff *ox_alloc_segment(gfp_t gfp)
 {
-	struct sk_buff *seg = ox_skb_alloc(gfp);
+	int flags = in_serving_softirq() ? SKB_ALLOC_NAPI : 0;
+	struct sk_buff *seg = __alloc_skb(MAX_TCP_HEADER, gfp, flags, NUMA_NO_NODE);
 
 	if (seg)
 		skb_reserve(seg, MAX_TCP_HEADER);

@@ -251,7 +251,7 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
     };
     let fast = tcb.state() == State::SynSent && tcb.is_active_fast_open();
     let mut events = Events::default();
-    tcb.by_steps(&state.config, seg, &mut queues, now, &mut events);
+    tcb.on_segment_by_steps(&state.config, seg, &mut queues, now, &mut events);
     if fast && events.connected {
         fast_connect::learn(net, &sock.tuple(), seg);
         match tcb.fast_open_result() {

@@ -465,7 +465,7 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instan
     let mut events = Events::default();
     match &mut state.conn {
         Conn::Tcb(Life::Open, tcb) => {
-            tcb.by_steps(&state.config, seg, &mut queues, now, &mut events);
+            tcb.on_segment_by_steps(&state.config, seg, &mut queues, now, &mut events);
         }
         _ => return,
     }

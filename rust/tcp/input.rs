@@ -39,27 +39,15 @@ impl Tcb {
             Candidate::of(seg).and_then(|seg| self.on_candidate(config, &seg, queues, now));
         match predicted {
             Some(arrival) => self.tell_arrival(&arrival, &mut events),
-            None => self.by_steps(config, seg, queues, now, &mut events),
+            None => self.on_segment_by_steps(config, seg, queues, now, &mut events),
         }
         events
     }
 
-    /// [`Tcb::on_segment`] without a short cut for what is expected.
-    pub fn on_segment_by_steps<Q: Queues>(
-        &mut self,
-        config: &Config,
-        seg: &Segment,
-        queues: &mut Q,
-        now: Instant,
-    ) -> Events {
-        let mut events = Events::default();
-        self.by_steps(config, seg, queues, now, &mut events);
-        events
-    }
-
-    /// The same, into `events`, which are large: they are filled where they will be looked at.
+    /// [`Tcb::on_segment`] without a short cut for what is expected, into `events`, which are large:
+    /// they are filled where they will be looked at.
     #[inline(never)]
-    pub fn by_steps<Q: Queues>(
+    pub fn on_segment_by_steps<Q: Queues>(
         &mut self,
         config: &Config,
         seg: &Segment,

@@ -69,7 +69,8 @@ impl Twins {
         self.predicted += usize::from(predicted);
         let (config, rxs) = (&self.config, &mut self.rxs);
         let predicted: Events = self.tcbs[0].on_segment(config, seg, &mut rxs[0], now);
-        let by_steps = self.tcbs[1].on_segment_by_steps(config, seg, &mut rxs[1], now);
+        let mut by_steps = Events::default();
+        self.tcbs[1].on_segment_by_steps(config, seg, &mut rxs[1], now, &mut by_steps);
         assert_eq!(predicted, by_steps);
         self.check();
     }

@@ -14,8 +14,8 @@ RATE = 100e6  # bit/s, as guest/road.c sets it
 MSS = 1448
 SHARE_ROUNDS = 2
 # RTT, loss, whether a stream of AF_INET is on the same road, and how many requests a round
-LATENCY = [(1, 1, "alone", 800), (20, 0.1, "alone", 800), (20, 1, "alone", 800),
-           (20, 5, "alone", 800), (100, 1, "alone", 800), (1, 0, "beside", 200),
+LATENCY = [(1, 1, "alone", 400), (20, 0.1, "alone", 400), (20, 1, "alone", 400),
+           (20, 5, "alone", 400), (100, 1, "alone", 400), (1, 0, "beside", 200),
            (20, 0, "beside", 60), (100, 0, "beside", 20)]
 PERCENTILES = (50, 90, 99)
 
