@@ -3,6 +3,7 @@
 //! The established table: connections by 4-tuple, looked up under RCU without a lock.
 
 use super::bindings as b;
+use super::first_look::Marks;
 use super::*;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -33,6 +34,7 @@ pub struct Ehash<F> {
     first_end: u32,
     heads: KVVec<Slot<b::hlist_nulls_head>>,
     locks: KVVec<Slot<b::spinlock_t>>,
+    marks: Marks,
     _family: PhantomData<fn() -> F>,
 }
 
@@ -115,6 +117,7 @@ impl<F> Ehash<F> {
             first_end,
             heads,
             locks,
+            marks: Marks::new(BUCKETS)?,
             _family: PhantomData,
         })
     }
@@ -122,6 +125,11 @@ impl<F> Ehash<F> {
     /// Number of buckets.
     pub fn buckets(&self) -> usize {
         self.heads.len()
+    }
+
+    /// Which buckets have a connection that nobody has looked at.
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     /// The table as the early demux looks at it, with those of a namespace's ports.
@@ -174,8 +182,13 @@ impl<F> Ehash<F> {
             if !b::ox_sk_hashed(sk) {
                 return false;
             }
-            let bucket = self.bucket(b::ox_sk_hash(sk));
+            let hash = b::ox_sk_hash(sk);
+            let bucket = self.bucket(hash);
             let was_in = b::ox_ehash_del(sk);
+            // With the lock, so that a mark for who comes next is not taken away.
+            if self.is_empty(hash) {
+                self.marks.clear(hash % BUCKETS);
+            }
             drop(bucket);
             if was_in {
                 b::ox_sock_put(sk);
@@ -200,6 +213,7 @@ impl<F> Ehash<F> {
         self.first_end.wrapping_add(hash % BUCKETS)
     }
 
+    #[inline]
     fn is_empty(&self, bucket: u32) -> bool {
         // SAFETY: The head is valid; the read is that of `READ_ONCE`.
         let first = unsafe { (&raw const (*self.head(bucket)).first).read_volatile() };
@@ -215,9 +229,6 @@ impl<F> Ehash<F> {
     /// References of up to [`BATCH`] sockets of a bucket, behind the first `skip`; null behind.
     fn collect_sk(&self, bucket: u32, skip: usize) -> [*mut b::sock; BATCH] {
         let mut raw = [core::ptr::null_mut(); BATCH];
-        if self.is_empty(bucket) {
-            return raw;
-        }
         let bucket = self.bucket(bucket);
         // SAFETY: We hold the bucket's lock; there is room for as many as we say.
         unsafe { b::ox_ehash_collect(bucket.head, skip as u32, raw.as_mut_ptr(), BATCH as u32) };
@@ -308,6 +319,9 @@ impl<F: Family> Ehash<F> {
         skip: usize,
         f: &mut dyn FnMut(&Sock<F>, usize) -> bool,
     ) -> bool {
+        if self.is_empty(bucket as u32 % BUCKETS) {
+            return true;
+        }
         let mut index = skip;
         loop {
             let batch = self.collect(bucket as u32 % BUCKETS, index);
@@ -326,7 +340,7 @@ impl<F: Family> Ehash<F> {
 
     /// Ends every connection: its namespace dies.
     pub(super) fn abort_all(&self) {
-        for bucket in 0..BUCKETS {
+        for bucket in (0..BUCKETS).filter(|bucket| !self.is_empty(*bucket)) {
             loop {
                 let batch = self.collect(bucket, 0);
                 if batch[0].is_none() {
@@ -434,6 +448,35 @@ mod tests {
             assert_eq!(insert(&table, &second), Ok(()));
             assert!(is_found(&table, &second, &tuple(1, 2)));
             assert!(table.remove_sk(second.0.sk()));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_bucket_loses_its_mark_with_its_last_socket() -> Result {
+        let table = Ehash::<()>::new(&raw mut b::init_net)?;
+        let bucket = |sport, dport| table.hash(&tuple(sport, dport)) % BUCKETS;
+        let here = bucket(1, 2);
+        let (sport, dport) = (3..6)
+            .flat_map(|dport| (1..u16::MAX).map(move |sport| (sport, dport)))
+            .find(|(sport, dport)| bucket(*sport, *dport) == here)
+            .ok_or(ENOENT)?;
+        let (first, second) = (Ends::new(1, 2)?, Ends::new(sport, dport)?);
+        let marked = || {
+            let mut n = 0;
+            table.marks().take(1, |_| n += 1);
+            n
+        };
+        // SAFETY: The sockets are ours alone, as good as locked.
+        unsafe {
+            assert_eq!(insert(&table, &first), Ok(()));
+            assert_eq!(insert(&table, &second), Ok(()));
+            let _ = table.marks().add(here);
+            assert!(table.remove_sk(first.0.sk()));
+            assert_eq!(marked(), 1);
+            let _ = table.marks().add(here);
+            assert!(table.remove_sk(second.0.sk()));
+            assert_eq!(marked(), 0);
         }
         Ok(())
     }

@@ -42,15 +42,25 @@ impl Marks {
 
     /// Marks a bucket; returns whether a look has to be set on its way for that.
     #[inline]
-    fn add(&self, bucket: u32) -> bool {
+    pub(super) fn add(&self, bucket: u32) -> bool {
         if let Some(word) = self.words.get((bucket / BITS) as usize) {
             word.fetch_or(1 << (bucket % BITS), SeqCst);
         }
         !self.due.load(SeqCst) && !self.due.swap(true, SeqCst)
     }
 
+    /// Takes the mark of a bucket away: nobody is there any more.
+    #[inline]
+    pub(super) fn clear(&self, bucket: u32) {
+        let mark = 1 << (bucket % BITS);
+        match self.words.get((bucket / BITS) as usize) {
+            Some(word) if word.load(SeqCst) & mark != 0 => word.fetch_and(!mark, SeqCst),
+            _ => 0,
+        };
+    }
+
     /// Takes marks away, about `most`, and calls `look` for each; returns whether there are more.
-    fn take(&self, most: u32, mut look: impl FnMut(u32)) -> bool {
+    pub(super) fn take(&self, most: u32, mut look: impl FnMut(u32)) -> bool {
         // Before the marks are: who marks a bucket after that has it looked at once more.
         self.due.store(false, SeqCst);
         let mut left = most;
@@ -62,11 +72,12 @@ impl Marks {
                 self.due.store(true, SeqCst);
                 return true;
             }
-            let bits = word.swap(0, SeqCst);
+            let mut bits = word.swap(0, SeqCst);
             left = left.saturating_sub(bits.count_ones());
-            (0..BITS)
-                .filter(|bit| bits >> bit & 1 != 0)
-                .for_each(|bit| look(n * BITS + bit));
+            while bits != 0 {
+                look(n * BITS + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
         }
         false
     }
@@ -76,7 +87,7 @@ impl<F: Family> NetNs<F> {
     /// Has the connections of a bucket looked at in a while.
     #[inline]
     pub(super) fn look_soon(&self, bucket: u32) {
-        if self.marks().add(bucket) {
+        if self.ehash().marks().add(bucket) {
             // SAFETY: The timer was set up; one that was shut down ignores this.
             unsafe { b::ox_timer_reduce(self.look_timer(), PATIENCE_US) }
         }
@@ -88,7 +99,7 @@ impl<F: Family> NetNs<F> {
     pub(super) unsafe extern "C" fn look(timer: *mut b::timer_list) {
         // SAFETY: By the function's contract.
         let net = unsafe { &*timer.byte_sub(offset_of!(Self, look_timer)).cast::<Self>() };
-        let more = net.marks().take(MOST, |bucket| {
+        let more = net.ehash().marks().take(MOST, |bucket| {
             net.ehash().for_each_in(bucket as usize, 0, &mut |sock, _| {
                 if !timer::first_look(sock) {
                     net.look_soon(bucket);
@@ -124,6 +135,21 @@ mod tests {
         seen.clear();
         assert!(!marks.take(3, |bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok())));
         assert_eq!(seen.as_slice(), [2, 5]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_mark_that_was_cleared_is_not_taken() -> Result {
+        let marks = Marks::new(128)?;
+        for bucket in [1, 2, 70] {
+            let _ = marks.add(bucket);
+        }
+        marks.clear(2);
+        marks.clear(3);
+        marks.clear(70);
+        let mut seen = KVec::new();
+        assert!(!marks.take(9, |bucket| assert!(seen.push(bucket, GFP_KERNEL).is_ok())));
+        assert_eq!(seen.as_slice(), [1]);
         Ok(())
     }
 

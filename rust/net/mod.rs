@@ -80,7 +80,7 @@ pub use ports::Ports;
 pub use recv_buffer::{RecvBuffer, Unstored, MIN_RCVBUF};
 pub use reply::{Reply, Way};
 pub use reserve::Reservation;
-pub use rx_skb::RxSkb;
+pub use rx_skb::{RxSkb, SparePacket};
 pub use send_buffer::SendBuffer;
 pub use settings::Settings;
 pub use shown::Shown;

@@ -3,7 +3,6 @@
 //! What the family keeps for a network namespace, and its life (`pernet_operations`).
 
 use super::bindings as b;
-use super::first_look::Marks;
 use super::*;
 use core::cell::UnsafeCell;
 use core::mem::{offset_of, size_of, MaybeUninit};
@@ -41,7 +40,6 @@ pub struct NetNs<F: Family> {
     tunables: sysctl::Values,
     timer: UnsafeCell<MaybeUninit<b::timer_list>>,
     pub(super) look_timer: UnsafeCell<MaybeUninit<b::timer_list>>,
-    marks: Marks,
     #[pin]
     data: F::Net,
 }
@@ -60,7 +58,6 @@ impl<F: Family> NetNs<F> {
         let ports = Ports::new()?;
         let demux = ehash.demux(&ports);
         let tunables = sysctl::Values::new(F::TUNABLES)?;
-        let marks = Marks::new(ehash::BUCKETS)?;
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 net,
@@ -72,7 +69,6 @@ impl<F: Family> NetNs<F> {
                 tunables,
                 timer: UnsafeCell::new(MaybeUninit::zeroed()),
                 look_timer: UnsafeCell::new(MaybeUninit::zeroed()),
-                marks,
                 data <- F::new_net(),
             }),
             GFP_KERNEL,
@@ -91,10 +87,6 @@ impl<F: Family> NetNs<F> {
 
     pub(super) fn look_timer(&self) -> *mut b::timer_list {
         self.look_timer.get().cast()
-    }
-
-    pub(super) fn marks(&self) -> &Marks {
-        &self.marks
     }
 
     /// # Safety

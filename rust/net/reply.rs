@@ -75,10 +75,15 @@ pub struct Reply<'h> {
 
 impl Reply<'_> {
     /// Sends it in `net`, in the memory of the packet `answered` if there is one that serves, and
-    /// nobody else has it. Softirq or process context.
+    /// nobody else has it; or else of `spare`, which is taken then. Softirq or process context.
     ///
     /// Errors: `EINVAL` (not a header), `ENOMEM`, or the route's (`ENETUNREACH`, `EHOSTUNREACH`).
-    pub fn send<F: Family>(&self, net: &NetNs<F>, answered: Option<RxSkb>) -> Result {
+    pub fn send<F: Family>(
+        &self,
+        net: &NetNs<F>,
+        answered: Option<RxSkb>,
+        spare: &mut Option<SparePacket>,
+    ) -> Result {
         if !transmit::HEADER_LEN.contains(&self.header.len()) {
             return Err(EINVAL);
         }
@@ -91,7 +96,8 @@ impl Reply<'_> {
         unsafe {
             let len = self.header.len() as u32;
             let serves = |skb: &RxSkb| b::ox_skb_renew(skb.raw(), dst, len);
-            let segment = match answered.filter(serves) {
+            let spare = || spare.take().map(SparePacket::into_inner).filter(serves);
+            let segment = match answered.filter(serves).or_else(spare) {
                 Some(skb) => skb.into_raw(),
                 None => b::ox_alloc_segment(b::GFP_ATOMIC),
             };

@@ -21,6 +21,15 @@ pub struct RxSkb {
 // SAFETY: We are the only owner of the skb.
 unsafe impl Send for RxSkb {}
 
+/// A packet of which only the memory is of use any more ([`RxSkb::into_spare`]).
+pub struct SparePacket(RxSkb);
+
+impl SparePacket {
+    pub(super) fn into_inner(self) -> RxSkb {
+        self.0
+    }
+}
+
 impl RxSkb {
     /// # Safety
     ///
@@ -45,6 +54,13 @@ impl RxSkb {
     pub(super) fn detach(&self) {
         // SAFETY: The skb is ours.
         unsafe { b::ox_skb_detach(self.raw()) }
+    }
+
+    /// The packet's memory, to be kept for a segment to come: nothing, if it refers to memory of a
+    /// device's, or somebody else has it too.
+    pub fn into_spare(self) -> Option<SparePacket> {
+        // SAFETY: The skb is ours.
+        unsafe { b::ox_skb_keep(self.raw()) }.then_some(SparePacket(self))
     }
 
     fn skb(&self) -> &b::sk_buff {
@@ -175,5 +191,58 @@ impl Drop for RxSkb {
     fn drop(&mut self) {
         // SAFETY: The skb is ours, and gone after this.
         unsafe { b::ox_skb_consume(self.raw()) }
+    }
+}
+
+#[kernel::macros::kunit_tests(oxtcp_spare_packet)]
+mod tests {
+    use super::*;
+
+    fn packet() -> Result<RxSkb> {
+        let header = [0u8; 20];
+        // SAFETY: The skb is ours, its headroom more than a TCP header.
+        unsafe {
+            let skb = b::ox_alloc_segment(b::GFP_KERNEL);
+            if skb.is_null() {
+                return Err(ENOMEM);
+            }
+            b::ox_segment_push_header(skb, header.as_ptr().cast(), header.len() as u32, 0);
+            Ok(RxSkb::from_raw(skb))
+        }
+    }
+
+    #[test]
+    fn is_made_of_a_packet_of_ones_own() -> Result {
+        assert!(packet()?.into_spare().is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn is_not_made_of_what_somebody_else_has() -> Result {
+        let packet = packet()?;
+        // SAFETY: The skb is ours, and so is its clone.
+        let clone = unsafe { b::ox_text_clone(packet.raw(), b::GFP_KERNEL) };
+        if clone.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: As above.
+        let clone = unsafe { RxSkb::from_raw(clone) };
+        assert!(packet.into_spare().is_none());
+        assert!(clone.into_spare().is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn is_not_made_of_a_pool_s_page() -> Result {
+        let packet = packet()?;
+        // SAFETY: The skb is ours; it is as it was before it is freed.
+        let kept = unsafe {
+            (*packet.raw()).set_pp_recycle(1);
+            let kept = b::ox_skb_keep(packet.raw());
+            (*packet.raw()).set_pp_recycle(0);
+            kept
+        };
+        assert!(!kept);
+        Ok(())
     }
 }

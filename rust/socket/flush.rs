@@ -8,7 +8,8 @@ use super::sock_state::{Conn, Life};
 use super::{now, statistics, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{
-    trace, Counter, FourTuple, Locked, NetNs, Queued, Reply, RxSkb, Segments, SendBuffer, Way,
+    trace, Counter, FourTuple, Locked, NetNs, Queued, Reply, RxSkb, Segments, SendBuffer,
+    SparePacket, Way,
 };
 use crate::tcp::ecn::OptionUse;
 use crate::tcp::fast_open::Cookie;
@@ -450,6 +451,18 @@ pub(super) fn reply_to(
     out: &Transmit,
     answered: Option<RxSkb>,
 ) {
+    reply_in(net, tuple, way, route, out, (answered, &mut None));
+}
+
+/// As [`reply_to`], with memory to take if that of the answered does not serve.
+pub(super) fn reply_in(
+    net: &NetNs<Oxtcp>,
+    tuple: &FourTuple,
+    way: Way,
+    route: Option<&BackRoute>,
+    out: &Transmit,
+    (answered, spare): (Option<RxSkb>, &mut Option<SparePacket>),
+) {
     count_bare(net, out);
     let mut buf = [0; MAX_HEADER_LEN];
     let len = out.header(tuple.local.port(), tuple.remote.port(), &mut buf);
@@ -464,7 +477,7 @@ pub(super) fn reply_to(
         },
         route,
     }
-    .send(net, answered);
+    .send(net, answered, spare);
 }
 
 fn count_bare(net: &NetNs<Oxtcp>, out: &Transmit) {

@@ -195,18 +195,20 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     let Some(candidate) = Candidate::read(skb.header(), skb.payload_len()) else {
         return on_any(locked, skb, now);
     };
-    if let Some(skb) = on_candidate(locked, skb, &candidate, now) {
+    if let Some(skb) = on_candidate(locked, skb, &candidate, now, drop) {
         on_any(locked, skb, now);
     }
 }
 
-/// A segment that may be predicted; it is given back if it is not.
-#[inline]
+/// A segment that may be predicted; it is given back if it is not. `done` is called with one that is
+/// and had no text to keep.
+#[inline(never)]
 pub(super) fn on_candidate(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
     seg: &Candidate,
     now: Instant,
+    done: impl FnOnce(Option<RxSkb>),
 ) -> Option<RxSkb> {
     let net = locked.net();
     let (state, send, recv) = locked.parts_with(skb);
@@ -222,6 +224,7 @@ pub(super) fn on_candidate(
         statistics::count(net, tcb.take_statistics());
     }
     let mark = tcb.has_mark();
+    done(queues.take_segment());
     drop((send, queues));
     apply_arrival(locked, &arrival, mark);
     flush_at(locked, now);

@@ -358,6 +358,7 @@ fn complete(
         Some(route) => Some(route),
         None => listener.remove(key).ok_or(EINVAL)?.route,
     };
+    let done_with;
     {
         let mut new = child.lock_child();
         if let Err(error) = attach(&mut new, ends, terms, route) {
@@ -374,7 +375,10 @@ fn complete(
         // That of now, not that of when the listener began.
         new.config.congestion = new.chosen.congestion_or(&locked.net().congestion());
         establish(&mut new, entry, seg, now);
-        deliver(&mut new, skb, seg, now);
+        done_with = deliver(&mut new, skb, seg, now);
+    }
+    if let (Conn::Listening(listener), Some(skb)) = (&mut locked.conn, done_with) {
+        listener.keep_packet(skb);
     }
     queue(locked, child);
     Ok(())
@@ -449,14 +453,23 @@ fn establish(child: &mut Locked<'_, Oxtcp>, entry: &SynReceived, seg: &Segment, 
     buffers::start(child, now);
 }
 
-/// Gives the segment that completed the handshake to the new connection, for its text.
-fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instant) {
+/// Gives the segment that completed the handshake to the new connection, for its text; gives it back
+/// if that was the usual one, without any.
+fn deliver(
+    child: &mut Locked<'_, Oxtcp>,
+    skb: RxSkb,
+    seg: &Segment,
+    now: Instant,
+) -> Option<RxSkb> {
     child.note_receive(&skb);
     let skb = match Candidate::read(skb.header(), skb.payload_len()) {
-        Some(candidate) => match on_candidate(child, skb, &candidate, now) {
-            Some(skb) => skb,
-            None => return,
-        },
+        Some(candidate) => {
+            let mut left = None;
+            match on_candidate(child, skb, &candidate, now, |skb| left = skb) {
+                Some(skb) => skb,
+                None => return left,
+            }
+        }
         None => skb,
     };
     let (state, send, recv) = child.parts_with(skb);
@@ -467,11 +480,12 @@ fn deliver(child: &mut Locked<'_, Oxtcp>, skb: RxSkb, seg: &Segment, now: Instan
         Conn::Tcb(Life::Open, tcb) => {
             tcb.on_segment_by_steps(&state.config, seg, &mut queues, now, &mut events);
         }
-        _ => return,
+        _ => return None,
     }
     drop((send, queues));
     apply(child, &events);
     flush_at(child, now);
+    None
 }
 
 /// The timer of a listener: SYN-ACKs that are to be sent again, entries to be given up.

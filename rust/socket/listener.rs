@@ -6,7 +6,7 @@ use super::accept_queue::AcceptQueue;
 use super::saved_syn::Headers;
 use super::Oxtcp;
 use crate::net::route::BackRoute;
-use crate::net::{FourTuple, Sock};
+use crate::net::{FourTuple, RxSkb, Sock, SparePacket};
 use crate::tcp::syn_cookie;
 use crate::tcp::syn_received::SynReceived;
 use crate::tcp::time::{Duration, Instant};
@@ -115,6 +115,9 @@ pub struct Listener {
     syn_queue: RBTree<Key, HalfOpen>,
     /// Memory for one: mostly few are under way, and one ends before the next begins.
     spare: Option<Memory>,
+    /// A packet to answer the next SYN with, if that itself does not serve: a sender on this host
+    /// keeps its SYN to send it again.
+    packet: Option<SparePacket>,
     presence: Presence,
     /// Headers of their SYNs, of those that came while `TCP_SAVE_SYN` was set.
     saved_syns: RBTree<Key, Headers>,
@@ -147,6 +150,7 @@ impl Listener {
         Ok(Self {
             syn_queue: RBTree::new(),
             spare: None,
+            packet: None,
             presence: Presence([0; PLACES]),
             saved_syns: RBTree::new(),
             syn_queue_len: 0,
@@ -227,6 +231,18 @@ impl Listener {
             Some(memory) => Ok(memory),
             None => Ok(Memory::new(GFP_ATOMIC)?),
         }
+    }
+
+    /// Keeps the memory of a packet that is done with, if it has none.
+    pub(super) fn keep_packet(&mut self, skb: RxSkb) {
+        if self.packet.is_none() {
+            self.packet = skb.into_spare();
+        }
+    }
+
+    /// The memory that was kept, if any; what is taken is not had again.
+    pub(super) fn spare_packet(&mut self) -> &mut Option<SparePacket> {
+        &mut self.packet
     }
 
     /// Adds a half-open connection, in its memory.

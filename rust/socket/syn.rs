@@ -3,7 +3,7 @@
 //! A SYN at a listener: whether there is room for it, and where.
 
 use super::apply::apply;
-use super::flush::{flush_offering, reply_to};
+use super::flush::{flush_offering, reply_in, reply_to};
 use super::listen::{attach, inherit, queue};
 use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
@@ -82,19 +82,20 @@ pub(super) fn open(
     let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
-    let Ok(memory) = listener.memory() else {
+    let Ok(node) = listener.memory() else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
     let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
     let mut out = entry.syn_ack_on(&state.config, &terms, now);
     out.options.fast_open = judgement.offer;
-    reply_to(net, tuple, way, Some(&route), &out, Some(skb));
+    let memory = (Some(skb), listener.spare_packet());
+    reply_in(net, tuple, way, Some(&route), &out, memory);
     let half = HalfOpen {
         entry,
         route: Some(route),
     };
-    listener.insert(Key::new(tuple), half, memory);
+    listener.insert(Key::new(tuple), half, node);
     if let Some(headers) = headers {
         listener.save_syn(Key::new(tuple), headers);
     }
