@@ -45,12 +45,17 @@ impl Tcb {
         if taken == Taken::All || !self.state.is_synchronized() {
             return;
         }
-        let end = out.seq + out.len + u32::from(out.flags.has(Flags::FIN));
+        let text_end = out.seq + out.len;
+        let end = text_end + u32::from(out.flags.has(Flags::FIN));
         let flight = self.flight();
         if let Taken::Part(bytes) = taken {
             let from = out.seq + bytes;
             if from.before(end) {
-                self.take_back(config, store, (from, end), out.retransmission, now);
+                // A FIN behind text is no segment of its own.
+                let again = out
+                    .retransmission
+                    .then(|| text_end.since(from).div_ceil(self.mss32()).max(1));
+                self.take_back(config, store, (from, end), again, now);
             } else if out.seq.before(self.snd_una) {
                 self.take_probe_back(config, now);
             }
@@ -61,13 +66,13 @@ impl Tcb {
         }
     }
 
-    /// What is from `from` to `end` was not sent, or not again.
+    /// What is from `from` to `end` was not sent, or not again in so many segments.
     fn take_back<S: RecordStore>(
         &mut self,
         config: &Config,
         store: &mut S,
         (from, end): (SeqNumber, SeqNumber),
-        again: bool,
+        again: Option<u32>,
         now: Instant,
     ) {
         let bytes = end.since(from);
@@ -80,8 +85,7 @@ impl Tcb {
             self.prr.on_refused(bytes);
         }
         self.unpace(config, bytes);
-        if again {
-            let segments = bytes.div_ceil(self.mss32());
+        if let Some(segments) = again {
             self.statistics.add(Statistic::RetransFail, segments);
             if !probe {
                 self.statistics.take_back(self.kind_of_resent(), segments);

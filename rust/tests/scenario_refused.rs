@@ -211,6 +211,22 @@ fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
 }
 
 #[test]
+fn a_fin_behind_a_whole_segment_is_none_of_its_own() {
+    let mut end = run_of(with_sack(), 1);
+    end.tcb.close(&end.config.clone(), false, end.now);
+    end.sent();
+    while end.tcb.recovery_number() != 4 {
+        end.sent();
+        end.expire();
+    }
+    end.tcb.take_statistics();
+    let out = offer(&mut end, Taken::Part(0));
+    assert!(out.flags.has(FIN) && out.len == u32::from(MSS));
+    let counted: Vec<_> = end.tcb.take_statistics().iter().collect();
+    assert_eq!(counted, [(Statistic::RetransFail, 1)]);
+}
+
+#[test]
 fn a_loss_probe_that_had_no_room_is_not_counted() {
     let mut end = run_of(with_sack(), 2);
     assert_eq!(end.sent().len(), 1);
