@@ -179,20 +179,60 @@ static bool tap_saw(int tap, const char *text)
 	return false;
 }
 
-TEST_F(path, tap_sees_what_is_sent_from_now_on)
+/* A tap of the near device, or -1. */
+static int open_tap(void)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int tap = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), room = 16 << 20;
+
+	at.sll_ifindex = if_nametoindex(NEAR_DEV);
+	if (tap < 0 || setsockopt(tap, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
+	    bind(tap, (struct sockaddr *)&at, sizeof(at)))
+		return -1;
+	return tap;
+}
+
+TEST_F(path, tap_sees_what_is_sent_from_now_on)
+{
 	int tap;
 
 	send_all(self->p.client, "before", 6);
 	EXPECT_TRUE(reaches_server(&self->p, "before", 5000));
-	tap = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
-	at.sll_ifindex = if_nametoindex(NEAR_DEV);
-	if (tap < 0 || bind(tap, (struct sockaddr *)&at, sizeof(at)))
+	tap = open_tap();
+	if (tap < 0)
 		SKIP(return, "no packet sockets");
 	send_all(self->p.client, "behind", 6);
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 5000));
 	EXPECT_TRUE(tap_saw(tap, "behind"));
+}
+
+/* Bytes of the longest packet of ours that a tap has seen. */
+static ssize_t longest_sent(int tap)
+{
+	struct sockaddr_ll from;
+	socklen_t size = sizeof(from);
+	ssize_t n, longest = 0;
+	char byte;
+
+	while ((n = recvfrom(tap, &byte, 1, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
+			     &size)) >= 0) {
+		if (from.sll_pkttype == PACKET_OUTGOING && n > longest)
+			longest = n;
+		size = sizeof(from);
+	}
+	return longest;
+}
+
+TEST_F(path, long_write_is_cut_where_an_IP_packet_is_full)
+{
+	/* Headers of Ethernet, IP and TCP with timestamps. */
+	const ssize_t headers = 14 + 20 + 32, mss = 1500 - 20 - 32;
+	int tap = open_tap();
+
+	if (tap < 0)
+		SKIP(return, "no packet sockets");
+	ASSERT_TRUE(exchange_both(self->p.server, self->p.client, 4 << 20));
+	EXPECT_EQ(longest_sent(tap), headers + (65535 - 20 - 32) / mss * mss);
 }
 
 TEST_F(path, egress_filter_drops_from_now_on)
