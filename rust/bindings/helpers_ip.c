@@ -85,6 +85,26 @@ bool ox_dst_holds(struct dst_entry *dst)
 	return !READ_ONCE(dst->obsolete) || dst->ops->check(dst, 0);
 }
 
+/* Whether a packet's memory is one piece that nobody else has. */
+static bool ox_skb_is_plain(const struct sk_buff *skb)
+{
+	return !skb_shared(skb) && !skb_cloned(skb) && !skb->fclone && !skb->pfmemalloc &&
+	       !skb_is_nonlinear(skb) && !skb_zcopy((struct sk_buff *)skb);
+}
+
+/*
+ * Makes of a packet something that may be kept for long. False, and unchanged, when
+ * it would keep more than the memory of a segment without text.
+ */
+bool ox_skb_keep(struct sk_buff *skb)
+{
+	if (skb->head_frag || skb->pp_recycle || !ox_skb_is_plain(skb) ||
+	    skb_end_offset(skb) > 2 * MAX_TCP_HEADER)
+		return false;
+	ox_skb_detach(skb);
+	return true;
+}
+
 /*
  * Makes a packet that came in an empty one, as alloc_skb() gives it, with room
  * for a TCP header of len bytes and those before it. False, and unchanged, when
@@ -95,8 +115,7 @@ bool ox_skb_renew(struct sk_buff *skb, const struct dst_entry *dst, u32 len)
 	u32 room, reserved, head_frag = skb->head_frag, pp_recycle = skb->pp_recycle;
 	void *rest;
 
-	if (!dst || skb_shared(skb) || skb_cloned(skb) || skb->fclone ||
-	    skb->pfmemalloc || skb_is_nonlinear(skb) || skb_zcopy(skb))
+	if (!dst || !ox_skb_is_plain(skb))
 		return false;
 	rcu_read_lock();
 	reserved = LL_RESERVED_SPACE(dst_dev_rcu(dst));

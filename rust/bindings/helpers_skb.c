@@ -169,20 +169,6 @@ void ox_skb_detach(struct sk_buff *skb)
 	__ox_skb_detach(skb);
 }
 
-/*
- * Makes of a packet something that may be kept for long. False, and unchanged, when
- * it would keep more than its own memory.
- */
-bool ox_skb_keep(struct sk_buff *skb)
-{
-	if (skb->head_frag | skb->pp_recycle | skb->pfmemalloc)
-		return false;
-	if (skb_cloned(skb) || skb_is_nonlinear(skb) || skb_zcopy(skb))
-		return false;
-	__ox_skb_detach(skb);
-	return true;
-}
-
 /* The socket that the early demux attached, with its reference. */
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family)
 {

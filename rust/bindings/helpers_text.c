@@ -338,11 +338,24 @@ struct sk_buff *ox_text_clone(struct sk_buff *skb, gfp_t gfp)
 	return ox_text_clone_inline(skb, gfp);
 }
 
+/*
+ * From the heads that the core keeps for softirqs: it makes many at once when it has
+ * none, as is usual where the peer, not we, frees what we send.
+ */
 struct sk_buff *ox_alloc_segment(gfp_t gfp)
 {
-	int flags = in_serving_softirq() ? SKB_ALLOC_NAPI : 0;
-	struct sk_buff *seg = __alloc_skb(MAX_TCP_HEADER, gfp, flags, NUMA_NO_NODE);
+	gfp_t at_once = (gfp & ~GFP_KERNEL) | GFP_ATOMIC | __GFP_NOWARN;
+	struct sk_buff *seg;
 
+	if (in_serving_softirq()) {
+		seg = __alloc_skb(MAX_TCP_HEADER, gfp, SKB_ALLOC_NAPI, NUMA_NO_NODE);
+	} else {
+		local_bh_disable();
+		seg = __alloc_skb(MAX_TCP_HEADER, at_once, SKB_ALLOC_NAPI, NUMA_NO_NODE);
+		local_bh_enable();
+		if (unlikely(!seg) && gfpflags_allow_blocking(gfp))
+			seg = __alloc_skb(MAX_TCP_HEADER, gfp, 0, NUMA_NO_NODE);
+	}
 	if (seg)
 		skb_reserve(seg, MAX_TCP_HEADER);
 	return seg;

@@ -340,6 +340,7 @@ impl<F: Family> Ehash<F> {
 
     /// Ends every connection: its namespace dies.
     pub(super) fn abort_all(&self) {
+        // Each is asked when its turn comes.
         for bucket in (0..BUCKETS).filter(|bucket| !self.is_empty(*bucket)) {
             loop {
                 let batch = self.collect(bucket, 0);

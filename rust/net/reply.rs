@@ -75,7 +75,7 @@ pub struct Reply<'h> {
 
 impl Reply<'_> {
     /// Sends it in `net`, in the memory of the packet `answered` if there is one that serves, and
-    /// nobody else has it; or else of `spare`, which is taken then. Softirq or process context.
+    /// nobody else has it; or else of `spare`, which is taken if it serves. Softirq or process context.
     ///
     /// Errors: `EINVAL` (not a header), `ENOMEM`, or the route's (`ENETUNREACH`, `EHOSTUNREACH`).
     pub fn send<F: Family>(
@@ -96,7 +96,10 @@ impl Reply<'_> {
         unsafe {
             let len = self.header.len() as u32;
             let serves = |skb: &RxSkb| b::ox_skb_renew(skb.raw(), dst, len);
-            let spare = || spare.take().map(SparePacket::into_inner).filter(serves);
+            let spare = || {
+                let taken = spare.take_if(|spare| serves(spare.packet()));
+                taken.map(SparePacket::into_inner)
+            };
             let segment = match answered.filter(serves).or_else(spare) {
                 Some(skb) => skb.into_raw(),
                 None => b::ox_alloc_segment(b::GFP_ATOMIC),

@@ -25,6 +25,10 @@ unsafe impl Send for RxSkb {}
 pub struct SparePacket(RxSkb);
 
 impl SparePacket {
+    pub(super) fn packet(&self) -> &RxSkb {
+        &self.0
+    }
+
     pub(super) fn into_inner(self) -> RxSkb {
         self.0
     }
@@ -56,8 +60,8 @@ impl RxSkb {
         unsafe { b::ox_skb_detach(self.raw()) }
     }
 
-    /// The packet's memory, to be kept for a segment to come: nothing, if it refers to memory of a
-    /// device's, or somebody else has it too.
+    /// The packet's memory, to be kept for a segment to come: nothing, if others have some of it too
+    /// or it is of a pool, or more than a segment without text needs.
     pub fn into_spare(self) -> Option<SparePacket> {
         // SAFETY: The skb is ours.
         unsafe { b::ox_skb_keep(self.raw()) }.then_some(SparePacket(self))

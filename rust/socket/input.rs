@@ -200,8 +200,9 @@ fn on_connection(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     }
 }
 
-/// A segment that may be predicted; it is given back if it is not. `done` is called with one that is
-/// and had no text to keep.
+/// A segment that may be predicted; it is given back if it is not. If it is, `done` is called with
+/// what is left: nothing, if its text was kept.
+// Inlined it would make the frame of `on_any`'s caller its own: 60 instructions a segment.
 #[inline(never)]
 pub(super) fn on_candidate(
     locked: &mut Locked<'_, Oxtcp>,

@@ -82,20 +82,20 @@ pub(super) fn open(
     let Conn::Listening(listener) = &mut state.conn else {
         return;
     };
-    let Ok(node) = listener.memory() else {
+    let Ok(memory) = listener.memory() else {
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
     let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
     let mut out = entry.syn_ack_on(&state.config, &terms, now);
     out.options.fast_open = judgement.offer;
-    let memory = (Some(skb), listener.spare_packet());
-    reply_in(net, tuple, way, Some(&route), &out, memory);
+    let packets = (Some(skb), listener.spare_packet());
+    reply_in(net, tuple, way, Some(&route), &out, packets);
     let half = HalfOpen {
         entry,
         route: Some(route),
     };
-    listener.insert(Key::new(tuple), half, node);
+    listener.insert(Key::new(tuple), half, memory);
     if let Some(headers) = headers {
         listener.save_syn(Key::new(tuple), headers);
     }
