@@ -214,7 +214,6 @@ fn a_retransmission_that_had_no_room_is_still_to_be_sent() {
 fn a_fin_behind_a_whole_segment_is_none_of_its_own() {
     let mut end = run_of(with_sack(), 1);
     end.tcb.close(&end.config.clone(), false, end.now);
-    end.sent();
     while end.tcb.recovery_number() != 4 {
         end.sent();
         end.expire();
