@@ -14,9 +14,10 @@ use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb, DEFAULT_MSS, 
 use super::time::{Duration, Instant};
 use super::time_wait::{Last, TimeWait};
 
-/// Challenge ACKs for each connection and second (RFC 5961 7). The count is the connection's own:
-/// one that is shared tells an attacker of others' connections (CVE-2016-5696).
-const CHALLENGES_PER_SECOND: u8 = 10;
+/// Challenge ACKs for each connection and second (RFC 5961 7): so many, and up to as many more as
+/// chance has it. The count is the connection's own: one that is shared tells an attacker of others'
+/// connections, and one that is known helps to do so (CVE-2016-5696).
+const LEAST_CHALLENGES: u8 = 5;
 
 /// Whether processing of a segment goes on.
 pub(super) enum Step {
@@ -361,7 +362,8 @@ impl Tcb {
             events.dropped = Some(Drop::BadAck);
             return Step::Done;
         }
-        let oldest = self.snd_una - self.max_snd_wnd;
+        // As in Linux nothing is acceptable that is older than the connection.
+        let oldest = self.snd_una - self.totals.acknowledged_before(self.max_snd_wnd);
         if seg.ack.after(self.snd_nxt) || seg.ack.before(oldest) {
             events.reply = self.challenge(Statistic::AckSkippedChallenge, now);
             events.dropped = Some(Drop::BadAck);
@@ -402,12 +404,21 @@ impl Tcb {
             self.challenge_since = now;
             self.challenges = 0;
         }
-        if self.challenges >= CHALLENGES_PER_SECOND {
+        if self.challenges >= self.most_challenges() {
             self.statistics.note(skipped);
             return None;
         }
         self.challenges += 1;
         Some(self.bare_ack(now))
+    }
+
+    /// How many challenge ACKs there may be in the second that has begun, drawn from its begin and
+    /// from the ISS, which nobody off the path knows.
+    fn most_challenges(&self) -> u8 {
+        let second = (self.challenge_since.us() >> 16) as u32;
+        // Fibonacci hashing: the high bits depend on all of both.
+        let drawn = (self.iss.0 ^ second).wrapping_mul(0x9e37_79b1) >> 24;
+        LEAST_CHALLENGES + drawn as u8 % (LEAST_CHALLENGES + 1)
     }
 
     /// To CLOSED.

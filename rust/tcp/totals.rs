@@ -67,6 +67,13 @@ impl Totals {
         self.bytes_received = self.bytes_received.wrapping_add(bytes.into());
     }
 
+    /// How many numbers before SND.UNA the peer may have acknowledged once, a FIN among them, but
+    /// no more than `most`.
+    pub(super) fn acknowledged_before(&self, most: u32) -> u32 {
+        let all = self.bytes_acked.saturating_add(1);
+        u32::try_from(all).unwrap_or(u32::MAX).min(most)
+    }
+
     /// `bytes` of text were acknowledged.
     pub(super) fn acknowledged(&mut self, bytes: u32) {
         self.bytes_acked = self.bytes_acked.wrapping_add(bytes.into());

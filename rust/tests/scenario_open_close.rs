@@ -421,19 +421,50 @@ fn time_wait_is_reopened_by_a_newer_syn_only() {
     )));
 }
 
+/// RFC 5961 5.2 lets pass what is up to a window old; of a new connection as in Linux no more than
+/// there was to acknowledge.
 #[test]
-fn challenges_are_limited_to_ten_each_second() {
+fn what_is_older_than_the_connection_was_never_sent() {
+    for (sent, ack, taken) in [
+        (0, ISS - 1, false),
+        (0, ISS + 1, true),
+        (1000, ISS - 1, false),
+        (1000, ISS + 1, true),
+        (60_000, ISS + 9_999, false),
+        (60_000, ISS + 10_001, true),
+    ] {
+        let mut end = End::established(plain());
+        for n in 1..=sent / 1000 {
+            end.send(1000);
+            end.sent();
+            end.acked(ISS + 1 + n * 1000);
+        }
+        let events = end.arrive(seg(ACK, IRS + 1, ack, 10));
+        assert_eq!(events.dropped.is_none(), taken, "{sent} {ack}");
+        assert_eq!(end.rx.readable(), if taken { 10 } else { 0 });
+    }
+}
+
+#[test]
+fn challenges_are_limited_in_each_second() {
     let mut end = End::established(plain());
     let count = |end: &mut End| {
         (0..50)
             .filter(|_| end.arrive(seg(SYN, IRS + 1, 0, 0)).reply.is_some())
             .count()
     };
-    assert_eq!(count(&mut end), 10);
-    end.wait(999);
-    assert_eq!(count(&mut end), 0);
-    end.wait(1);
-    assert_eq!(count(&mut end), 10);
+    let mut limits = Vec::new();
+    for _ in 0..100 {
+        limits.push(count(&mut end));
+        end.wait(999);
+        assert_eq!(count(&mut end), 0);
+        end.wait(1);
+    }
+    // Each from 5 to 10, whichever an attacker may expect (RFC 5961 7, CVE-2016-5696).
+    for limit in 5..=10 {
+        assert!(limits.contains(&limit), "never {limit}: {limits:?}");
+    }
+    assert!(limits.iter().all(|limit| (5..=10).contains(limit)));
     assert_eq!(end.tcb.state(), State::Established);
 }
 

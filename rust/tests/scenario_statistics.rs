@@ -170,11 +170,17 @@ fn reordering_is_counted_and_bounded() {
 #[test]
 fn syns_in_a_connection_are_challenged_up_to_a_limit() {
     let mut end = End::established(plain());
-    for i in 0..12 {
+    let mut skipped = 0;
+    for _ in 0..12 {
         let events = end.arrive(seg(SYN, IRS + 1, ISS + 1, 0));
         assert!(events.statistics.has(SynChallenge));
-        assert_eq!(events.statistics.has(AckSkippedChallenge), i >= 10);
+        assert_ne!(
+            events.statistics.has(AckSkippedChallenge),
+            events.reply.is_some()
+        );
+        skipped += u32::from(events.reply.is_none());
     }
+    assert!((2..=7).contains(&skipped), "{skipped} of 12");
 }
 
 #[test]
