@@ -219,7 +219,7 @@ impl Tcb {
         let cwnd = self.cwnd();
         let calm = self.recovery == Recovery::Open && !self.is_disordered();
         // Selective acknowledgments take their place from the text.
-        let gaps = self.dsack.is_some() || queues.has_gaps();
+        let gaps = self.has_blocks(queues);
         if !calm || gaps || cwnd < mss.saturating_mul(MIN_WINDOW) {
             return Next::Text;
         }

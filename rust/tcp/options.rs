@@ -82,6 +82,16 @@ impl SackBlocks {
         }
     }
 
+    /// With what follows one of them added to it, else as one more block.
+    pub fn with(mut self, next: SeqRange) -> Self {
+        let mut blocks = self.blocks.iter_mut().take(self.count.into());
+        match blocks.find(|block| block.end == next.start) {
+            Some(block) => block.end = next.end,
+            None => self.push(next),
+        }
+        self
+    }
+
     /// The blocks, in their order.
     pub fn as_slice(&self) -> &[SeqRange] {
         self.blocks.get(..usize::from(self.count)).unwrap_or(&[])

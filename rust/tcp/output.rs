@@ -5,7 +5,7 @@
 use super::chrono::Activity;
 use super::config::Config;
 use super::mtu_probe::Next;
-use super::options::{Options, SackBlocks, SACK_LEN, TIMESTAMPS_LEN};
+use super::options::{Options, SackBlocks, SeqRange, SACK_LEN, TIMESTAMPS_LEN};
 use super::receive::{Queues, ReceiveQueue};
 use super::records::{Record, RecordStore};
 use super::segment::{Flags, Transmit};
@@ -515,16 +515,33 @@ impl Tcb {
     /// latter once only.
     fn blocks<R: ReceiveQueue>(&mut self, rx: &R) -> SackBlocks {
         let mut blocks = SackBlocks::NONE;
-        if !self.sack || (self.dsack.is_none() && !rx.has_gaps()) {
+        if !self.sack || !self.has_blocks(rx) {
             return blocks;
         }
         if let Some(twice) = self.dsack.take() {
             blocks.push(twice);
         }
-        for block in rx.sack_blocks().as_slice() {
+        for block in self.waiting(rx).as_slice() {
             blocks.push(*block);
         }
         blocks.truncated(self.most_blocks())
+    }
+
+    /// Whether a segment is to carry blocks, if the peer takes them.
+    pub(super) fn has_blocks<R: ReceiveQueue>(&self, rx: &R) -> bool {
+        self.dsack.is_some() || self.early_fin().is_some() || rx.has_gaps()
+    }
+
+    /// The ranges that wait, a FIN among them: with the text before it, else last.
+    fn waiting<R: ReceiveQueue>(&self, rx: &R) -> SackBlocks {
+        let waiting = rx.sack_blocks();
+        match self.early_fin() {
+            Some(fin) => waiting.with(SeqRange {
+                start: fin,
+                end: fin + 1,
+            }),
+            None => waiting,
+        }
     }
 
     /// As many blocks as an option space has room for.
@@ -538,10 +555,10 @@ impl Tcb {
 
     /// Bytes that the next segment's blocks take.
     fn blocks_len<R: ReceiveQueue>(&self, rx: &R) -> u16 {
-        if !self.sack || (self.dsack.is_none() && !rx.has_gaps()) {
+        if !self.sack || !self.has_blocks(rx) {
             return 0;
         }
-        let waiting = rx.sack_blocks().as_slice().len() as u16;
+        let waiting = self.waiting(rx).as_slice().len() as u16;
         match waiting.saturating_add(self.dsack.is_some().into()) {
             0 => 0,
             n => SACK_LEN.saturating_add(n.min(self.most_blocks().into()).saturating_mul(8)),

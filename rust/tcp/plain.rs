@@ -152,6 +152,7 @@ impl Tcb {
             && usual
             && self.scoreboard.is_calm()
             && self.dsack.is_none()
+            && self.peer_fin.is_none()
             && !self.last_end.after(self.snd_nxt)
             && !self.mtu_probe.is_on()
             && !self.is_throttled(config, limits, false)

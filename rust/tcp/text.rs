@@ -74,7 +74,7 @@ impl Tcb {
             if seg.has_fin() && end.at_or_before(self.rcv_edge()) && end.at_or_after(self.rcv_nxt) {
                 self.peer_fin = Some(end);
                 let memory = rx.memory();
-                if memory.used > memory.size {
+                if end != self.rcv_nxt || memory.used > memory.size {
                     self.ack_due = AckDue::Now;
                 }
             }
@@ -150,7 +150,7 @@ impl Tcb {
             }
             Ok(nxt) => {
                 // RFC 5681 4.2: at once when all or a part of a gap was filled.
-                let filled_gap = nxt != end || rx.has_gaps();
+                let filled_gap = nxt != end || rx.has_gaps() || self.early_fin().is_some();
                 self.totals.received(nxt.since(self.rcv_nxt));
                 self.rcv_nxt = nxt;
                 self.rcv_adv = self.rcv_adv.max(nxt);
@@ -289,6 +289,11 @@ impl Tcb {
             AckDue::By(by) => AckDue::By(by.min(at)),
             AckDue::No => AckDue::By(at),
         };
+    }
+
+    /// The number of the peer's FIN that came before the text that is to come before it.
+    pub(super) fn early_fin(&self) -> Option<SeqNumber> {
+        self.peer_fin.filter(|fin| fin.at_or_after(self.rcv_nxt))
     }
 
     /// Eighth, the peer's FIN, once all text before it is here.
