@@ -59,7 +59,7 @@ impl Tcb {
         let probe = ProbeNews {
             ack: seg.ack,
             reported: news.probe_reported,
-            bare: news.duplicate && !updated && !news.sacked,
+            bare: !(news.advanced || updated || news.sacked || seg.seq_len() > 0),
         };
         self.probe_acknowledged(&probe, now);
         let dubious = self.is_dubious(&news);
@@ -67,7 +67,7 @@ impl Tcb {
             self.recover(config, store, &mut news, now);
         }
         if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
-            self.enter_cwr(self.flight(), now);
+            self.enter_cwr(self.flight(), news.delivered, now);
         }
         if news.set_timer {
             self.restart_timer(config, store, now);

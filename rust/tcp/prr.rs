@@ -13,13 +13,13 @@ pub(super) struct Prr {
     delivered: u32,
     /// Bytes sent since it began.
     out: u32,
-    /// The congestion window before it.
-    prior: u32,
+    /// Bytes in flight when it began (RFC 9937's RecoverFS).
+    recover_fs: u32,
     /// The congestion window now.
     window: u32,
 }
 
-packed!(struct Prr { delivered, out, prior, window });
+packed!(struct Prr { delivered, out, recover_fs, window });
 
 /// What an acknowledgment says to a reduction.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +36,14 @@ pub(super) struct Progress {
 }
 
 impl Prr {
-    /// A reduction begins from the window `prior`.
-    pub(super) fn new(prior: u32) -> Self {
+    /// A reduction begins, from the congestion window `window` with `recover_fs` bytes in flight,
+    /// those that the acknowledgment delivered which begins it among them.
+    pub(super) fn new(window: u32, recover_fs: u32) -> Self {
         Self {
             delivered: 0,
             out: 0,
-            prior: prior.max(1),
-            window: prior,
+            recover_fs: recover_fs.max(1),
+            window,
         }
     }
 
@@ -76,7 +77,7 @@ impl Prr {
         self.delivered = self.delivered.saturating_add(delivered);
         let send = if pipe > ssthresh {
             let share = u64::from(ssthresh) * u64::from(self.delivered);
-            let share = share.div_ceil(u64::from(self.prior.max(1)));
+            let share = share.div_ceil(u64::from(self.recover_fs.max(1)));
             let share = u32::try_from(share).unwrap_or(u32::MAX);
             whole_segments(share, mss).saturating_sub(self.out)
         } else {
@@ -114,10 +115,20 @@ mod tests {
         }
     }
 
+    /// What counts is what was in flight, not the window: of 14 segments in one of 20, ten are to be
+    /// left, and so five are sent for seven delivered.
+    #[test]
+    fn the_proportion_is_to_what_was_in_flight() {
+        let mut prr = Prr::new(20 * MSS, 14 * MSS);
+        prr.on_sent(MSS);
+        prr.on_ack(&progress(7 * MSS, 12 * MSS, false));
+        assert_eq!(prr.window(), (12 + 5 - 1) * MSS);
+    }
+
     /// RFC 9937's first example: one loss of a window of 20, each of the others acknowledged.
     #[test]
     fn one_loss_sends_for_every_second_acknowledgment() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         let mut pipe = 20 * MSS - MSS;
         let mut sent = 0;
         for _ in 0..19 {
@@ -134,7 +145,7 @@ mod tests {
 
     #[test]
     fn the_first_segment_goes_out_at_once() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         prr.on_ack(&progress(1, 19 * MSS, false));
         assert_eq!(prr.window(), 20 * MSS);
         prr.on_sent(MSS);
@@ -144,7 +155,7 @@ mod tests {
 
     #[test]
     fn below_the_threshold_bytes_are_conserved_and_with_progress_the_window_grows() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         prr.on_sent(5 * MSS);
         prr.on_ack(&progress(2 * MSS, 4 * MSS, false));
         assert_eq!(prr.window(), 6 * MSS);
@@ -154,7 +165,7 @@ mod tests {
 
     #[test]
     fn it_never_goes_beyond_the_threshold_from_below() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         prr.on_sent(MSS);
         prr.on_ack(&progress(15 * MSS, 3 * MSS, true));
         assert_eq!(prr.window(), 10 * MSS);
@@ -162,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_segment_counts_for_one_once() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         prr.on_ack(&progress(MSS + 1, 0, false));
         assert_eq!(prr.window(), 2 * MSS);
         prr.on_sent(2 * MSS);
@@ -170,7 +181,7 @@ mod tests {
             prr.on_ack(&progress(1, 2 * MSS, false));
             assert_eq!(prr.window(), 2 * MSS + 1);
         }
-        let mut above = Prr::new(20 * MSS);
+        let mut above = Prr::new(20 * MSS, 20 * MSS);
         above.on_sent(MSS);
         above.on_ack(&progress(2 * MSS + 1, 15 * MSS, false));
         assert_eq!(above.window(), 16 * MSS);
@@ -178,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_delivers_nothing_changes_nothing() {
-        let mut prr = Prr::new(20 * MSS);
+        let mut prr = Prr::new(20 * MSS, 20 * MSS);
         prr.on_ack(&progress(0, 5 * MSS, true));
         assert_eq!(prr.window(), 20 * MSS);
     }
@@ -186,7 +197,7 @@ mod tests {
     #[test]
     fn nothing_overflows() {
         for prior in [0, 1, u32::MAX] {
-            let mut prr = Prr::new(prior);
+            let mut prr = Prr::new(prior, prior);
             for pipe in [0, u32::MAX] {
                 for delivered in [u32::MAX, u32::MAX] {
                     prr.on_ack(&Progress {

@@ -106,11 +106,21 @@ impl Tcb {
         again
     }
 
-    /// Tells congestion control that the window must come down, of which `flight` bytes were used.
-    pub(super) fn congested(&mut self, signal: Signal, flight: u32, now: Instant) {
+    /// Tells congestion control that the window must come down, of which `flight` bytes were used;
+    /// the acknowledgment that says so has delivered `delivered` bytes.
+    pub(super) fn congested(
+        &mut self,
+        signal: Signal,
+        flight: u32,
+        delivered: u32,
+        now: Instant,
+    ) {
         self.tlp = Probe::None;
         self.ecn.on_reduction();
-        self.prr = Prr::new(self.cwnd());
+        // RFC 9937 5: what had arrived before does not count.
+        let out = self.scoreboard.out().bytes;
+        let out = out.saturating_sub(self.arrived().bytes);
+        self.prr = Prr::new(self.cwnd(), out.saturating_add(delivered));
         self.congestion.on_congestion(&Congested {
             signal,
             flight,
@@ -207,7 +217,7 @@ impl Tcb {
         self.look_for_losses(config, store, now);
         let recovering = matches!(self.recovery, Recovery::Fast { .. });
         if self.rate.lost() != before && !recovering && !self.is_probe_lost() {
-            self.enter_fast(store, now);
+            self.enter_fast(store, 0, now);
             let mss = self.mss32();
             self.reduce(mss, false);
         }
@@ -232,14 +242,14 @@ impl Tcb {
     }
 
     /// Fast recovery begins.
-    fn enter_fast<S: RecordStore>(&mut self, store: &S, now: Instant) {
+    fn enter_fast<S: RecordStore>(&mut self, store: &S, delivered: u32, now: Instant) {
         if !self.was_anything_resent(store) {
             self.undo.forget_first();
         }
         self.begin_undo();
         if !self.is_in_reduction() {
             self.undo.may_restore();
-            self.congested(Signal::Loss, self.flight(), now);
+            self.congested(Signal::Loss, self.flight(), delivered, now);
         }
         self.recovery = Recovery::Fast {
             recover: self.snd_nxt,
@@ -254,11 +264,11 @@ impl Tcb {
     /// The path was marked, or our own device drops, with `flight` bytes on their way or to be: the
     /// window comes down as after a loss, nothing is sent again, and the reduction is no mistake
     /// whatever arrives (RFC 3168 6.1.2). Once in a round trip.
-    pub fn enter_cwr(&mut self, flight: u32, now: Instant) {
+    pub fn enter_cwr(&mut self, flight: u32, delivered: u32, now: Instant) {
         self.undo.forbid();
         if self.recovery == Recovery::Open {
             self.undo.end();
-            self.congested(Signal::Ecn, flight, now);
+            self.congested(Signal::Ecn, flight, delivered, now);
             self.recovery = Recovery::Cwr {
                 recover: self.snd_nxt,
             };
@@ -396,7 +406,7 @@ impl Tcb {
             Recovery::Open | Recovery::Cwr { .. } => self.in_order_or_not(config, store, news, now),
         }
         if self.scoreboard.lost().bytes > 0 && !self.is_probe_lost() {
-            self.enter_fast(store, now);
+            self.enter_fast(store, news.delivered, now);
         }
     }
 

@@ -62,7 +62,7 @@ impl Tcb {
         }
         // Else nothing is there that a smaller window would keep back.
         if flight > 0 {
-            self.enter_cwr(flight, now);
+            self.enter_cwr(flight, 0, now);
         }
     }
 

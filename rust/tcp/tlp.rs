@@ -199,7 +199,7 @@ impl Tcb {
         if self.rules_itself() {
             return;
         }
-        self.congested(Signal::Loss, self.flight(), now);
+        self.congested(Signal::Loss, self.flight(), 0, now);
         self.congestion.on_recovered(mss, now);
         if let Recovery::Cwr { .. } = self.recovery {
             self.recovery = Recovery::Open;

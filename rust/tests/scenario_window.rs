@@ -93,7 +93,7 @@ fn in_congestion_avoidance_only_a_full_window_grows() {
         s.round(10);
         // Half of 20, by a mark.
         let flight = s.end.tcb.flight();
-        s.end.tcb.enter_cwr(flight, s.end.now);
+        s.end.tcb.enter_cwr(flight, 0, s.end.now);
         s.round(1);
         s.round(1);
         let before = s.cwnd();
