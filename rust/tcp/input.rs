@@ -153,6 +153,8 @@ impl Tcb {
         if let Some(rtt) = rtt {
             self.rtt.sample(rtt, seg.ack, self.snd_nxt, config.rto_min);
             self.rtt.note_least(rtt, config.min_rtt_window, now);
+        } else {
+            self.rtt.fall_back();
         }
         if self.is_passive_fast_open() {
             self.complete_fast_open();

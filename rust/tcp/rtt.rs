@@ -10,6 +10,9 @@ use super::windowed_min::WindowedMin;
 /// Timeout before there is a measurement (RFC 6298 2.1).
 pub const INITIAL_RTO: Duration = Duration::from_secs(1);
 
+/// The same after a handshake without one, µs (RFC 6298 5.7).
+const FALLBACK_RTO_US: u32 = 3_000_000;
+
 /// Measurements are cut here, µs: 268 s.
 const MOST: u32 = (1 << 28) - 1;
 
@@ -67,6 +70,13 @@ impl RttEstimator {
         }
     }
 
+    /// The handshake gave no measurement: its timer may have been too short (RFC 6298 5.7).
+    pub(super) fn fall_back(&mut self) {
+        if self.srtt == 0 {
+            self.rttvar = FALLBACK_RTO_US;
+        }
+    }
+
     /// Takes a measurement for the least of the last `window`.
     pub(super) fn note_least(&mut self, rtt: Duration, window: Duration, now: Instant) {
         self.least.update(microseconds(rtt), window, now);
@@ -91,7 +101,7 @@ impl RttEstimator {
     /// at least `min`, and the whole at most `max`.
     pub fn rto(&self, min: Duration, max: Duration) -> Duration {
         match self.srtt() {
-            None => INITIAL_RTO.min(max),
+            None => INITIAL_RTO.max(Duration::from_us(self.rttvar.into())).min(max),
             Some(srtt) => {
                 let var = Duration::from_us(self.rttvar.into()).max(min);
                 (srtt + var).min(max)

@@ -155,6 +155,22 @@ fn a_probe_that_came_twice_was_needless() {
     assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
 }
 
+/// RFC 8985 7.4.2: without D-SACK a second acknowledgment without news says so.
+#[test]
+fn a_probe_that_came_twice_was_needless_though_nothing_is_in_flight() {
+    let mut end = in_flight(1);
+    let (cwnd, ssthresh) = (end.tcb.cwnd(), end.tcb.congestion().ssthresh());
+    assert_eq!(end.until(290).len(), 1);
+    ack(&mut end, 1000, &[]);
+    ack(&mut end, 1000, &[]);
+    end.send(1000);
+    end.sent();
+    end.until(340);
+    ack(&mut end, 2000, &[]);
+    assert!(end.tcb.cwnd() >= cwnd);
+    assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
+}
+
 #[test]
 fn an_acknowledged_probe_makes_room_for_the_next() {
     let mut end = in_flight(2);
