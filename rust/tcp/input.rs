@@ -7,7 +7,6 @@ use super::events::{Drop, Error, Events};
 use super::predict::Candidate;
 use super::receive::{Queues, ReceiveQueue};
 use super::segment::{Segment, Transmit};
-use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb, DEFAULT_MSS, PAWS_IDLE};
@@ -265,7 +264,7 @@ impl Tcb {
         else {
             return Step::Next;
         };
-        let old = SeqNumber(ts.val).before(SeqNumber(self.ts_recent));
+        let old = ts.is_older_than(self.ts_recent);
         if !old || now.since(self.ts_recent_at) >= PAWS_IDLE {
             return Step::Next;
         }
@@ -380,7 +379,7 @@ impl Tcb {
         let Some(ts) = seg.options.timestamps.filter(|_| self.timestamps) else {
             return;
         };
-        let newer = SeqNumber(ts.val).at_or_after(SeqNumber(self.ts_recent));
+        let newer = !ts.is_older_than(self.ts_recent);
         let stale = now.since(self.ts_recent_at) >= PAWS_IDLE;
         if (newer || stale) && seg.seq.at_or_before(self.last_ack_sent) {
             self.ts_recent = ts.val;

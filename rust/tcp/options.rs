@@ -41,6 +41,12 @@ pub struct Timestamps {
 }
 
 impl Timestamps {
+    /// Whether it is older than `recent`, TS.Recent (RFC 7323 5.2). Some send 0 in their SYN and
+    /// only then what their clock says: that is behind nothing.
+    pub fn is_older_than(&self, recent: u32) -> bool {
+        recent != 0 && SeqNumber(self.val).before(SeqNumber(recent))
+    }
+
     /// What is before them when they are the only option: padding, kind and length (RFC 7323,
     /// appendix A).
     pub(super) const ALIGNED: u32 = u32::from_be_bytes([NOP, NOP, TIMESTAMPS, 10]);

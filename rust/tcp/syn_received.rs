@@ -212,7 +212,7 @@ impl SynReceived {
     pub fn is_completed_by(&self, seg: &Segment) -> bool {
         let plain = seg.flags.without(Flags::PSH) == Flags::ACK;
         let stamp = seg.options.timestamps.filter(|_| self.timestamps);
-        let paws = stamp.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        let paws = stamp.is_some_and(|ts| ts.is_older_than(self.ts_recent));
         plain && seg.seq == self.irs + 1 && seg.ack == self.iss + 1 && !paws
     }
 
@@ -224,7 +224,7 @@ impl SynReceived {
             .options
             .timestamps
             .filter(|_| self.timestamps && !seg.has_rst());
-        let paws = old.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        let paws = old.is_some_and(|ts| ts.is_older_than(self.ts_recent));
         if seg.has_syn() && !seg.has_ack() && !seg.has_rst() && seg.seq == self.irs && !paws {
             return Verdict::SynAck;
         }

@@ -105,7 +105,7 @@ impl TimeWait {
         now: Instant,
     ) -> Verdict {
         let stamp = seg.options.timestamps.filter(|_| self.timestamps);
-        let old_stamp = stamp.is_some_and(|ts| SeqNumber(ts.val).before(SeqNumber(self.ts_recent)));
+        let old_stamp = stamp.is_some_and(|ts| ts.is_older_than(self.ts_recent));
 
         if seg.has_rst() {
             // RFC 1337's hazard: a RST of an old duplicate must not end it, an exact one may.

@@ -81,6 +81,19 @@ fn an_old_one_is_dropped_and_answered() {
     assert_eq!(end.out().first().map(|o| o.ack.0), Some(IRS + 1));
 }
 
+/// Some send 0 in their SYN and SYN-ACK, whatever their clock says (`tcp_paws_check`).
+#[test]
+fn zero_in_a_syn_outdates_nothing() {
+    for val in [1, 0x7fff_ffff, 0x8000_0001, u32::MAX] {
+        let mut end = End::established_with_stamp(with_timestamps(), 0);
+        end.arrive(with_stamp(seg(ACK, IRS + 1, ISS + 1, 100), val));
+        assert_eq!(end.rx.readable(), 100, "{val:#x}");
+        // From then on it counts.
+        let old = end.arrive(with_stamp(seg(ACK, IRS + 101, ISS + 1, 100), val - 1));
+        assert_eq!(old.dropped, Some(Drop::Paws), "{val:#x}");
+    }
+}
+
 #[test]
 fn order_is_that_of_a_circle() {
     for (val, kept) in [

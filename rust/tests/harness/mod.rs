@@ -163,13 +163,23 @@ impl End {
 
     /// A connection that a listener accepted; the handshake took so many milliseconds.
     pub fn established_in(config: Config, ms: u64) -> Self {
+        Self::established_with(config, ms, 100)
+    }
+
+    /// A connection with timestamps, of which the peer's are `stamp` in its handshake.
+    pub fn established_with_stamp(config: Config, stamp: u32) -> Self {
+        Self::established_with(config, 0, stamp)
+    }
+
+    fn established_with(config: Config, ms: u64, stamp: u32) -> Self {
         let mut syn = seg(SYN, IRS, 0, 0);
         syn.options = syn_options(&config);
-        let half = SynReceived::new(&config, &syn, ids(), Instant::default());
         let mut ack = seg(ACK, IRS + 1, ISS + 1, 0);
         if config.timestamps {
-            ack = with_stamp(ack, 100);
+            syn = with_stamp(syn, stamp);
+            ack = with_stamp(ack, stamp);
         }
+        let half = SynReceived::new(&config, &syn, ids(), Instant::default());
         let now = Instant::from_us(ms * 1000);
         assert_eq!(half.on_segment(&config, &ack, now), Verdict::Complete);
         let mut end = Self::with(config, half.into_tcb(&config, &ack, now));
