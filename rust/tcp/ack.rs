@@ -106,6 +106,7 @@ impl Tcb {
         let una = self.snd_una.max(seg.ack);
         let recover = self.recover_point();
         let min_rtt = self.rtt.min();
+        let doubtful = self.are_copies_doubtful();
         for (i, block) in blocks.iter().enumerate() {
             let sane = block.start.before(block.end);
             if !sane || !block.start.after(una) || block.end.after(self.snd_nxt) {
@@ -122,7 +123,9 @@ impl Tcb {
             }
             let (rack, rate) = (&mut self.rack, &mut self.rate);
             self.scoreboard.sack(store, *block, |record| {
-                rack.arrived(record, min_rtt, now);
+                if !(record.resent && doubtful) {
+                    rack.arrived(record, min_rtt, now);
+                }
                 rate.on_arrived(record, &mut news.sampler);
                 news.delivered(record.len(), record.segments());
                 news.sacked = true;
@@ -204,6 +207,14 @@ impl Tcb {
         end.at_or_before(self.snd_una) || record.is_some_and(|r| r.resent)
     }
 
+    /// Whether of what was sent more than once it cannot be told which copy has arrived: there are no
+    /// timestamps, and duplicates were reported, so that repetitions overtake what they repeat in
+    /// the time that RFC 8985 6.2 step 2 thinks too short for it. What was sent once tells of losses
+    /// even then, as in RFC 6675.
+    fn are_copies_doubtful(&self) -> bool {
+        !self.timestamps && self.rack.saw_needless_repetitions()
+    }
+
     /// RFC 5681 2: nothing new in it, and text was outstanding.
     fn is_duplicate(&self, seg: &Segment, flight: u32, news: &News) -> bool {
         flight > 0
@@ -229,6 +240,7 @@ impl Tcb {
         let recover = self.recover_point();
         let min_rtt = self.rtt.min();
         let (sack, offset, echo) = (self.sack, self.ts_offset, news.echo);
+        let doubtful = self.are_copies_doubtful();
         let (rack, rate) = (&mut self.rack, &mut self.rate);
         self.scoreboard.advance(store, seg.ack, |record| {
             news.segments = news.segments.saturating_add(record.segments());
@@ -245,7 +257,8 @@ impl Tcb {
             rate.on_arrived(record, &mut news.sampler);
             if sack {
                 news.delivered(record.len(), record.segments());
-                if !(record.resent && is_older(echo, record.sent, offset)) {
+                let older = doubtful || is_older(echo, record.sent, offset);
+                if !(record.resent && older) {
                     rack.arrived(record, min_rtt, now);
                 }
             }

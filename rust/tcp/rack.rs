@@ -161,6 +161,11 @@ impl Rack {
         }
     }
 
+    /// Whether duplicates were reported of late, up to [`PERSIST`] recoveries ago.
+    pub(super) fn saw_needless_repetitions(&self) -> bool {
+        self.steps > 1
+    }
+
     /// A recovery has ended; `undone` if it was found needless.
     pub(super) fn recovered(&mut self, undone: bool) {
         self.persist = if undone {

@@ -9,6 +9,7 @@ mod harness;
 mod support;
 
 use harness::*;
+use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::CongestionControl;
 
 const UNA: u32 = ISS + 1;
@@ -162,6 +163,58 @@ fn what_the_peer_reports_twice_widens_the_window() {
     let late = short(&end.until(300))[0];
     assert_eq!(late.1, 4);
     assert!(late.0 > 145 + 12, "wider than a quarter: {late:?}");
+}
+
+/// The peer's reports show that repetitions are needless, and no timestamp tells the copies apart:
+/// what arrives of a segment sent twice says nothing of what was sent in between.
+#[test]
+fn a_copy_that_may_be_the_older_one_proves_nothing_lost() {
+    for stamps in [false, true] {
+        let mut end = End::established_in(
+            Config {
+                timestamps: stamps,
+                ..with_sack()
+            },
+            40,
+        );
+        // Timestamps take 12 bytes of a segment.
+        let mss = u32::from(MSS) - if stamps { 12 } else { 0 };
+        let at = |n: u32| UNA + n * mss;
+        let arrive = |end: &mut End, ack: u32, blocks: &[(u32, u32)]| {
+            let blocks: Vec<_> = blocks.iter().map(|&(f, t)| (at(f), at(t))).collect();
+            let seg = with_blocks(seg(ACK, end.tcb.rcv_nxt().0, at(ack), 0), &blocks);
+            end.arrive(if stamps { with_stamp(seg, 100) } else { seg });
+        };
+        let number = |s: &Sent| (s.1 - UNA) / mss;
+        // The window is wide enough for all that follows.
+        for n in 1..=4 {
+            end.send(10 * mss);
+            end.sent();
+            arrive(&mut end, 10 * n, &[]);
+        }
+        end.send(20 * mss);
+        end.sent();
+        end.until(80);
+        // As above: the window is twice what it was.
+        arrive(&mut end, 40, &[(41, 42)]);
+        arrive(&mut end, 42, &[]);
+        arrive(&mut end, 42, &[(43, 60)]);
+        end.until(105);
+        arrive(&mut end, 60, &[]);
+        end.send(6 * mss);
+        assert_eq!(end.sent().len(), 6);
+        arrive(&mut end, 60, &[(42, 43)]);
+        end.until(145);
+        // Both of these are repeated, and an older copy of the second comes more than a round trip
+        // after its repetition.
+        arrive(&mut end, 60, &[(62, 66)]);
+        let again = end.until(190);
+        assert_eq!(again.iter().map(number).collect::<Vec<_>>(), [60, 61]);
+        end.until(215);
+        arrive(&mut end, 60, &[(61, 66)]);
+        let again: Vec<_> = end.until(300).iter().map(number).collect();
+        assert_eq!(again, if stamps { vec![60] } else { vec![] });
+    }
 }
 
 #[test]
