@@ -7,6 +7,7 @@ use super::config::Config;
 use super::congestion::CongestionControl;
 use super::events::{Error, Events};
 use super::records::RecordStore;
+use super::seq::SeqNumber;
 use super::state::State;
 use super::statistics::Statistic;
 use super::tcb::{AckDue, Control, IdleTimer, RetransmitTimer, Tcb};
@@ -163,6 +164,24 @@ impl Tcb {
         }
         let wait = self.until_user_timeout(config, self.rto(config), now);
         self.retransmit_timer = RetransmitTimer::Rto(now + wait);
+    }
+
+    /// A router says of the segment `seq` that it knows no way to the peer: what expired was not for
+    /// congestion, so the timer is doubled once less (RFC 6069). The segment goes out the sooner.
+    pub fn on_unreachable<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        seq: SeqNumber,
+        store: &S,
+        now: Instant,
+    ) {
+        let waits = matches!(self.retransmit_timer, RetransmitTimer::Rto(_));
+        let first = seq == self.snd_una && self.state.is_synchronized();
+        if waits && first && self.retries > 0 && self.backoff > 0 {
+            self.backoff = self.backoff.saturating_sub(1);
+            let left = self.rto_left(config, store, now);
+            self.retransmit_timer = RetransmitTimer::Rto(now + left);
+        }
     }
 
     /// After how many timeouts the next one begins to double.

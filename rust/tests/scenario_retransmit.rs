@@ -11,6 +11,7 @@ use harness::*;
 use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::events::Error;
+use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 
 /// An end with `n` segments in flight that were sent at 0 ms, with a timeout of 200 ms.
@@ -110,6 +111,31 @@ fn a_user_timeout_ends_it_earlier() {
     end.until(1_000_000);
     assert_eq!(end.ended_at, Some(1000));
     assert_eq!(end.last.error, Some(Error::TimedOut));
+}
+
+/// RFC 6069: each report of a router takes one doubling back.
+#[test]
+fn an_unreachable_peer_is_tried_no_less_often() {
+    let report = |end: &mut End, seq: u32| {
+        let (config, now) = (end.config, end.now);
+        end.tcb
+            .on_unreachable(&config, SeqNumber(seq), &end.rx, now);
+    };
+    let mut end = in_flight(plain(), 2);
+    report(&mut end, ISS + 1);
+    assert_eq!(times(&end.until(650)), [200, 600], "nothing was doubled");
+    // Two timeouts, and two reports, of which the second finds that it is time already.
+    report(&mut end, ISS + 1);
+    assert_eq!(times(&end.until(1001)), [1000], "not at 1400");
+    for other in [ISS, ISS + 2, ISS + 1001] {
+        report(&mut end, other);
+    }
+    assert_eq!(times(&end.until(1900)), [1800], "another segment's");
+    report(&mut end, ISS + 1);
+    report(&mut end, ISS + 1);
+    report(&mut end, ISS + 1);
+    assert_eq!(times(&end.until(2100)), [2000], "no sooner than at first");
+    assert_eq!(times(&end.until(2450)), [2400]);
 }
 
 #[test]
