@@ -234,11 +234,11 @@ impl Tcb {
             events.dropped = Some(Drop::BadFlags);
             return;
         }
-        self.last_heard = now;
-        self.probes = 0;
         if let Step::Done = self.check_ack(config, seg, now, events) {
             return;
         }
+        self.last_heard = now;
+        self.probes = 0;
         self.ecn_on_arrival(seg);
         self.note_timestamp(seg, now);
         self.acknowledge(config, seg, queues, now, events);

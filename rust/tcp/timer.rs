@@ -232,13 +232,24 @@ impl Tcb {
 
     /// Whether there were probes enough without an answer.
     pub(super) fn is_probed_out(&self, config: &Config, now: Instant) -> bool {
-        self.probes >= self.most_retries(config) || self.is_over_user_timeout(config, now)
+        self.probes >= self.most_retries(config)
+            || self.is_over_user_timeout(config, now)
+            || self.is_orphan_waited_out(config)
+    }
+
+    /// Whether nobody but the peer has an interest in the connection, which keeps its window closed
+    /// for as long as probes can be put off (`tcp_orphan_retries`): it must not hold memory for ever.
+    fn is_orphan_waited_out(&self, config: &Config) -> bool {
+        self.is_orphan()
+            && self.rto(config) >= config.rto_max
+            && self.backoff >= config.orphan_retries
     }
 
     /// Whether the peer is alive but has no room for what is in flight: that may last.
     fn is_peer_full(&self, config: &Config, now: Instant) -> bool {
         let patience = config.rto_max + config.rto_max;
-        self.snd_wnd == 0 && self.state.is_synchronized() && now.since(self.last_heard) < patience
+        let answers = now.since(self.last_heard) < patience;
+        self.snd_wnd == 0 && self.state.is_synchronized() && answers && !self.is_orphan()
     }
 
     pub(super) fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {

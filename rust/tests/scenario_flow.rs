@@ -12,6 +12,7 @@ use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::events::Error;
 use oxtcp_core::tcp::segment::Flags;
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::time::Duration;
 use oxtcp_core::tcp::timer::TimerKind;
 
 fn lens(sent: &[Sent]) -> Vec<u32> {
@@ -37,6 +38,52 @@ fn a_closed_window_is_probed_with_doubled_times() {
     assert_eq!(times(&sent), [200, 600, 1400, 3000]);
     assert!(sent.iter().all(|s| s.1 == ISS && s.2 == 0 && s.3 == ACK));
     assert_eq!(end.tcb.timer().map(|t| t.0), Some(TimerKind::Persist));
+}
+
+/// As `tcp_probe_timer`: who has closed is not held by a peer that takes nothing, answers as it may.
+#[test]
+fn an_orphan_does_not_wait_for_ever_for_a_window() {
+    let mut end = shut(Config {
+        orphan_retries: 8,
+        rto_max: Duration::from_secs(120),
+        ..plain()
+    });
+    end.send(100);
+    end.sent();
+    end.tcb.close(&end.config.clone(), false, end.now);
+    for probes in 1.. {
+        let next = end.tcb.deadline().map_or(0, |at| at.us().div_ceil(1000));
+        end.until(next);
+        if end.ended_at.is_some() {
+            // 0.2 s doubled is 120 s and more with the tenth.
+            assert_eq!(probes, 11);
+            break;
+        }
+        assert!(probes < 20, "it goes on");
+        end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+    }
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+}
+
+/// The same when the window was closed over text in flight.
+#[test]
+fn an_orphan_does_not_wait_for_ever_for_room() {
+    let mut end = End::established(Config {
+        orphan_retries: 4,
+        ..plain()
+    });
+    end.send(100);
+    end.sent();
+    end.tcb.close(&end.config.clone(), false, end.now);
+    for tries in 1.. {
+        let next = end.tcb.deadline().map_or(0, |at| at.us().div_ceil(1000));
+        end.until(next);
+        if end.ended_at.is_some() {
+            break;
+        }
+        assert!(tries < 20, "it goes on");
+        end.arrive(with_window(seg(ACK, IRS + 1, ISS + 1, 0), 0));
+    }
 }
 
 #[test]
@@ -350,6 +397,23 @@ fn an_answer_to_a_keepalive_probe_starts_it_anew() {
     end.wait(100);
     end.acked(ISS + 1);
     assert_eq!(times(&end.until(20_200)), [20_100]);
+}
+
+#[test]
+fn unacceptable_acknowledgments_are_no_sign_of_life() {
+    let mut end = End::established(Config {
+        keepalive: true,
+        keepalive_time: Duration::from_secs(10),
+        keepalive_interval: Duration::from_secs(1),
+        keepalive_probes: 3,
+        ..plain()
+    });
+    while end.ended_at.is_none() {
+        assert!(end.ms() < 20_000, "it lives on");
+        end.arrive(seg(ACK, IRS + 1, ISS + 9000, 0));
+        end.wait(500);
+    }
+    assert_eq!(end.ended_at, Some(13_000));
 }
 
 #[test]
