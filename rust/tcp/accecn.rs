@@ -6,6 +6,7 @@
 use super::accecn_option::{AccEcnOption, EcnBytes};
 use super::ecn::{Delivered, Ecn, EcnConfig, EcnInfo, Feedback, OptionUse};
 use super::ecn_handshake::{ecn_of_ace, is_possible, is_reflection, reflection};
+use super::options::SackBlocks;
 use super::pack::packed;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
@@ -16,8 +17,12 @@ use super::time::{Duration, Instant};
 const INITIAL_CEP: u32 = 5;
 /// The counter's three bits.
 const ACE_MASK: u32 = 7;
-/// Marks at most between two acknowledgments (RFC 9768 3.2.2.5.1: not more than 6).
-const MARKS_UNTOLD: u8 = 6;
+/// Marks that are acknowledged at once while text waits for an acknowledgment (RFC 9768
+/// 3.2.2.5.1).
+const MARKS_WITH_TEXT: u8 = 2;
+/// The same while none does: with any less the acknowledgments of acknowledgments would not die
+/// out.
+const MARKS_WITHOUT: u8 = 3;
 /// The option is sent at least once while a counter of bytes grows by so much (RFC 9768 3.2.3.3).
 const COUNTER_STEP_BITS: u32 = 22;
 /// Without an option of the peer in so many bytes there will be none: its counters may have
@@ -78,6 +83,8 @@ pub(super) struct AccEcn {
     last: Ecn,
     /// Marks that were not told yet.
     untold: u8,
+    /// What is due acknowledges acknowledgments alone.
+    bare: bool,
     /// The field has changed, and nothing was sent since.
     changed: bool,
     /// Acknowledgments that have to carry the option.
@@ -96,7 +103,7 @@ pub(super) struct AccEcn {
 }
 
 packed!(struct AccEcn {
-    received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold,
+    received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold, bare,
     changed, options_due, needed, handshake, failures, seen, option, beacon, fallback, thinning,
 });
 
@@ -114,6 +121,7 @@ impl AccEcn {
             estimate: None,
             last,
             untold: 0,
+            bare: false,
             changed: false,
             options_due: 0,
             needed: 0,
@@ -206,10 +214,12 @@ impl AccEcn {
         self.untold = self.untold.saturating_add(segments).min(15);
     }
 
-    /// A segment arrived. Returns whether its text is to be acknowledged at once (RFC 9768
-    /// 3.2.2.5.1): the field has changed, or too many marks are not told.
-    pub(super) fn receive(&mut self, seg: &Segment) -> bool {
+    /// A segment arrived. Returns whether it is to be acknowledged at once (RFC 9768 3.2.2.5.1): it
+    /// has text and the field has changed, or too many marks are not told. `waiting` says whether
+    /// text waits for an acknowledgment already.
+    pub(super) fn receive(&mut self, seg: &Segment, waiting: bool) -> bool {
         let ecn = seg.ecn;
+        let text = seg.seq_len() > 0;
         if ecn == Ecn::Ce {
             self.count_mark(seg.merged.max(1));
         }
@@ -227,7 +237,18 @@ impl AccEcn {
             self.options_due = OPTIONS_AFTER_CHANGE;
         }
         self.changed |= changed;
-        self.changed || self.untold >= MARKS_UNTOLD
+        self.bare &= !text;
+        let most = if text || waiting {
+            MARKS_WITH_TEXT
+        } else {
+            MARKS_WITHOUT
+        };
+        (text && self.changed) || self.untold >= most
+    }
+
+    /// The acknowledgment that is due would not be but for acknowledgments that came marked.
+    pub(super) fn acknowledge_bare(&mut self) {
+        self.bare = true;
     }
 
     /// All text of a segment that begins at `seq` was here before, and we had said so with an
@@ -268,6 +289,11 @@ impl AccEcn {
     pub(super) fn mark(&mut self, out: &mut Transmit, srtt: Option<Duration>, now: Instant) {
         out.accurate_ecn = true;
         self.changed = false;
+        let repeated = repeated_text(out);
+        if core::mem::take(&mut self.bare) && out.len == 0 && repeated.is_none() {
+            // RFC 9768 3.2.2.5.1: or it would look like a duplicate acknowledgment.
+            out.options.sack = SackBlocks::NONE;
+        }
         if self.failures & (ACE_FAIL_SEND | ACE_FAIL_RECV) == 0 {
             out.ecn = Ecn::Ect0;
         }
@@ -287,7 +313,7 @@ impl AccEcn {
             self.needed = 0;
             self.option_sent = Some(now);
             self.options_due = self.options_due.saturating_sub(1);
-            self.repeated = repeated_text(out);
+            self.repeated = repeated;
         }
     }
 

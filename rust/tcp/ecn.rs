@@ -341,9 +341,18 @@ impl Tcb {
             }
             Mode::Accurate(accecn) => {
                 self.ecn.seen |= seg.ecn != Ecn::NotEct;
-                if accecn.receive(seg) && seg.seq_len() > 0 {
-                    self.ack_due = AckDue::Now;
+                let waiting = self.rcv_nxt != self.last_ack_sent;
+                let due = accecn.receive(seg, waiting);
+                let bare = seg.seq_len() == 0 && !waiting;
+                // RFC 9768 3.2.2.5.1: without SACK the peer would take the acknowledgment of an
+                // acknowledgment for a duplicate.
+                if !due || (bare && (!self.sack || self.ack_due == AckDue::Now)) {
+                    return;
                 }
+                if bare {
+                    accecn.acknowledge_bare();
+                }
+                self.ack_due = AckDue::Now;
             }
         }
     }

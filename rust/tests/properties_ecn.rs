@@ -75,6 +75,39 @@ proptest! {
         prop_assert_eq!((ours.failures, theirs.failures), (0, 0));
     }
 
+    /// Even if all is marked, acknowledgments of acknowledgments die out.
+    #[test]
+    fn acknowledgments_of_acknowledgments_are_damped(bytes in 1u32..60_000) {
+        let (mut client, mut server) = pair(3);
+        client.send(bytes);
+        let (mut texts, mut bare) = (0, 0);
+        for round in 0.. {
+            prop_assert!(round < 1000, "no end of acknowledgments");
+            client.now = client.now + Duration::from_ms(1);
+            server.now = client.now;
+            let sent = client.out();
+            for out in &sent {
+                texts += u32::from(out.len > 0);
+                bare += u32::from(out.len == 0);
+                server.tcb.set_quick_ack(&server.config, true);
+                server.arrive(across(out, Ecn::Ce));
+                server.rx.read(usize::MAX);
+            }
+            let answers = server.out();
+            for out in &answers {
+                bare += u32::from(out.len == 0);
+                client.arrive(across(out, Ecn::Ce));
+            }
+            if sent.is_empty() && answers.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(client.tcb.flight(), 0);
+        prop_assert!(bare <= texts * 3 / 2, "{} for {}", bare, texts);
+        let (ours, theirs) = (client.tcb.ecn(), server.tcb.ecn());
+        prop_assert_eq!((ours.failures, theirs.failures), (0, 0));
+    }
+
     /// Classic feedback: a mark is answered by a reduction, and by CWR, which ends the echo.
     #[test]
     fn classic_feedback_ends(marks in vec(any::<bool>(), 1..100)) {
