@@ -93,6 +93,8 @@ pub(super) struct AccEcn {
     needed: u8,
     /// The last segment of the handshake was not processed yet: its ACE is no counter.
     handshake: bool,
+    /// The peer's counters are none: it is perhaps not aware of ECN.
+    deaf: bool,
     failures: u8,
     seen: Seen,
     pub(super) option: OptionUse,
@@ -104,7 +106,8 @@ pub(super) struct AccEcn {
 
 packed!(struct AccEcn {
     received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold, bare,
-    changed, options_due, needed, handshake, failures, seen, option, beacon, fallback, thinning,
+    changed, options_due, needed, handshake, deaf, failures, seen, option, beacon, fallback,
+    thinning,
 });
 
 impl AccEcn {
@@ -126,6 +129,7 @@ impl AccEcn {
             options_due: 0,
             needed: 0,
             handshake: false,
+            deaf: false,
             failures: 0,
             seen: Seen::Not,
             option: config.option,
@@ -150,8 +154,8 @@ impl AccEcn {
     pub(super) fn on_syn_ack(&mut self, seg: &Segment) {
         self.reflect = Some(seg.ecn);
         self.see_option(seg, OPTIONS_AFTER_CHANGE);
-        let ace = seg.flags.ace();
-        if seg.ecn == Ecn::Ce && (!is_reflection(ace) || self.is_feedback_sane(ace)) {
+        if seg.ecn == Ecn::Ce {
+            self.check_feedback(seg.flags.ace());
             self.count_mark(1);
         }
     }
@@ -171,23 +175,25 @@ impl AccEcn {
         match ace {
             0 if !has_sack => {
                 self.fail(ACE_FAIL_RECV | OPT_FAIL_RECV);
+                self.deaf = true;
                 false
             }
             ace if is_reflection(ace) && seg.seq_len() == 0 && !has_sack => {
-                self.is_feedback_sane(ace) && ecn_of_ace(ace) == Ecn::Ce
+                self.check_feedback(ace);
+                ecn_of_ace(ace) == Ecn::Ce
             }
             _ => false,
         }
     }
 
-    /// Whether the peer may have seen our SYN or SYN-ACK, which was not ECN-capable, with what
-    /// `ace` tells (RFC 9768 3.2.2.3).
-    fn is_feedback_sane(&mut self, ace: u8) -> bool {
-        let sane = !self.fallback || is_possible(Ecn::NotEct, ecn_of_ace(ace));
-        if !sane {
+    /// `ace` tells with which field the peer saw our SYN or SYN-ACK, which was not ECN-capable: if
+    /// it cannot have, nothing of ours is from now on (RFC 9768 3.2.2.3). Marks still count, for
+    /// what is made capable on the way may be marked there as well.
+    fn check_feedback(&mut self, ace: u8) {
+        let sane = is_possible(Ecn::NotEct, ecn_of_ace(ace));
+        if self.fallback && is_reflection(ace) && !sane {
             self.fail(ACE_FAIL_RECV);
         }
-        sane
     }
 
     /// The peer's option, while it may be the first with counters: none of them starts from zero
@@ -340,13 +346,11 @@ impl AccEcn {
         let ce_before = self.delivered.ce;
         let bytes_valid = self.read_option(seg, delivered.bytes, sent);
         self.average(delivered.segments);
-
-        let ace = u32::from(seg.flags.ace());
-        let moved = ace.wrapping_sub(INITIAL_CEP).wrapping_sub(known) & ACE_MASK;
-        if self.failures & ACE_FAIL_RECV != 0 {
-            // What was sent since cannot be marked.
+        if self.deaf {
             return 0;
         }
+        let ace = u32::from(seg.flags.ace());
+        let moved = ace.wrapping_sub(INITIAL_CEP).wrapping_sub(known) & ACE_MASK;
         let segments = delivered.segments;
         if segments <= ACE_MASK {
             return moved;

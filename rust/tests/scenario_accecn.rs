@@ -129,13 +129,16 @@ fn text_that_goes_with_the_last_ack_has_the_counter() {
     assert_eq!(looks(&end.out()), [(Ecn::Ect0, 5, vec![])]);
 }
 
+/// RFC 9768 3.2.2.2: whatever it says of our SYN.
 #[test]
 fn a_marked_syn_ack_is_counted() {
-    let mut end = client(accurate(), 0b010, Ecn::Ce);
-    end.out();
-    end.send(100);
-    assert_eq!(look(&end.out()[0]).1, 6);
-    assert_eq!(end.tcb.ecn().received_ce, 1);
+    for ace in 2..7 {
+        let mut end = client(accurate(), ace, Ecn::Ce);
+        end.out();
+        end.send(100);
+        assert_eq!(look(&end.out()[0]).1, 6, "{ace:03b}");
+        assert_eq!(end.tcb.ecn().received_ce, 1);
+    }
 }
 
 /// RFC 9768 table 4, for our SYN-ACK, which is not ECN-capable.
@@ -155,7 +158,7 @@ fn what_a_server_makes_of_each_last_ack() {
         let first = entry(&config, 7, Ecn::NotEct);
         let mut end = accept(config, first, last_ack(ace, Ecn::Ect0));
         assert_eq!(end.tcb.ecn().failures, failures, "{ace:03b}");
-        assert_eq!(delivered_ce(&end), 0);
+        assert_eq!(delivered_ce(&end), u32::from(ace == 6), "{ace:03b}");
         end.send(100);
         let capable = if failures == 0 {
             Ecn::Ect0
@@ -784,6 +787,34 @@ fn bits_that_are_cleared_on_the_way_are_not_marks() {
     assert_eq!(look(&end.out()[0]), (Ecn::NotEct, 5, vec![1, 0, 1]));
     end.arrive(ack(1000, 0));
     assert_eq!(delivered_ce(&end), 0);
+}
+
+/// RFC 9768 3.1.5, 3.2.2.3: only what was said not to be marked cannot be.
+#[test]
+fn marks_are_answered_although_we_are_not_capable() {
+    let config = accurate();
+    let first = || entry(&config, 7, Ecn::NotEct);
+    let mut gave_up = first();
+    gave_up.on_syn_again(&syn(&config, 0, Ecn::NotEct));
+    let mut unheard = first();
+    for _ in 0..2 {
+        let at = unheard.deadline();
+        unheard.on_timer(&config, at);
+    }
+    for (entry, ace, failures) in [
+        (gave_up, 2, ACE_FAIL_RECV),
+        (unheard, 2, ACE_FAIL_SEND),
+        (first(), 3, ACE_FAIL_RECV),
+        (first(), 4, ACE_FAIL_RECV),
+    ] {
+        let mut end = accept(config, entry, last_ack(ace, Ecn::Ect0));
+        assert_eq!(end.tcb.ecn().failures, failures);
+        end.send(2000);
+        assert_eq!(end.out()[0].ecn, Ecn::NotEct);
+        end.arrive(ack(1000, 6));
+        assert_eq!(delivered_ce(&end), 1, "{ace:03b} {failures}");
+        assert!(end.tcb.congestion().ssthresh() < u32::MAX);
+    }
 }
 
 #[test]
