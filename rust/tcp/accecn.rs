@@ -3,7 +3,7 @@
 //! Accurate ECN (RFC 9768): how many segments came marked, told by a counter of three bits in every
 //! header and by an option with counters of bytes.
 
-use super::accecn_option::{AccEcnOption, EcnBytes};
+use super::accecn_option::{AccEcnOption, EcnBytes, SinceOption};
 use super::ecn::{Delivered, Ecn, EcnConfig, EcnInfo, Feedback, OptionUse};
 use super::ecn_handshake::{ecn_of_ace, is_possible, is_reflection, reflection};
 use super::options::SackBlocks;
@@ -71,8 +71,8 @@ pub(super) struct AccEcn {
     received_ce: u32,
     received: EcnBytes,
     delivered: EcnBytes,
-    /// When the option was last sent.
-    option_sent: Option<Instant>,
+    /// When the option was last sent, or never.
+    option_sent: Instant,
     /// What the last segment with our option said to have come twice, if it did.
     repeated: Option<SeqNumber>,
     /// The next acknowledgment tells with which field the peer's SYN or SYN-ACK came.
@@ -102,12 +102,13 @@ pub(super) struct AccEcn {
     fallback: bool,
     /// Segments for each acknowledgment, a moving average with [`AVERAGE_PLACES`].
     thinning: u16,
+    since: SinceOption,
 }
 
 packed!(struct AccEcn {
     received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold, bare,
     changed, options_due, needed, handshake, deaf, failures, seen, option, beacon, fallback,
-    thinning,
+    thinning, since,
 });
 
 impl AccEcn {
@@ -118,7 +119,7 @@ impl AccEcn {
             received_ce: 0,
             received: EcnBytes::default(),
             delivered: EcnBytes::default(),
-            option_sent: None,
+            option_sent: Instant::NEVER,
             repeated: None,
             reflect: None,
             estimate: None,
@@ -136,6 +137,7 @@ impl AccEcn {
             beacon: config.beacon,
             fallback: config.fallback,
             thinning: 0,
+            since: SinceOption::default(),
         }
     }
 
@@ -275,8 +277,8 @@ impl AccEcn {
 
     fn is_beacon_due(&self, srtt: Option<Duration>, now: Instant) -> bool {
         let silence = match self.option_sent {
-            Some(at) => now.since(at).us(),
-            None => u64::MAX,
+            Instant::NEVER => u64::MAX,
+            at => now.since(at).us(),
         };
         let srtt = srtt.map_or(0, |srtt| srtt.us());
         self.beacon > 0 && silence.saturating_mul(u64::from(self.beacon)) >= srtt
@@ -291,10 +293,17 @@ impl AccEcn {
         }
     }
 
-    /// Marks a segment that goes out.
-    pub(super) fn mark(&mut self, out: &mut Transmit, srtt: Option<Duration>, now: Instant) {
+    /// Marks a segment that goes out; `sent` is SND.NXT.
+    pub(super) fn mark(
+        &mut self,
+        out: &mut Transmit,
+        sent: SeqNumber,
+        srtt: Option<Duration>,
+        now: Instant,
+    ) {
         out.accurate_ecn = true;
         self.changed = false;
+        self.since.on_sent(out, sent);
         let repeated = repeated_text(out);
         if core::mem::take(&mut self.bare) && out.len == 0 && repeated.is_none() {
             // RFC 9768 3.2.2.5.1: or it would look like a duplicate acknowledgment.
@@ -317,7 +326,7 @@ impl AccEcn {
         let full = AccEcnOption::new(&self.received);
         if self.option_due(srtt, now) && out.options.fit_accecn(full, self.needed) {
             self.needed = 0;
-            self.option_sent = Some(now);
+            self.option_sent = now;
             self.options_due = self.options_due.saturating_sub(1);
             self.repeated = repeated;
         }
@@ -351,6 +360,18 @@ impl AccEcn {
         }
         let ace = u32::from(seg.flags.ace());
         let moved = ace.wrapping_sub(INITIAL_CEP).wrapping_sub(known) & ACE_MASK;
+        let ce = self.delivered.ce.wrapping_sub(ce_before);
+        let usable = self.failures & OPT_FAIL_RECV == 0;
+        self.since.on_delivered(delivered.segments, moved > 0);
+        if usable && self.since.contradicts(seg, ce as i32 > 0) {
+            self.fail(ACE_FAIL_RECV);
+        }
+        self.marks(delivered, moved, ce, bytes_valid)
+    }
+
+    /// How many segments more came marked, as ACE `moved` by so much, and the counter of bytes by
+    /// `ce`.
+    fn marks(&self, delivered: &Delivered, moved: u32, ce: u32, bytes_valid: bool) -> u32 {
         let segments = delivered.segments;
         if segments <= ACE_MASK {
             return moved;
@@ -361,7 +382,6 @@ impl AccEcn {
             let thinned = self.thinning > THINNED << AVERAGE_PLACES;
             return if thinned { moved } else { most };
         }
-        let ce = self.delivered.ce.wrapping_sub(ce_before);
         if ce == 0 {
             return moved;
         }

@@ -6,11 +6,15 @@
 use super::ecn::Ecn;
 use super::options::Options;
 use super::pack::packed;
+use super::segment::{Segment, Transmit};
+use super::seq::SeqNumber;
 
 /// Bytes of the option space of a header.
 const SPACE: usize = 40;
 /// Bits of a counter on the wire.
 const COUNTER: u32 = 0xff_ffff;
+/// Marked segments after which their counter, of three bits, is what it was.
+const WRAP: u8 = 8;
 /// SACK blocks that do not give way to the option.
 const BLOCKS_KEPT: u8 = 2;
 
@@ -154,6 +158,68 @@ impl AccEcnOption {
             Ecn::Ce => 2,
             Ecn::Ect0 => 3,
         }
+    }
+}
+
+/// What may explain how the peer's counter of marked segments moved since its last option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct SinceOption {
+    /// There was one that told of marked bytes.
+    any: bool,
+    /// The counter moved.
+    marked: bool,
+    /// Segments delivered.
+    segments: u8,
+    /// Others that may have come since: acknowledgments, and what was sent again.
+    others: u8,
+    /// SND.NXT when the last of these was sent.
+    others_sent: SeqNumber,
+}
+
+packed!(struct SinceOption { any, marked, segments, others, others_sent });
+
+impl SinceOption {
+    /// A segment goes out; `sent` is SND.NXT.
+    pub(super) fn on_sent(&mut self, out: &Transmit, sent: SeqNumber) {
+        if out.retransmission {
+            // It may come twice, and in how many segments nobody knows.
+            self.others = u8::MAX;
+        } else if out.len == 0 {
+            self.others = self.others.saturating_add(1);
+        } else {
+            return;
+        }
+        self.others_sent = sent;
+    }
+
+    /// An acknowledgment has delivered so many segments, and the counter of marked ones has moved
+    /// or not.
+    pub(super) fn on_delivered(&mut self, segments: u32, moved: bool) {
+        self.marked |= moved;
+        let segments = u8::try_from(segments).unwrap_or(u8::MAX);
+        self.segments = self.segments.saturating_add(segments);
+    }
+
+    /// Whether an option, if `seg` has one, shows that the peer's feedback does not arrive as it was
+    /// sent: there are more marked bytes, but no more marked segments, whose counter cannot have
+    /// wrapped (RFC 9768 3.2.3.2.5).
+    pub(super) fn contradicts(&mut self, seg: &Segment, more: bool) -> bool {
+        if seg.options.accecn.is_none_or(|option| option.len() < 2) {
+            return false;
+        }
+        // What has come behind a gap need not all be told of.
+        let exact = self.any && seg.options.sack.is_empty();
+        let certain = exact && self.segments.saturating_add(self.others) < WRAP;
+        let contradicts = certain && more && !self.marked;
+        // What was sent behind the others has come, and so have they.
+        let past = seg.ack.after(self.others_sent);
+        *self = Self {
+            any: true,
+            others: if past { 0 } else { self.others },
+            others_sent: self.others_sent,
+            ..Self::default()
+        };
+        contradicts
     }
 }
 

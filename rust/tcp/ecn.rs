@@ -299,7 +299,7 @@ impl Tcb {
                     out.flags = out.flags | Flags::ECE;
                 }
             }
-            Mode::Accurate(accecn) => accecn.mark(out, self.rtt.srtt(), now),
+            Mode::Accurate(accecn) => accecn.mark(out, self.snd_nxt, self.rtt.srtt(), now),
         }
     }
 
