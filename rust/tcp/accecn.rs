@@ -293,11 +293,12 @@ impl AccEcn {
         }
     }
 
-    /// Marks a segment that goes out; `sent` is SND.NXT.
+    /// Marks a segment that goes out; `sent` is SND.NXT, and `first` says that nothing of ours was
+    /// delivered but the SYN.
     pub(super) fn mark(
         &mut self,
         out: &mut Transmit,
-        sent: SeqNumber,
+        (sent, first): (SeqNumber, bool),
         srtt: Option<Duration>,
         now: Instant,
     ) {
@@ -324,7 +325,10 @@ impl AccEcn {
 
         self.repeated = None;
         let full = AccEcnOption::new(&self.received);
-        if self.option_due(srtt, now) && out.options.fit_accecn(full, self.needed) {
+        // RFC 9768 3.2.3.2.2: it may be for the option that the first text was lost.
+        let suspect = out.retransmission && first && self.option < OptionUse::Persistent;
+        let due = !suspect && self.option_due(srtt, now);
+        if due && out.options.fit_accecn(full, self.needed) {
             self.needed = 0;
             self.option_sent = now;
             self.options_due = self.options_due.saturating_sub(1);

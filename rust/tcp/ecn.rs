@@ -299,7 +299,11 @@ impl Tcb {
                     out.flags = out.flags | Flags::ECE;
                 }
             }
-            Mode::Accurate(accecn) => accecn.mark(out, self.snd_nxt, self.rtt.srtt(), now),
+            Mode::Accurate(accecn) => {
+                let una = self.snd_una;
+                let first = una == self.iss + 1 && self.scoreboard.fack(una) == una;
+                accecn.mark(out, (self.snd_nxt, first), self.rtt.srtt(), now);
+            }
         }
     }
 

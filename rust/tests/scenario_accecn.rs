@@ -952,3 +952,40 @@ fn our_option_stops_when_it_does_not_arrive() {
     end.send(100);
     assert_eq!(look(&end.out()[0]), (Ecn::Ect0, 5, vec![]));
 }
+
+/// RFC 9768 3.2.3.2.2: it may be for the option that the first text does not arrive.
+#[test]
+fn first_text_that_is_lost_is_sent_again_without_the_option() {
+    for (use_, sacked, had) in [
+        (OptionUse::Always, false, false),
+        (OptionUse::Always, true, true),
+        (OptionUse::Persistent, false, true),
+    ] {
+        let config = option(use_);
+        let mut end = End::connecting(config);
+        end.out();
+        end.now = end.now + Duration::from_ms(10);
+        end.arrive(with_counters(syn_ack(&config, 2, Ecn::Ect0), &[1, 0, 1]));
+        end.out();
+        end.send(2000);
+        let sent = end.out();
+        assert!(sent.iter().all(|out| out.options.accecn.is_some()));
+        if sacked {
+            let mut dup = ack(0, 5);
+            dup.options.sack.push(SeqRange {
+                start: sent[1].seq,
+                end: sent[1].seq + sent[1].len,
+            });
+            end.arrive(dup);
+        }
+        end.expire();
+        let again = end.out();
+        assert!(again[0].retransmission);
+        assert_eq!(again[0].options.accecn.is_some(), had, "{use_:?} {sacked}");
+        let len = again[0].len;
+        end.arrive(ack(len, 5));
+        end.send(100);
+        let more = end.out();
+        assert!(more.iter().all(|out| out.options.accecn.is_some()));
+    }
+}
