@@ -2,7 +2,8 @@
 
 //! BBR, version 3 (draft-ietf-ccwg-bbr): a model of the path, made of how fast it delivers, how long
 //! a round trip takes and how much it loses, rules the rate of sending, and the window bounds what
-//! may be in flight beside that. ECN is not used.
+//! may be in flight beside that. The draft leaves the answer to marks (ECN) open but for that there
+//! is one: here a mark means what loss beyond the threshold does.
 //!
 //! The model is [`model`]; what state the control is in, and when it goes on to the next, are
 //! [`startup`], [`probe_bw`] and [`probe_rtt`]. What follows from both is here.
@@ -190,12 +191,16 @@ impl Bbr {
             let app_limited = sample.sample.app_limited || self.mode == Mode::ProbeRtt;
             self.path.learn_rate(sample, app_limited);
             if self.path.loss_round_start && !self.mode.is_probing() {
-                self.path.adapt_lower_bounds(self.cwnd);
+                let marked = self.path.adapt_lower_bounds(self.cwnd);
+                if marked {
+                    self.save_bounds();
+                }
             }
             let rounds = if self.full_bw.reached { 10 } else { 1 };
             self.path.learn_aggregation(ack, self.cwnd, rounds);
             self.full_bw
                 .look(sample.rate, app_limited, self.path.round_start);
+            self.heed_mark(ack, sample);
             self.leave_startup_or_drain(ack, sample);
             self.update_cycle(ack, sample);
         }
@@ -204,6 +209,24 @@ impl Bbr {
         if let Some(sample) = sample {
             self.path.end_ack(sample);
         }
+    }
+
+    /// The path was marked (RFC 3168 6.1.2). While it is probed there is too much in flight; else it
+    /// is the end of the round that sets the short-term bounds, as for loss. A mark is no mistake: what
+    /// it changes stays so.
+    fn heed_mark(&mut self, ack: &Ack, sample: &Sample) {
+        if !self.path.take_mark() {
+            return;
+        }
+        match self.mode {
+            Mode::Startup => self.fill_startup(ack.mss),
+            Mode::Refill | Mode::Up => {
+                self.lower_long_term(ack, sample);
+                self.start_down(ack);
+            }
+            _ => {}
+        }
+        self.save_bounds();
     }
 
     /// The rate that the model allows.
@@ -337,10 +360,13 @@ impl CongestionControl for Bbr {
     /// As in Linux loss alone does not shrink the window: the rate is what counts, and how much was
     /// lost in a round is for the model to judge.
     fn on_congestion(&mut self, congested: &Congested) {
-        if congested.signal == Signal::Loss {
-            self.save_cwnd();
-            self.save_bounds();
-            self.in_recovery = true;
+        match congested.signal {
+            Signal::Loss => {
+                self.save_cwnd();
+                self.save_bounds();
+                self.in_recovery = true;
+            }
+            Signal::Ecn => self.path.mark(),
         }
     }
 

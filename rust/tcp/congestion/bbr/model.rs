@@ -14,6 +14,19 @@ const MIN_RTT_FILTER: u32 = 10_000;
 /// How long it holds before ProbeRTT looks for a lesser one, ms.
 const PROBE_RTT_INTERVAL: u32 = 5_000;
 
+/// Whether the path was marked in this round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mark {
+    /// It was not.
+    None,
+    /// It was, and that is still to be answered.
+    New,
+    /// It was, and what has to be done at once is done.
+    Heard,
+}
+
+packed!(enum Mark { 0 => None, 1 => New, 2 => Heard });
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Path {
     /// Highest rates of the last cycle of ProbeBW and of this one.
@@ -42,6 +55,7 @@ pub(super) struct Path {
     pub(super) loss_events: u8,
     /// Bytes lost in this round.
     lost: u32,
+    mark: Mark,
 
     /// µs.
     min_rtt: u32,
@@ -61,7 +75,7 @@ pub(super) struct Path {
 
 packed!(struct Path {
     bw, bw_lo, bw_latest, inflight_latest, inflight_hi, inflight_lo, delivered, next_round,
-    next_loss_round, begun, round_start, loss_round_start, loss_events, lost, min_rtt,
+    next_loss_round, begun, round_start, loss_round_start, loss_events, lost, mark, min_rtt,
     probe_rtt_min, min_rtt_at, probe_rtt_min_at, probe_rtt_due, extra, extra_rounds, extra_since,
     extra_delivered,
 });
@@ -83,6 +97,7 @@ impl Path {
             loss_round_start: false,
             loss_events: 0,
             lost: 0,
+            mark: Mark::None,
             min_rtt: NONE,
             probe_rtt_min: NONE,
             min_rtt_at: 0,
@@ -150,10 +165,30 @@ impl Path {
         }
     }
 
-    /// A round has ended in which the path was not probed: loss in it sets the short-term bounds.
-    pub(super) fn adapt_lower_bounds(&mut self, cwnd: u32) {
-        if self.lost == 0 {
-            return;
+    /// The path was marked. Once in a round that is enough.
+    pub(super) fn mark(&mut self) {
+        if self.mark == Mark::None {
+            self.mark = Mark::New;
+            if self.lost == 0 {
+                self.next_loss_round = self.delivered;
+            }
+        }
+    }
+
+    /// Whether a mark is still to be answered: it is, from now on.
+    pub(super) fn take_mark(&mut self) -> bool {
+        let new = self.mark == Mark::New;
+        if new {
+            self.mark = Mark::Heard;
+        }
+        new
+    }
+
+    /// A round has ended in which the path was not probed: loss in it, or a mark, sets the short-term
+    /// bounds. Returns whether a mark did.
+    pub(super) fn adapt_lower_bounds(&mut self, cwnd: u32) -> bool {
+        if self.lost == 0 && self.mark == Mark::None {
+            return false;
         }
         if self.bw_lo == Rate::NONE {
             self.bw_lo = self.max_bw();
@@ -163,6 +198,7 @@ impl Path {
         }
         self.bw_lo = self.bw_latest.max(self.bw_lo.percent(BETA));
         self.inflight_lo = self.inflight_latest.max(percent(self.inflight_lo, BETA));
+        self.mark != Mark::None
     }
 
     /// The path is probed again.
@@ -190,6 +226,7 @@ impl Path {
             self.inflight_latest = sample.sample.delivered;
             self.lost = 0;
             self.loss_events = 0;
+            self.mark = Mark::None;
         }
     }
 

@@ -202,7 +202,7 @@ impl Bbr {
     }
 
     /// Loss beyond the threshold: what was in flight is too much. Once for each probe.
-    fn lower_long_term(&mut self, ack: &Ack, sample: &Sample) {
+    pub(super) fn lower_long_term(&mut self, ack: &Ack, sample: &Sample) {
         self.probing.samples = false;
         if !sample.sample.app_limited {
             let least = percent(self.target_inflight(ack.mss), BETA);

@@ -87,9 +87,14 @@ impl Bbr {
             && self.path.loss_events >= LOSS_EVENTS
             && self.path.is_inflight_too_high(sample);
         if lossy && !self.full_bw.reached {
-            self.full_bw.reached = true;
-            let bdp = self.bdp(self.path.max_bw(), 100, ack.mss);
-            self.path.inflight_hi = bdp.max(self.path.inflight_latest);
+            self.fill_startup(ack.mss);
         }
+    }
+
+    /// What is in flight is as much as the path bears, though it may deliver faster.
+    pub(super) fn fill_startup(&mut self, mss: u32) {
+        self.full_bw.reached = true;
+        let bdp = self.bdp(self.path.max_bw(), 100, mss);
+        self.path.inflight_hi = bdp.max(self.path.inflight_latest);
     }
 }

@@ -105,6 +105,13 @@ fn loss() -> Congested {
     }
 }
 
+fn mark() -> Congested {
+    Congested {
+        signal: Signal::Ecn,
+        ..loss()
+    }
+}
+
 #[test]
 fn it_starts_with_ten_segments_at_startups_gain() {
     let mut feeder = Feeder::new();
@@ -324,14 +331,53 @@ fn a_rate_that_the_user_held_back_counts_if_it_is_the_highest() {
 }
 
 #[test]
-fn marks_are_not_heard() {
-    let mut feeder = Feeder::settled();
-    let before = feeder.bbr;
-    feeder.bbr.on_congestion(&Congested {
-        signal: Signal::Ecn,
-        ..loss()
-    });
-    assert_eq!(feeder.bbr, before);
+fn a_mark_in_startup_ends_it_and_bounds_the_flight() {
+    let mut feeder = Feeder::new();
+    for segments in [10, 20, 40] {
+        feeder.round(segments, 0, segments);
+    }
+    feeder.bbr.on_congestion(&mark());
+    feeder.round(80, 0, 200);
+    assert_eq!(feeder.bbr.mode, Mode::Drain);
+    assert!(feeder.bbr.path.inflight_hi <= 80 * MSS);
+}
+
+/// In Refill too: what it fills the path with is what the mark was for.
+#[test]
+fn a_mark_while_probing_lowers_the_long_term_bound() {
+    for mode in [Mode::Refill, Mode::Up] {
+        let mut feeder = Feeder::in_mode(mode);
+        feeder.bbr.on_congestion(&mark());
+        feeder.round(1, 0, 100);
+        assert_eq!(feeder.bbr.mode, Mode::Down, "{mode:?}");
+        assert!(feeder.bbr.path.inflight_hi <= 100 * MSS, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_mark_while_cruising_lowers_the_short_term_bounds_once() {
+    let mut feeder = Feeder::in_mode(Mode::Cruise);
+    let window = feeder.bbr.window();
+    for _ in 0..3 {
+        feeder.bbr.on_congestion(&mark());
+    }
+    feeder.rounds(4, 60, 60);
+    let path = feeder.bbr.path;
+    assert_eq!(path.inflight_lo, percent(window, BETA));
+    assert_eq!(feeder.bbr.window(), path.inflight_lo);
+    feeder.bbr.on_congestion(&mark());
+    feeder.rounds(4, 60, 60);
+    assert!(feeder.bbr.path.bw_lo < path.bw_lo);
+}
+
+#[test]
+fn a_mark_is_no_mistake() {
+    let mut feeder = Feeder::in_mode(Mode::Up);
+    feeder.bbr.on_congestion(&loss());
+    feeder.bbr.on_congestion(&mark());
+    feeder.round(1, 0, 100);
+    feeder.bbr.on_undo(Instant::default());
+    assert!(feeder.bbr.path.inflight_hi < NONE);
 }
 
 #[test]
