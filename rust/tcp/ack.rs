@@ -418,7 +418,7 @@ impl Tcb {
         let min_rtt = self.rtt.min();
         let rate = self
             .rate
-            .sample(&news.sampler, delivered, lost, min_rtt, now)
+            .sample(&news.sampler, delivered, min_rtt, now)
             .filter(|_| !self.reneged);
         if self.is_reducing() {
             let safe = news.advanced && self.rate.lost() == lost;

@@ -126,13 +126,12 @@ impl Rate {
         }
     }
 
-    /// The sample of an acknowledgment that began with `prior` bytes delivered and `lost` lost;
-    /// `None` if it measures nothing.
+    /// The sample of an acknowledgment that began with `prior` bytes delivered; `None` if it measures
+    /// nothing.
     pub(super) fn sample(
         &mut self,
         sampler: &Sampler,
         prior: u32,
-        lost: u32,
         min_rtt: Duration,
         now: Instant,
     ) -> Option<RateSample> {
@@ -150,7 +149,6 @@ impl Rate {
             interval,
             prior_delivered: latest.delivered,
             app_limited: latest.app_limited,
-            lost: self.lost.wrapping_sub(lost),
             tx_in_flight: latest.in_flight,
         })
     }
@@ -174,13 +172,13 @@ mod tests {
 
     /// All of `records` are acknowledged at `us`.
     fn ack(rate: &mut Rate, records: &[Record], us: u64) -> Option<RateSample> {
-        let (prior, lost) = (rate.delivered(), rate.lost());
+        let prior = rate.delivered();
         let mut sampler = Sampler::default();
         for r in records {
             rate.on_delivered(r.len());
             rate.on_arrived(r, &mut sampler);
         }
-        rate.sample(&sampler, prior, lost, Duration::from_us(1), at(us))
+        rate.sample(&sampler, prior, Duration::from_us(1), at(us))
     }
 
     #[test]
@@ -241,19 +239,6 @@ mod tests {
         rate.on_delivered(10);
         rate.on_arrived(&first, &mut sampler);
         let least = Duration::from_us(50);
-        assert_eq!(rate.sample(&sampler, 0, 0, least, at(49)), None);
-    }
-
-    #[test]
-    fn losses_since_the_acknowledgment_before_are_in_the_sample() {
-        let mut rate = Rate::default();
-        let first = send(&mut rate, 0, 10, true, 0);
-        let lost = rate.lost();
-        rate.on_lost(30);
-        let mut sampler = Sampler::default();
-        rate.on_delivered(10);
-        rate.on_arrived(&first, &mut sampler);
-        let sample = rate.sample(&sampler, 0, lost, Duration::ZERO, at(49));
-        assert_eq!(sample.map(|s| s.lost), Some(30));
+        assert_eq!(rate.sample(&sampler, 0, least, at(49)), None);
     }
 }

@@ -4,7 +4,7 @@
 //! mistake (RFC 5681, 6582, 6675, 8985, 5682; the states and their order are Linux's).
 
 use super::config::Config;
-use super::congestion::{Congested, CongestionControl, Signal};
+use super::congestion::{Congested, CongestionControl, Lost, Signal};
 use super::news::News;
 use super::pack::packed;
 use super::prr::Prr;
@@ -129,6 +129,21 @@ impl Tcb {
         });
     }
 
+    /// The last segment was lost, and a probe has repaired that before it was found out.
+    pub(super) fn note_repaired(&mut self, now: Instant) {
+        let mss = self.mss32();
+        self.congestion.on_lost(&Lost {
+            bytes: mss,
+            apart: true,
+            delivered: self.rate.delivered(),
+            tx_in_flight: None,
+            app_limited: self.rate.is_app_limited(),
+            sack: self.sack,
+            mss,
+            now,
+        });
+    }
+
     fn judge(&self, config: &Config) -> Judge {
         Judge {
             recovering: matches!(self.recovery, Recovery::Fast { .. } | Recovery::Loss { .. }),
@@ -149,23 +164,30 @@ impl Tcb {
     ) -> (Option<Duration>, bool) {
         let judge = self.judge(config);
         let rack = self.rack;
-        let mut again = false;
+        let (mut again, mut last) = (false, None);
         let wait = rack.detect(store, &judge, now, |store, i| {
             if let Some(was) = self.scoreboard.mark_lost(store, i) {
-                self.rate.on_lost(was.len());
-                if was.fate == Fate::Resent {
-                    again = true;
-                    self.statistics
-                        .add(Statistic::LostRetransmit, was.segments());
-                }
+                again |= was.fate == Fate::Resent;
+                self.note_lost(&was, &mut last, now);
             }
         });
         (wait, again)
     }
 
-    /// What `was` on its way is taken for lost.
-    fn note_lost(&mut self, was: &Record) {
+    /// What `was` on its way is taken for lost; `last` is where that ends which was before it.
+    fn note_lost(&mut self, was: &Record, last: &mut Option<SeqNumber>, now: Instant) {
         self.rate.on_lost(was.len());
+        let apart = last.replace(was.end) != Some(was.start);
+        self.congestion.on_lost(&Lost {
+            bytes: was.len(),
+            apart,
+            delivered: was.delivered,
+            tx_in_flight: Some(was.in_flight),
+            app_limited: was.app_limited,
+            sack: self.sack,
+            mss: self.mss32(),
+            now,
+        });
         if was.fate == Fate::Resent {
             self.statistics
                 .add(Statistic::LostRetransmit, was.segments());
@@ -190,7 +212,7 @@ impl Tcb {
             };
             if due {
                 if let Some(was) = self.scoreboard.mark_first_lost(store) {
-                    self.note_lost(&was);
+                    self.note_lost(&was, &mut None, now);
                 }
             }
             return;
@@ -310,6 +332,7 @@ impl Tcb {
         self.dup_acks = 0;
         let flight = self.flight();
         let rack = self.rack;
+        let mut last = None;
         for i in 0..store.records().len() {
             let Some(&record) = store.records().get(i) else {
                 break;
@@ -318,7 +341,7 @@ impl Tcb {
                 continue;
             }
             if let Some(was) = self.scoreboard.mark_lost(store, i) {
-                self.note_lost(&was);
+                self.note_lost(&was, &mut last, now);
             }
         }
         let fresh = match self.recovery {

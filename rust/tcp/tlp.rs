@@ -197,6 +197,7 @@ impl Tcb {
         // One loss, repaired within the round trip: the window is reduced at once.
         let mss = self.mss32();
         if self.rules_itself() {
+            self.note_repaired(now);
             return;
         }
         self.congested(Signal::Loss, self.flight(), 0, now);

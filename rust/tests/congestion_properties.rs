@@ -4,7 +4,7 @@
 
 use oxtcp_core::tcp::congestion::pacing::{pacing_rate, Ratios};
 use oxtcp_core::tcp::congestion::{
-    Ack, Algorithm, Congested, Congestion, CongestionControl, RateSample, Signal,
+    Ack, Algorithm, Congested, Congestion, CongestionControl, Lost, RateSample, Signal,
 };
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::time::{Duration, Instant};
@@ -21,6 +21,7 @@ enum Event {
         rtt: Option<u64>,
         rate: Option<RateSample>,
     },
+    Lost(Lost),
     Congestion(Signal, u32),
     Recovered,
     Timeout(u32, bool),
@@ -52,7 +53,6 @@ prop_compose! {
         interval in micros(),
         prior_delivered in bytes(),
         app_limited: bool,
-        lost in bytes(),
         tx_in_flight in bytes(),
     ) -> RateSample {
         RateSample {
@@ -60,8 +60,29 @@ prop_compose! {
             interval: Duration::from_us(interval),
             prior_delivered,
             app_limited,
-            lost,
             tx_in_flight,
+        }
+    }
+}
+
+prop_compose! {
+    fn lost()(
+        bytes in bytes(),
+        apart: bool,
+        delivered in bytes(),
+        tx_in_flight in proptest::option::of(bytes()),
+        app_limited: bool,
+        sack: bool,
+    ) -> Lost {
+        Lost {
+            bytes,
+            apart,
+            delivered,
+            tx_in_flight,
+            app_limited,
+            sack,
+            mss: 0,
+            now: Instant::default(),
         }
     }
 }
@@ -85,6 +106,7 @@ fn event() -> impl Strategy<Value = Event> {
         });
     prop_oneof![
         8 => ack,
+        2 => lost().prop_map(Event::Lost),
         1 => (signal(), bytes()).prop_map(|(s, n)| Event::Congestion(s, n)),
         1 => Just(Event::Recovered),
         1 => (bytes(), any::<bool>()).prop_map(|(n, first)| Event::Timeout(n, first)),
@@ -130,6 +152,7 @@ impl Run {
                     now,
                 });
             }
+            Event::Lost(lost) => self.cc.on_lost(&Lost { mss, now, ..lost }),
             Event::Congestion(signal, flight) => self.cc.on_congestion(&Congested {
                 signal,
                 flight,

@@ -33,10 +33,29 @@ pub struct RateSample {
     /// What is now acknowledged was sent while the user had nothing more to send: the rate is a
     /// lower bound.
     pub app_limited: bool,
-    /// Bytes found lost since the last sample.
-    pub lost: u32,
     /// Bytes in flight when what is now acknowledged was sent.
     pub tx_in_flight: u32,
+}
+
+/// What congestion control hears of a run that was found lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost {
+    /// Bytes of it.
+    pub bytes: u32,
+    /// What was before it was not found lost with it.
+    pub apart: bool,
+    /// The connection's count of delivered bytes when it was sent (wraps).
+    pub delivered: u32,
+    /// Bytes in flight when it was sent, if that is known.
+    pub tx_in_flight: Option<u32>,
+    /// The user had nothing more to send then.
+    pub app_limited: bool,
+    /// The peer tells what it has (SACK).
+    pub sack: bool,
+    /// Bytes of text in a full segment.
+    pub mss: u32,
+    /// When it was found.
+    pub now: Instant,
 }
 
 /// What congestion control hears of an acknowledgment.
@@ -109,6 +128,11 @@ pub trait CongestionControl {
     fn ssthresh(&self) -> u32;
     /// An acknowledgment outside of recovery, or after a timeout.
     fn on_ack(&mut self, ack: &Ack);
+    /// Something was found lost: before the acknowledgment that it was found by is heard, or by a
+    /// timer; before what follows from it for the recovery.
+    fn on_lost(&mut self, lost: &Lost) {
+        let _ = lost;
+    }
     /// Congestion: a recovery begins.
     fn on_congestion(&mut self, congested: &Congested);
     /// The recovery that [`CongestionControl::on_congestion`] began is over.
@@ -291,6 +315,10 @@ impl CongestionControl for Congestion {
 
     fn on_ack(&mut self, ack: &Ack) {
         dispatch!(self, c => c.on_ack(ack))
+    }
+
+    fn on_lost(&mut self, lost: &Lost) {
+        dispatch!(self, c => c.on_lost(lost))
     }
 
     fn on_congestion(&mut self, congested: &Congested) {

@@ -5,7 +5,7 @@
 
 use crate::support::rng::Rng;
 use oxtcp_core::tcp::congestion::{
-    Ack, Algorithm, Congested, Congestion, CongestionControl, RateSample, Signal,
+    Ack, Algorithm, Congested, Congestion, CongestionControl, Lost, RateSample, Signal,
 };
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::time::{Duration, Instant};
@@ -70,6 +70,22 @@ struct Packet {
     fate: Fate,
 }
 
+impl Packet {
+    /// It is lost. Whatever is lost beside it counts for itself.
+    fn lost(&self, now: u64) -> Lost {
+        Lost {
+            bytes: MSS,
+            apart: true,
+            delivered: self.delivered,
+            tx_in_flight: Some(self.tx_in_flight),
+            app_limited: self.app_limited,
+            sack: true,
+            mss: MSS,
+            now: instant(now),
+        }
+    }
+}
+
 pub struct Flow {
     pub cc: Congestion,
     packets: VecDeque<Packet>,
@@ -80,7 +96,6 @@ pub struct Flow {
     delivered: u32,
     delivered_at: u64,
     first_sent: u64,
-    lost_since: u32,
     recovery_end: Option<u64>,
     srtt: u64,
     next_send: u64,
@@ -112,7 +127,6 @@ impl Flow {
             delivered: 0,
             delivered_at: now,
             first_sent: now,
-            lost_since: 0,
             recovery_end: None,
             srtt: 0,
             next_send: now,
@@ -270,6 +284,7 @@ impl Net {
                 if packet.fate == Fate::Outstanding {
                     packet.fate = Fate::Lost;
                     flow.losses += 1;
+                    flow.cc.on_lost(&packet.lost(now));
                 }
             }
             flow.pipe = 0;
@@ -393,12 +408,11 @@ impl Net {
 
         let sending = packet.sent - packet.first_sent;
         let acking = now - packet.delivered_at;
-        let mut sample = RateSample {
+        let sample = RateSample {
             delivered: flow.delivered.wrapping_sub(packet.delivered),
             interval: Duration::from_us(sending.max(acking) / 1000),
             prior_delivered: packet.delivered,
             app_limited: packet.app_limited,
-            lost: 0,
             tx_in_flight: packet.tx_in_flight,
         };
         flow.first_sent = packet.sent;
@@ -409,7 +423,7 @@ impl Net {
                 old.fate = Fate::Lost;
                 flow.pipe -= MSS;
                 flow.losses += 1;
-                flow.lost_since += MSS;
+                flow.cc.on_lost(&old.lost(now));
                 let number = flow.base + i as u64;
                 if flow.recovery_end.is_none_or(|end| number >= end) {
                     congested = congested.or(Some((flow.next - number) as u32 * MSS));
@@ -424,7 +438,6 @@ impl Net {
             flow.packets.pop_front();
             flow.base += 1;
         }
-        sample.lost = std::mem::take(&mut flow.lost_since);
         if congested.is_none() && flow.recovery_end.is_some_and(|end| number >= end) {
             flow.recovery_end = None;
             flow.cc.on_recovered(MSS, instant(now));

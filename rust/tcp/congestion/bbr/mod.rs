@@ -15,11 +15,11 @@ mod rate;
 mod startup;
 
 use super::window::initial_window;
-use super::{Ack, Congested, CongestionControl, RateSample, Signal};
+use super::{Ack, Congested, CongestionControl, Lost, RateSample, Signal};
 use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::{Duration, Instant};
-use probe_bw::Probing;
+use probe_bw::{Excess, Probing};
 use rate::Rate;
 
 /// Gains, percent.
@@ -215,16 +215,14 @@ impl Bbr {
     /// is the end of the round that sets the short-term bounds, as for loss. A mark is no mistake: what
     /// it changes stays so.
     fn heed_mark(&mut self, ack: &Ack, sample: &Sample) {
-        if !self.path.take_mark() {
+        if !self.mode.is_probing() || !self.path.take_mark() {
             return;
         }
-        match self.mode {
-            Mode::Startup => self.fill_startup(ack.mss),
-            Mode::Refill | Mode::Up => {
-                self.lower_long_term(ack, sample);
-                self.start_down(ack);
-            }
-            _ => {}
+        if self.mode == Mode::Startup {
+            self.fill_startup(ack.mss);
+        } else {
+            self.lower_long_term(&Excess::of(ack, sample));
+            self.start_down(ack.now);
         }
         self.save_bounds();
     }
@@ -308,6 +306,12 @@ impl Bbr {
         self.cwnd = self.cwnd.min(bound);
     }
 
+    /// Remembers what a loss changes.
+    fn save_upon_loss(&mut self) {
+        self.save_cwnd();
+        self.save_bounds();
+    }
+
     /// Remembers the window that recovery or ProbeRTT must not cost.
     fn save_cwnd(&mut self) {
         self.prior_cwnd = if !self.in_recovery && self.mode != Mode::ProbeRtt {
@@ -357,13 +361,22 @@ impl CongestionControl for Bbr {
         self.set_cwnd(ack);
     }
 
+    fn on_lost(&mut self, lost: &Lost) {
+        if self.path.is_calm() && !self.in_recovery {
+            self.save_upon_loss();
+        }
+        self.path.lose(lost);
+        self.look_at_loss(lost);
+    }
+
     /// As in Linux loss alone does not shrink the window: the rate is what counts, and how much was
     /// lost in a round is for the model to judge.
     fn on_congestion(&mut self, congested: &Congested) {
         match congested.signal {
             Signal::Loss => {
-                self.save_cwnd();
-                self.save_bounds();
+                if self.path.is_calm() {
+                    self.save_upon_loss();
+                }
                 self.in_recovery = true;
             }
             Signal::Ecn => self.path.mark(),

@@ -5,27 +5,15 @@
 
 use super::rate::Rate;
 use super::{percent, reached, Sample, Undo, BETA, LOSS_THRESH, NONE};
-use crate::tcp::congestion::Ack;
+use crate::tcp::congestion::{Ack, Lost};
 use crate::tcp::pack::packed;
+use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::Instant;
 
 /// How long a least round-trip time holds, ms.
 const MIN_RTT_FILTER: u32 = 10_000;
 /// How long it holds before ProbeRTT looks for a lesser one, ms.
 const PROBE_RTT_INTERVAL: u32 = 5_000;
-
-/// Whether the path was marked in this round.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mark {
-    /// It was not.
-    None,
-    /// It was, and that is still to be answered.
-    New,
-    /// It was, and what has to be done at once is done.
-    Heard,
-}
-
-packed!(enum Mark { 0 => None, 1 => New, 2 => Heard });
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Path {
@@ -46,16 +34,24 @@ pub(super) struct Path {
     pub(super) delivered: u32,
     /// The round ends when what is sent from here on arrives.
     next_round: u32,
+    /// Where the round before began.
+    last_round: u32,
+    /// A round of looking for loss ends when what is sent from here on arrives: it begins with the
+    /// first loss.
     next_loss_round: u32,
     /// There was a sample: the rounds are counted.
     begun: bool,
     pub(super) round_start: bool,
     pub(super) loss_round_start: bool,
-    /// Acknowledgments in this round that told of loss.
+    /// Runs lost in this round of looking for loss.
     pub(super) loss_events: u8,
-    /// Bytes lost in this round.
+    /// The path was marked, and the answer to that is still to come.
+    marked: bool,
+    /// Without SACK no more than one loss in a round trip is seen.
+    pub(super) blind: bool,
+    /// Bytes lost in this round, and in the one before.
     lost: u32,
-    mark: Mark,
+    last_lost: u32,
 
     /// µs.
     min_rtt: u32,
@@ -69,13 +65,15 @@ pub(super) struct Path {
     /// Acknowledgments more than the rate would have, in the last rounds and in those before.
     extra: [u32; 2],
     extra_rounds: u8,
-    extra_since: Instant,
+    /// µs (wraps).
+    extra_since: u32,
     extra_delivered: u32,
 }
 
 packed!(struct Path {
     bw, bw_lo, bw_latest, inflight_latest, inflight_hi, inflight_lo, delivered, next_round,
-    next_loss_round, begun, round_start, loss_round_start, loss_events, lost, mark, min_rtt,
+    last_round, next_loss_round, begun, round_start, loss_round_start, loss_events, marked, blind,
+    lost, last_lost, min_rtt,
     probe_rtt_min, min_rtt_at, probe_rtt_min_at, probe_rtt_due, extra, extra_rounds, extra_since,
     extra_delivered,
 });
@@ -91,13 +89,16 @@ impl Path {
             inflight_lo: NONE,
             delivered: 0,
             next_round: 0,
+            last_round: 0,
             next_loss_round: 0,
             begun: false,
             round_start: false,
             loss_round_start: false,
             loss_events: 0,
+            marked: false,
+            blind: false,
             lost: 0,
-            mark: Mark::None,
+            last_lost: 0,
             min_rtt: NONE,
             probe_rtt_min: NONE,
             min_rtt_at: 0,
@@ -105,7 +106,7 @@ impl Path {
             probe_rtt_due: false,
             extra: [0; 2],
             extra_rounds: 0,
-            extra_since: Instant::default(),
+            extra_since: 0,
             extra_delivered: 0,
         }
     }
@@ -134,6 +135,7 @@ impl Path {
         };
         if !core::mem::replace(&mut self.begun, true) {
             self.next_round = sample.prior_delivered;
+            self.last_round = sample.prior_delivered;
             self.next_loss_round = sample.prior_delivered;
         }
         if reached(sample.prior_delivered, self.next_round) {
@@ -146,15 +148,15 @@ impl Path {
         }
         self.bw_latest = self.bw_latest.max(*rate);
         self.inflight_latest = self.inflight_latest.max(sample.delivered);
-        if sample.lost > 0 {
-            self.lost = self.lost.saturating_add(sample.lost);
-            self.loss_events = self.loss_events.saturating_add(1);
-        }
     }
 
     /// The round begins anew, with what is sent from now on.
     pub(super) fn start_round(&mut self) {
-        self.next_round = self.delivered;
+        if self.next_round != self.delivered {
+            self.last_round = self.next_round;
+            self.last_lost = core::mem::take(&mut self.lost);
+            self.next_round = self.delivered;
+        }
     }
 
     /// A rate that the user held back counts if it is the highest even so.
@@ -165,29 +167,57 @@ impl Path {
         }
     }
 
+    /// Neither loss nor a mark in this round.
+    pub(super) fn is_calm(&self) -> bool {
+        self.loss_events == 0 && !self.marked
+    }
+
+    /// The first loss of a round, or mark, begins it: what comes of it shows a round trip later.
+    fn note_loss(&mut self) {
+        if self.is_calm() {
+            self.next_loss_round = self.delivered;
+        }
+    }
+
     /// The path was marked. Once in a round that is enough.
     pub(super) fn mark(&mut self) {
-        if self.mark == Mark::None {
-            self.mark = Mark::New;
-            if self.lost == 0 {
-                self.next_loss_round = self.delivered;
-            }
-        }
+        self.note_loss();
+        self.marked = true;
     }
 
     /// Whether a mark is still to be answered: it is, from now on.
     pub(super) fn take_mark(&mut self) -> bool {
-        let new = self.mark == Mark::New;
-        if new {
-            self.mark = Mark::Heard;
+        core::mem::take(&mut self.marked)
+    }
+
+    /// Something is lost.
+    pub(super) fn lose(&mut self, lost: &Lost) {
+        self.note_loss();
+        self.blind = !lost.sack;
+        self.lost = self.lost.saturating_add(lost.bytes);
+        if lost.apart || self.loss_events == 0 {
+            self.loss_events = self.loss_events.saturating_add(1);
         }
-        new
+    }
+
+    /// Bytes lost since something was sent, with `delivered` bytes delivered by then. What was lost
+    /// in the round before is taken to be spread evenly over it, for records have no room to note
+    /// the count.
+    pub(super) fn lost_since(&self, delivered: u32) -> u32 {
+        let since = SeqNumber(self.next_round).since(SeqNumber(delivered));
+        if reached(delivered, self.next_round) {
+            return self.lost;
+        }
+        let round = self.next_round.wrapping_sub(self.last_round).max(1);
+        let share = u64::from(self.last_lost) * u64::from(since.min(round)) / u64::from(round);
+        self.lost
+            .saturating_add(u32::try_from(share).unwrap_or(u32::MAX))
     }
 
     /// A round has ended in which the path was not probed: loss in it, or a mark, sets the short-term
     /// bounds. Returns whether a mark did.
     pub(super) fn adapt_lower_bounds(&mut self, cwnd: u32) -> bool {
-        if self.lost == 0 && self.mark == Mark::None {
+        if self.is_calm() {
             return false;
         }
         if self.bw_lo == Rate::NONE {
@@ -198,7 +228,7 @@ impl Path {
         }
         self.bw_lo = self.bw_latest.max(self.bw_lo.percent(BETA));
         self.inflight_lo = self.inflight_latest.max(percent(self.inflight_lo, BETA));
-        self.mark != Mark::None
+        self.marked
     }
 
     /// The path is probed again.
@@ -209,14 +239,20 @@ impl Path {
 
     /// What was heard of congestion is dealt with.
     pub(super) fn reset_signals(&mut self) {
-        self.lost = 0;
+        self.loss_events = 0;
         self.bw_latest = Rate::ZERO;
         self.inflight_latest = 0;
     }
 
-    /// Whether more of `sample`'s flight was lost in this round than a path at its limit loses.
+    /// Whether `lost` bytes of `flight` are more than a path at its limit loses.
+    pub(super) fn is_too_much(&self, lost: u32, flight: u32) -> bool {
+        lost > percent(flight, LOSS_THRESH) || (lost > 0 && self.blind)
+    }
+
+    /// Whether that is so of what was lost since that was sent which `sample` is of.
     pub(super) fn is_inflight_too_high(&self, sample: &Sample) -> bool {
-        self.lost > percent(sample.sample.tx_in_flight, LOSS_THRESH)
+        let sample = &sample.sample;
+        self.is_too_much(self.lost_since(sample.prior_delivered), sample.tx_in_flight)
     }
 
     /// The signals of the round that has ended make place for those of the next.
@@ -224,9 +260,8 @@ impl Path {
         if self.loss_round_start {
             self.bw_latest = sample.rate;
             self.inflight_latest = sample.sample.delivered;
-            self.lost = 0;
             self.loss_events = 0;
-            self.mark = Mark::None;
+            self.marked = false;
         }
     }
 
@@ -241,11 +276,12 @@ impl Path {
                 self.extra_rounds = 0;
             }
         }
-        let us = ack.now.since(self.extra_since).us();
-        let mut expected = self.bw_lo.min(self.max_bw()).over(us);
+        let now = ack.now.us() as u32;
+        let us = now.wrapping_sub(self.extra_since);
+        let mut expected = self.bw_lo.min(self.max_bw()).over(us.into());
         if u64::from(self.extra_delivered) <= expected {
             self.extra_delivered = 0;
-            self.extra_since = ack.now;
+            self.extra_since = now;
             expected = 0;
         }
         self.extra_delivered = self.extra_delivered.saturating_add(ack.acked);
@@ -262,7 +298,6 @@ impl Path {
 
     /// The time in which nothing was sent is not one in which something was expected.
     pub(super) fn forget_aggregation(&mut self) {
-        self.extra_since = Instant::default();
         self.extra_delivered = 0;
     }
 
@@ -301,9 +336,53 @@ impl Path {
 
     /// Congestion was a mistake: bounds are what they were, or better.
     pub(super) fn restore(&mut self, undo: &Undo) {
+        self.loss_events = 0;
         self.lost = 0;
+        self.last_lost = 0;
         self.bw_lo = self.bw_lo.max(undo.bw_lo);
         self.inflight_lo = self.inflight_lo.max(undo.inflight_lo);
         self.inflight_hi = self.inflight_hi.max(undo.inflight_hi);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(bytes: u32) -> Lost {
+        Lost {
+            bytes,
+            apart: true,
+            delivered: 0,
+            tx_in_flight: None,
+            app_limited: false,
+            sack: true,
+            mss: 1,
+            now: Instant::default(),
+        }
+    }
+
+    /// Two rounds of 100 bytes each, 10 lost in the first and 6 so far in the second.
+    #[test]
+    fn loss_is_counted_since_the_sending() {
+        let mut path = Path::new();
+        for (delivered, bytes) in [(100, 10), (200, 6)] {
+            path.delivered = delivered;
+            path.start_round();
+            path.lose(&lost(bytes));
+        }
+        for (delivered, all) in [(0, 16), (100, 16), (150, 11), (199, 6), (200, 6), (250, 6)] {
+            assert_eq!(path.lost_since(delivered), all, "{delivered}");
+        }
+    }
+
+    #[test]
+    fn a_round_of_looking_for_loss_begins_with_the_first() {
+        let mut path = Path::new();
+        for (delivered, begins) in [(100, 100), (120, 100), (130, 100)] {
+            path.delivered = delivered;
+            path.lose(&lost(1));
+            assert_eq!(path.next_loss_round, begins);
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 //! ProbeBW: a cycle of leaving room, cruising, filling the path and probing it for more.
 
-use super::{percent, Bbr, Mode, Sample, BETA, NONE};
-use crate::tcp::congestion::Ack;
+use super::{percent, Bbr, Mode, Sample, BETA, LOSS_THRESH, NONE};
+use crate::tcp::congestion::{Ack, Lost};
 use crate::tcp::pack::packed;
+use crate::tcp::time::Instant;
 
 /// Time from one probe to the next: this, and up to a second more, ms.
 const WAIT: u32 = 2_000;
@@ -94,12 +95,42 @@ impl Probing {
     }
 }
 
+/// There is more in flight than the path bears.
+pub(super) struct Excess {
+    /// Bytes that were when it showed.
+    flight: u32,
+    /// The user held them back.
+    app_limited: bool,
+    mss: u32,
+    now: Instant,
+}
+
+impl Excess {
+    pub(super) fn of(ack: &Ack, sample: &Sample) -> Self {
+        Self {
+            flight: sample.sample.tx_in_flight,
+            app_limited: sample.sample.app_limited,
+            mss: ack.mss,
+            now: ack.now,
+        }
+    }
+}
+
+/// With how much in flight the loss came to the threshold, if `bytes` are lost that `flight` bytes
+/// were in flight with, and with those `all` since they were sent: somewhere among them.
+fn inflight_at_loss(bytes: u32, all: u32, flight: u32) -> u32 {
+    let before = flight.saturating_sub(bytes);
+    let borne = percent(before, LOSS_THRESH).saturating_sub(all.saturating_sub(bytes));
+    let part = u64::from(borne) * 100 / (100 - LOSS_THRESH);
+    before.saturating_add(u32::try_from(part).unwrap_or(u32::MAX))
+}
+
 impl Bbr {
-    pub(super) fn start_down(&mut self, ack: &Ack) {
+    pub(super) fn start_down(&mut self, now: Instant) {
         self.path.reset_signals();
         self.probing.up_cnt = NONE;
         self.probing.pick_wait();
-        self.probing.cycle_start = ack.now.ms_wrapped();
+        self.probing.cycle_start = now.ms_wrapped();
         self.probing.feedback = Feedback::Stopping;
         self.path.start_round();
         self.mode = Mode::Down;
@@ -143,7 +174,7 @@ impl Bbr {
                 self.probing.samples = true;
                 self.start_up(ack, sample);
             }
-            Mode::Up if self.is_time_to_go_down(ack, sample) => self.start_down(ack),
+            Mode::Up if self.is_time_to_go_down(ack, sample) => self.start_down(ack.now),
             _ => {}
         }
     }
@@ -188,7 +219,7 @@ impl Bbr {
         }
         if self.path.is_inflight_too_high(sample) {
             if self.probing.samples {
-                self.lower_long_term(ack, sample);
+                self.lower_long_term(&Excess::of(ack, sample));
             }
             return;
         }
@@ -202,14 +233,34 @@ impl Bbr {
     }
 
     /// Loss beyond the threshold: what was in flight is too much. Once for each probe.
-    pub(super) fn lower_long_term(&mut self, ack: &Ack, sample: &Sample) {
+    pub(super) fn lower_long_term(&mut self, excess: &Excess) {
         self.probing.samples = false;
-        if !sample.sample.app_limited {
-            let least = percent(self.target_inflight(ack.mss), BETA);
-            self.path.inflight_hi = sample.sample.tx_in_flight.max(least);
+        if !excess.app_limited {
+            let least = percent(self.target_inflight(excess.mss), BETA);
+            self.path.inflight_hi = excess.flight.max(least);
         }
         if self.mode == Mode::Up {
-            self.start_down(ack);
+            self.start_down(excess.now);
+        }
+    }
+
+    /// Something that was sent while the path was probed is lost: if that is too much, the bound is
+    /// what had been in flight when it became too much. What the loss is found by was sent later,
+    /// when there may have been far less in flight.
+    pub(super) fn look_at_loss(&mut self, lost: &Lost) {
+        if !self.probing.samples {
+            return;
+        }
+        let unknown = self.path.inflight_latest.saturating_add(lost.bytes);
+        let flight = lost.tx_in_flight.unwrap_or(unknown);
+        let all = self.path.lost_since(lost.delivered).max(lost.bytes);
+        if self.path.is_too_much(all, flight) {
+            self.lower_long_term(&Excess {
+                flight: inflight_at_loss(lost.bytes, all, flight),
+                app_limited: lost.app_limited,
+                mss: lost.mss,
+                now: lost.now,
+            });
         }
     }
 

@@ -14,14 +14,15 @@ const DURATION: u32 = 200;
 
 /// How far it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct ProbeRtt {
-    /// Since when the flight is low, ms (wraps); `None` while it is not.
-    since: Option<u32>,
-    /// A whole round has passed since the flight is low.
-    round_done: bool,
+pub(super) enum ProbeRtt {
+    /// The flight is not low yet.
+    #[default]
+    High,
+    /// It is low since `since`, ms (wraps); `round_done`: for a whole round.
+    Low { since: u32, round_done: bool },
 }
 
-packed!(struct ProbeRtt { since, round_done });
+packed!(enum ProbeRtt { 0 => High, 1 => Low { since, round_done } });
 
 impl Bbr {
     pub(super) fn probe_rtt_cwnd(&self, mss: u32) -> u32 {
@@ -46,16 +47,19 @@ impl Bbr {
 
     fn probe_rtt_step(&mut self, ack: &Ack) {
         let now = ack.now.ms_wrapped();
-        match self.probe_rtt.since {
-            None if ack.flight <= self.probe_rtt_cwnd(ack.mss) => {
-                self.probe_rtt.since = Some(now);
-                self.probe_rtt.round_done = false;
+        match self.probe_rtt {
+            ProbeRtt::High if ack.flight <= self.probe_rtt_cwnd(ack.mss) => {
+                self.probe_rtt = ProbeRtt::Low {
+                    since: now,
+                    round_done: false,
+                };
                 self.path.start_round();
             }
-            None => {}
-            Some(since) => {
-                self.probe_rtt.round_done |= self.path.round_start;
-                if self.probe_rtt.round_done && now.wrapping_sub(since) >= DURATION {
+            ProbeRtt::High => {}
+            ProbeRtt::Low { since, round_done } => {
+                let round_done = round_done || self.path.round_start;
+                self.probe_rtt = ProbeRtt::Low { since, round_done };
+                if round_done && now.wrapping_sub(since) >= DURATION {
                     self.leave_probe_rtt(ack);
                 }
             }
@@ -67,7 +71,7 @@ impl Bbr {
         self.restore_cwnd();
         self.path.reset_lower_bounds();
         if self.full_bw.reached {
-            self.start_down(ack);
+            self.start_down(ack.now);
             self.start_cruise();
         } else {
             self.enter_startup();

@@ -11,7 +11,7 @@ use crate::tcp::pack::packed;
 const FULL_BW_ROUNDS: u8 = 3;
 /// Growth that counts, percent.
 const FULL_BW_GROWTH: u64 = 125;
-/// Acknowledgments that tell of loss in a round that say that Startup goes too far.
+/// Runs lost in a round that say that Startup goes too far.
 const LOSS_EVENTS: u8 = 6;
 
 /// Whether the path delivers no faster however fast it is sent into.
@@ -75,16 +75,17 @@ impl Bbr {
         if self.mode == Mode::Drain {
             let target = self.inflight(self.path.max_bw(), 100, ack.mss);
             if ack.flight <= target {
-                self.start_down(ack);
+                self.start_down(ack.now);
             }
         }
     }
 
-    /// A whole round of recovery with much loss, here and there: the path is more than full.
+    /// A whole round of recovery with much loss, here and there as far as that can be seen: the path
+    /// is more than full.
     fn leave_startup_by_loss(&mut self, ack: &Ack, sample: &Sample) {
         let lossy = self.path.loss_round_start
             && self.in_recovery
-            && self.path.loss_events >= LOSS_EVENTS
+            && (self.path.loss_events >= LOSS_EVENTS || self.path.blind)
             && self.path.is_inflight_too_high(sample);
         if lossy && !self.full_bw.reached {
             self.fill_startup(ack.mss);

@@ -19,6 +19,7 @@ struct Feeder {
     /// Time between acknowledgments, if it is not the round-trip time's share.
     step_us: Option<u64>,
     app_limited: bool,
+    sack: bool,
 }
 
 impl Feeder {
@@ -30,6 +31,7 @@ impl Feeder {
             rtt_us: 100_000,
             step_us: None,
             app_limited: false,
+            sack: true,
         }
     }
 
@@ -42,6 +44,15 @@ impl Feeder {
             self.delivered += MSS;
             self.now_us += step;
             let rtt = Some(Duration::from_us(self.rtt_us));
+            // What arrives was sent one by one in the round before.
+            let prior_delivered = (prior + n * MSS).saturating_sub(segments * MSS);
+            if n <= lost {
+                self.bbr.on_lost(&Lost {
+                    delivered: prior_delivered,
+                    tx_in_flight: Some(segments * MSS),
+                    ..self.lost()
+                });
+            }
             self.bbr.on_ack(&Ack {
                 acked: MSS,
                 mss: MSS,
@@ -55,14 +66,26 @@ impl Feeder {
                 rate: Some(RateSample {
                     delivered: segments * MSS,
                     interval: Duration::from_us(self.rtt_us),
-                    // What arrives was sent one by one in the round before.
-                    prior_delivered: (prior + n * MSS).saturating_sub(segments * MSS),
+                    prior_delivered,
                     app_limited: self.app_limited,
-                    lost: if n <= lost { MSS } else { 0 },
                     tx_in_flight: segments * MSS,
                 }),
                 now: Instant::from_us(self.now_us),
             });
+        }
+    }
+
+    /// A segment that was sent now and is lost.
+    fn lost(&self) -> Lost {
+        Lost {
+            bytes: MSS,
+            apart: true,
+            delivered: self.delivered,
+            tx_in_flight: Some(100 * MSS),
+            app_limited: self.app_limited,
+            sack: self.sack,
+            mss: MSS,
+            now: Instant::from_us(self.now_us),
         }
     }
 
@@ -169,6 +192,35 @@ fn much_loss_in_recovery_ends_startup_and_bounds_the_flight() {
     assert!(feeder.bbr.path.inflight_hi < NONE);
 }
 
+/// Six holes are many, however much is missing in each; without SACK one is.
+#[test]
+fn loss_in_few_places_does_not_end_startup() {
+    for (apart, sack, ends) in [
+        (true, true, true),
+        (false, true, false),
+        (false, false, true),
+    ] {
+        let mut feeder = Feeder::new();
+        for segments in [10, 20, 40] {
+            feeder.round(segments, 0, segments);
+        }
+        let delivered = feeder.delivered - 40 * MSS;
+        for _ in 0..6 {
+            let lost = feeder.lost();
+            feeder.bbr.on_lost(&Lost {
+                delivered,
+                apart,
+                sack,
+                ..lost
+            });
+        }
+        feeder.bbr.on_congestion(&loss());
+        feeder.round(80, 0, 120);
+        feeder.round(160, 0, 120);
+        assert_eq!(feeder.bbr.full_bw.reached, ends, "{apart} {sack}");
+    }
+}
+
 #[test]
 fn a_little_loss_does_not_end_startup() {
     let mut feeder = Feeder::new();
@@ -262,6 +314,55 @@ fn too_much_loss_while_probing_lowers_the_long_term_bound() {
     assert_ne!(feeder.bbr.mode, Mode::Up);
 }
 
+/// Whether an acknowledgment told of it or a timer.
+#[test]
+fn loss_without_an_acknowledgment_counts() {
+    let mut feeder = Feeder::in_mode(Mode::Up);
+    let lost = feeder.lost();
+    for _ in 0..3 {
+        assert_eq!(feeder.bbr.mode, Mode::Up);
+        feeder.bbr.on_lost(&lost);
+    }
+    assert_eq!(feeder.bbr.mode, Mode::Down);
+}
+
+/// Not what was in flight when that was sent which the loss is found by.
+#[test]
+fn the_bound_is_the_flight_in_which_the_loss_was_too_much() {
+    let mut feeder = Feeder::in_mode(Mode::Up);
+    feeder.bbr.on_lost(&Lost {
+        bytes: 10 * MSS,
+        tx_in_flight: Some(200 * MSS),
+        ..feeder.lost()
+    });
+    // 2 % of 190 segments, and as much of what goes beyond them.
+    let wanted = 190 * MSS + 3_800 * 100 / 98;
+    assert_eq!(feeder.bbr.path.inflight_hi, wanted);
+}
+
+#[test]
+fn a_probe_that_repairs_the_last_segment_tells_of_loss() {
+    let mut feeder = Feeder::in_mode(Mode::Cruise);
+    feeder.bbr.on_lost(&Lost {
+        tx_in_flight: None,
+        ..feeder.lost()
+    });
+    feeder.rounds(1, 60, 60);
+    assert!(feeder.bbr.path.inflight_lo < NONE);
+}
+
+/// Where one loss in a round trip is all that shows, one is too much.
+#[test]
+fn without_sack_one_loss_while_probing_is_too_much() {
+    for (sack, mode) in [(true, Mode::Up), (false, Mode::Down)] {
+        let mut feeder = Feeder::in_mode(Mode::Up);
+        feeder.sack = sack;
+        let lost = feeder.lost();
+        feeder.bbr.on_lost(&lost);
+        assert_eq!(feeder.bbr.mode, mode, "{sack}");
+    }
+}
+
 #[test]
 fn a_little_loss_while_probing_does_not() {
     let mut feeder = Feeder::in_mode(Mode::Up);
@@ -304,7 +405,6 @@ fn the_rate_of_two_cycles_ago_is_forgotten() {
             interval: Duration::ZERO,
             prior_delivered: 0,
             app_limited: false,
-            lost: 0,
             tx_in_flight: 0,
         },
     };
