@@ -24,7 +24,7 @@ use rate::Rate;
 
 /// Gains, percent.
 const STARTUP_PACING_GAIN: u64 = 277;
-const DRAIN_PACING_GAIN: u64 = 35;
+const DRAIN_PACING_GAIN: u64 = 50;
 const CWND_GAIN: u64 = 200;
 const UP_CWND_GAIN: u64 = 225;
 /// What is left of the rate, so that the queue does not stay where it is: percent.

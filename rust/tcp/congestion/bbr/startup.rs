@@ -14,6 +14,9 @@ const FULL_BW_GROWTH: u64 = 125;
 /// Runs lost in a round that say that Startup goes too far.
 const LOSS_EVENTS: u8 = 6;
 
+/// Rounds after which Drain ends whatever is in flight: then the rate was taken for more than it is.
+const DRAIN_ROUNDS: u8 = 3;
+
 /// Whether the path delivers no faster however fast it is sent into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct FullBandwidth {
@@ -24,9 +27,11 @@ pub(super) struct FullBandwidth {
     pub(super) now: bool,
     /// It was so once.
     pub(super) reached: bool,
+    /// Rounds that Drain has lasted.
+    draining: u8,
 }
 
-packed!(struct FullBandwidth { bw, rounds, now, reached });
+packed!(struct FullBandwidth { bw, rounds, now, reached, draining });
 
 impl FullBandwidth {
     pub(super) fn look(&mut self, rate: Rate, app_limited: bool, round_start: bool) {
@@ -70,11 +75,14 @@ impl Bbr {
             self.leave_startup_by_loss(ack, sample);
             if self.full_bw.reached {
                 self.mode = Mode::Drain;
+                self.full_bw.draining = 0;
             }
+        } else if self.path.round_start {
+            self.full_bw.draining = self.full_bw.draining.saturating_add(1);
         }
         if self.mode == Mode::Drain {
             let target = self.inflight(self.path.max_bw(), 100, ack.mss);
-            if ack.flight <= target {
+            if ack.flight <= target || self.full_bw.draining > DRAIN_ROUNDS {
                 self.start_down(ack.now);
             }
         }

@@ -243,9 +243,22 @@ fn drain_ends_when_no_more_is_in_flight_than_the_path_holds() {
     feeder.rounds(6, 100, 200);
     assert_eq!(feeder.bbr.mode, Mode::Drain);
     let rate = feeder.bbr.pacing_rate().unwrap();
-    assert!(rate < 400_000, "{rate}");
+    assert!(rate.abs_diff(1_000_000 / 2 * 99 / 100) < 100, "{rate}");
     feeder.round(100, 0, 100);
     assert!(feeder.bbr.mode.is_probe_bw());
+}
+
+#[test]
+fn drain_ends_after_three_rounds_whatever_is_in_flight() {
+    let mut feeder = Feeder::new();
+    while feeder.bbr.mode == Mode::Startup {
+        feeder.round(100, 0, 300);
+    }
+    for n in 0..4 {
+        assert_eq!(feeder.bbr.mode, Mode::Drain, "{n}");
+        feeder.round(100, 0, 300);
+    }
+    assert_eq!(feeder.bbr.mode, Mode::Down);
 }
 
 #[test]
