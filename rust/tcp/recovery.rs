@@ -355,6 +355,11 @@ impl Tcb {
             self.begin_undo();
             self.undo.may_restore();
         }
+        let flight = if self.rules_itself() {
+            self.pipe()
+        } else {
+            flight
+        };
         self.congestion.on_timeout(flight, self.mss32(), fresh, now);
         self.ecn.on_reduction();
         self.recovery = Recovery::Loss {

@@ -133,8 +133,18 @@ impl Tcb {
         if self.undo.end() {
             self.congestion.on_undo(now);
             self.ecn.withdraw_reduction();
+        } else {
+            self.repaired(now);
         }
         self.rack.look_again();
+    }
+
+    /// A recovery is over that the control may have a window to restore after: one that rules its
+    /// rate, for else the window is what grew since.
+    fn repaired(&mut self, now: Instant) {
+        if self.rules_itself() {
+            self.congestion.on_recovered(self.mss32(), now);
+        }
     }
 
     /// Undoes the reduction if what was acknowledged was only late.
@@ -236,6 +246,7 @@ impl Tcb {
             if !self.is_held(recover) {
                 self.recovery = Recovery::Open;
                 self.reneged = false;
+                self.repaired(now);
                 self.undo.frto = Frto::Off;
             }
             return;

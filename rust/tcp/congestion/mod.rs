@@ -135,10 +135,12 @@ pub trait CongestionControl {
     }
     /// Congestion: a recovery begins.
     fn on_congestion(&mut self, congested: &Congested);
-    /// The recovery that [`CongestionControl::on_congestion`] began is over.
+    /// The recovery that [`CongestionControl::on_congestion`] began is over; for a control that rules
+    /// its rate that after a timeout too.
     fn on_recovered(&mut self, mss: u32, now: Instant);
-    /// The retransmission timer expired with `flight` bytes outstanding; `first` unless it is a
-    /// backed-off repetition.
+    /// The retransmission timer expired with `flight` bytes outstanding, of which those that may still
+    /// arrive are all that count for a control that rules its rate; `first` unless it is a backed-off
+    /// repetition.
     fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, now: Instant);
     /// The last reduction was a mistake, nothing was lost: as if it had not been (RFC 4015).
     fn on_undo(&mut self, now: Instant);

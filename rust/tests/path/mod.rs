@@ -289,7 +289,8 @@ impl Net {
             }
             flow.pipe = 0;
             flow.recovery_end = None;
-            flow.cc.on_timeout(pipe, MSS, true, instant(now));
+            let out = if flow.cc.rules_rate() { 0 } else { pipe };
+            flow.cc.on_timeout(out, MSS, true, instant(now));
             flow.reductions += 1;
         }
         self.at(now + CHECK, Event::Check { flow: f });

@@ -92,6 +92,19 @@ impl Mode {
     }
 }
 
+/// Why what was lost is being sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Repair {
+    /// It is not.
+    None,
+    /// Fast recovery.
+    Fast,
+    /// A timeout.
+    Timeout,
+}
+
+packed!(enum Repair { 0 => None, 1 => Fast, 2 => Timeout });
+
 /// What congestion changes, to be restored when it was a mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Undo {
@@ -106,8 +119,7 @@ packed!(struct Undo { bw_lo, inflight_lo, inflight_hi });
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bbr {
     mode: Mode,
-    /// What was lost is being sent again.
-    in_recovery: bool,
+    repair: Repair,
     cwnd: u32,
     /// The window before recovery or ProbeRTT.
     prior_cwnd: u32,
@@ -122,7 +134,7 @@ pub struct Bbr {
 }
 
 packed!(struct Bbr {
-    mode, in_recovery, cwnd, prior_cwnd, pacing_rate, has_seen_rtt, idle_restart, undo, path,
+    mode, repair, cwnd, prior_cwnd, pacing_rate, has_seen_rtt, idle_restart, undo, path,
     full_bw, probing, probe_rtt,
 });
 
@@ -151,7 +163,7 @@ impl Bbr {
         let cwnd = cwnd.max(MIN_PIPE.saturating_mul(mss));
         let mut bbr = Self {
             mode: Mode::Startup,
-            in_recovery: false,
+            repair: Repair::None,
             cwnd,
             prior_cwnd: 0,
             pacing_rate: Rate::ZERO,
@@ -306,19 +318,23 @@ impl Bbr {
         self.cwnd = self.cwnd.min(bound);
     }
 
-    /// Remembers what a loss changes.
-    fn save_upon_loss(&mut self) {
-        self.save_cwnd();
-        self.save_bounds();
-    }
-
     /// Remembers the window that recovery or ProbeRTT must not cost.
     fn save_cwnd(&mut self) {
-        self.prior_cwnd = if !self.in_recovery && self.mode != Mode::ProbeRtt {
+        self.prior_cwnd = if self.repair == Repair::None && self.mode != Mode::ProbeRtt {
             self.cwnd
         } else {
             self.prior_cwnd.max(self.cwnd)
         };
+    }
+
+    /// What was lost is to be sent again. What that loss has changed already was saved when it was
+    /// found.
+    fn begin_repair(&mut self, repair: Repair) {
+        self.save_cwnd();
+        if self.path.is_calm() && self.repair == Repair::None {
+            self.save_bounds();
+        }
+        self.repair = repair;
     }
 
     fn restore_cwnd(&mut self) {
@@ -362,8 +378,9 @@ impl CongestionControl for Bbr {
     }
 
     fn on_lost(&mut self, lost: &Lost) {
-        if self.path.is_calm() && !self.in_recovery {
-            self.save_upon_loss();
+        if self.path.is_calm() && self.repair == Repair::None {
+            self.save_cwnd();
+            self.save_bounds();
         }
         self.path.lose(lost);
         self.look_at_loss(lost);
@@ -374,37 +391,32 @@ impl CongestionControl for Bbr {
     fn on_congestion(&mut self, congested: &Congested) {
         match congested.signal {
             Signal::Loss => {
-                if self.path.is_calm() {
-                    self.save_upon_loss();
-                }
-                self.in_recovery = true;
+                self.begin_repair(Repair::Fast);
             }
             Signal::Ecn => self.path.mark(),
         }
     }
 
     fn on_recovered(&mut self, mss: u32, _now: Instant) {
-        if core::mem::take(&mut self.in_recovery) {
+        if core::mem::replace(&mut self.repair, Repair::None) != Repair::None {
             self.restore_cwnd();
         }
         self.cwnd = self.cwnd.max(mss);
     }
 
-    fn on_timeout(&mut self, _flight: u32, mss: u32, first: bool, _now: Instant) {
+    fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, _now: Instant) {
         if first {
-            self.save_cwnd();
-            self.save_bounds();
+            self.begin_repair(Repair::Timeout);
         }
         // The short-term bound must not begin at the window that a timeout leaves.
         if !self.mode.is_probing() && self.path.inflight_lo == NONE {
             self.path.inflight_lo = self.prior_cwnd.max(self.cwnd);
         }
-        self.in_recovery = false;
-        self.cwnd = mss;
+        self.cwnd = flight.saturating_add(mss);
     }
 
     fn on_undo(&mut self, _now: Instant) {
-        self.in_recovery = false;
+        self.repair = Repair::None;
         self.restore_cwnd();
         self.full_bw.forget();
         self.path.restore(&self.undo);

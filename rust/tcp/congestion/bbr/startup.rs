@@ -3,7 +3,7 @@
 //! Startup and Drain: the rate of the path is found by doubling, and what that queued runs dry.
 
 use super::rate::Rate;
-use super::{Bbr, Mode, Sample};
+use super::{Bbr, Mode, Repair, Sample};
 use crate::tcp::congestion::Ack;
 use crate::tcp::pack::packed;
 
@@ -92,7 +92,7 @@ impl Bbr {
     /// is more than full.
     fn leave_startup_by_loss(&mut self, ack: &Ack, sample: &Sample) {
         let lossy = self.path.loss_round_start
-            && self.in_recovery
+            && self.repair == Repair::Fast
             && (self.path.loss_events >= LOSS_EVENTS || self.path.blind)
             && self.path.is_inflight_too_high(sample);
         if lossy && !self.full_bw.reached {

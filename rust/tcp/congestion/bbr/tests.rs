@@ -504,13 +504,54 @@ fn loss_alone_does_not_shrink_the_window() {
 #[test]
 fn a_timeout_leaves_one_segment_and_the_first_acknowledgment_four() {
     let mut feeder = Feeder::settled();
-    feeder
-        .bbr
-        .on_timeout(100 * MSS, MSS, true, Instant::default());
+    feeder.bbr.on_timeout(0, MSS, true, Instant::default());
     assert_eq!(feeder.bbr.window(), MSS);
     feeder.round(1, 0, 0);
     assert!(feeder.bbr.window() >= 4 * MSS);
     assert!(feeder.bbr.path.inflight_lo >= 100 * MSS);
+}
+
+/// Of what may still arrive the window must not be the bound.
+#[test]
+fn after_a_timeout_one_segment_may_be_sent_beside_what_is_in_flight() {
+    let mut feeder = Feeder::settled();
+    feeder
+        .bbr
+        .on_timeout(7 * MSS, MSS, true, Instant::default());
+    assert_eq!(feeder.bbr.window(), 8 * MSS);
+}
+
+/// And not only if it was one: another loss on the way does not make it forgotten.
+#[test]
+fn the_window_before_a_timeout_comes_back_when_it_is_over() {
+    for again in [false, true] {
+        let mut feeder = Feeder::settled();
+        let window = feeder.bbr.window();
+        feeder.bbr.on_timeout(0, MSS, true, Instant::default());
+        feeder.round(1, 0, 0);
+        if again {
+            feeder.bbr.on_congestion(&loss());
+        }
+        assert!(feeder.bbr.window() < window);
+        feeder.bbr.on_recovered(MSS, Instant::default());
+        assert_eq!(feeder.bbr.window(), window, "{again}");
+    }
+}
+
+/// It is much loss that is found at once, and not by a round trip of recovery.
+#[test]
+fn a_timeout_does_not_end_startup() {
+    let mut feeder = Feeder::new();
+    for segments in [10, 20, 40] {
+        feeder.round(segments, 0, segments);
+    }
+    for _ in 0..6 {
+        let lost = feeder.lost();
+        feeder.bbr.on_lost(&lost);
+    }
+    feeder.bbr.on_timeout(0, MSS, true, Instant::default());
+    feeder.round(1, 0, 0);
+    assert_eq!(feeder.bbr.mode, Mode::Startup);
 }
 
 #[test]
