@@ -19,7 +19,7 @@ use super::{Ack, Congested, CongestionControl, Lost, RateSample, Signal};
 use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::{Duration, Instant};
-use probe_bw::{Excess, Probing};
+use probe_bw::{Cut, Excess, Probing};
 use rate::Rate;
 
 /// Gains, percent.
@@ -97,13 +97,15 @@ impl Mode {
 enum Repair {
     /// It is not.
     None,
+    /// It is not yet, or need not be: loss was found in this round.
+    Found,
     /// Fast recovery.
     Fast,
     /// A timeout.
     Timeout,
 }
 
-packed!(enum Repair { 0 => None, 1 => Fast, 2 => Timeout });
+packed!(enum Repair { 0 => None, 1 => Found, 2 => Fast, 3 => Timeout });
 
 /// What congestion changes, to be restored when it was a mistake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -219,6 +221,9 @@ impl Bbr {
         self.path.learn_min_rtt(ack);
         self.check_probe_rtt(ack);
         if let Some(sample) = sample {
+            if self.path.loss_round_start && self.repair == Repair::Found {
+                self.repair = Repair::None;
+            }
             self.path.end_ack(sample);
         }
     }
@@ -331,7 +336,7 @@ impl Bbr {
     /// found.
     fn begin_repair(&mut self, repair: Repair) {
         self.save_cwnd();
-        if self.path.is_calm() && self.repair == Repair::None {
+        if self.repair == Repair::None {
             self.save_bounds();
         }
         self.repair = repair;
@@ -342,6 +347,7 @@ impl Bbr {
     }
 
     fn save_bounds(&mut self) {
+        self.probing.cut = Cut::None;
         self.undo = Undo {
             bw_lo: self.path.bw_lo,
             inflight_lo: self.path.inflight_lo,
@@ -378,9 +384,8 @@ impl CongestionControl for Bbr {
     }
 
     fn on_lost(&mut self, lost: &Lost) {
-        if self.path.is_calm() && self.repair == Repair::None {
-            self.save_cwnd();
-            self.save_bounds();
+        if self.repair == Repair::None {
+            self.begin_repair(Repair::Found);
         }
         self.path.lose(lost);
         self.look_at_loss(lost);
@@ -420,6 +425,16 @@ impl CongestionControl for Bbr {
         self.restore_cwnd();
         self.full_bw.forget();
         self.path.restore(&self.undo);
+        match core::mem::replace(&mut self.probing.cut, Cut::None) {
+            Cut::Startup if self.mode != Mode::Startup => {
+                self.full_bw.reached = false;
+                if self.mode != Mode::ProbeRtt {
+                    self.enter_startup();
+                }
+            }
+            Cut::Up if !matches!(self.mode, Mode::Up | Mode::ProbeRtt) => self.start_refill(),
+            _ => {}
+        }
     }
 
     fn on_idle(&mut self, _idle: Duration, _rto: Duration, _mss: u32) {

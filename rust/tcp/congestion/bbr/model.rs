@@ -168,7 +168,7 @@ impl Path {
     }
 
     /// Neither loss nor a mark in this round.
-    pub(super) fn is_calm(&self) -> bool {
+    fn is_calm(&self) -> bool {
         self.loss_events == 0 && !self.marked
     }
 

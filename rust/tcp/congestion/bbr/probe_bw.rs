@@ -8,7 +8,7 @@ use crate::tcp::pack::packed;
 use crate::tcp::time::Instant;
 
 /// Time from one probe to the next: this, and up to a second more, ms.
-const WAIT: u32 = 2_000;
+const WAIT: u16 = 2_000;
 /// Rounds after which the path is probed anyway: as Reno would have made up for a loss.
 const MOST_ROUNDS: u32 = 63;
 
@@ -29,6 +29,16 @@ enum Feedback {
 
 packed!(enum Feedback { 0 => None, 1 => Refilling, 2 => Starting, 3 => Probe, 4 => Stopping });
 
+/// The phase that loss has cut short: if that was a mistake, it is gone back to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cut {
+    None,
+    Startup,
+    Up,
+}
+
+packed!(enum Cut { 0 => None, 1 => Startup, 2 => Up });
+
 /// Where the cycle is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Probing {
@@ -38,7 +48,8 @@ pub(super) struct Probing {
     /// ms (wraps).
     cycle_start: u32,
     /// ms.
-    wait: u32,
+    wait: u16,
+    pub(super) cut: Cut,
     rounds_since_probe: u8,
     /// Rounds in which the long-term bound was raised.
     up_rounds: u8,
@@ -49,7 +60,7 @@ pub(super) struct Probing {
 }
 
 packed!(struct Probing {
-    feedback, samples, cycle_start, wait, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
+    feedback, samples, cycle_start, wait, cut, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
 });
 
 impl Probing {
@@ -59,6 +70,7 @@ impl Probing {
             samples: false,
             cycle_start: 0,
             wait: WAIT,
+            cut: Cut::None,
             rounds_since_probe: 0,
             up_rounds: 0,
             up_cnt: NONE,
@@ -87,7 +99,7 @@ impl Probing {
 
     fn pick_wait(&mut self) {
         self.rounds_since_probe = (self.random() & 1) as u8;
-        self.wait = WAIT.saturating_add(self.random() % 1_000);
+        self.wait = WAIT.saturating_add((self.random() % 1_000) as u16);
     }
 
     pub(super) fn stop_feedback(&mut self) {
@@ -140,7 +152,7 @@ impl Bbr {
         self.mode = Mode::Cruise;
     }
 
-    fn start_refill(&mut self) {
+    pub(super) fn start_refill(&mut self) {
         self.path.reset_lower_bounds();
         self.probing.up_rounds = 0;
         self.probing.up_acks = 0;
@@ -182,7 +194,8 @@ impl Bbr {
     fn is_time_to_probe(&self, ack: &Ack) -> bool {
         let rounds = (self.target_inflight(ack.mss) / ack.mss.max(1)).min(MOST_ROUNDS);
         let elapsed = ack.now.ms_wrapped().wrapping_sub(self.probing.cycle_start);
-        elapsed > self.probing.wait || u32::from(self.probing.rounds_since_probe) >= rounds
+        elapsed > u32::from(self.probing.wait)
+            || u32::from(self.probing.rounds_since_probe) >= rounds
     }
 
     fn is_time_to_cruise(&self, ack: &Ack) -> bool {
@@ -217,13 +230,7 @@ impl Bbr {
                 _ => {}
             }
         }
-        if self.path.is_inflight_too_high(sample) {
-            if self.probing.samples {
-                self.lower_long_term(&Excess::of(ack, sample));
-            }
-            return;
-        }
-        if self.path.inflight_hi == NONE {
+        if self.path.is_inflight_too_high(sample) || self.path.inflight_hi == NONE {
             return;
         }
         self.path.inflight_hi = self.path.inflight_hi.max(sample.sample.tx_in_flight);
@@ -240,6 +247,7 @@ impl Bbr {
             self.path.inflight_hi = excess.flight.max(least);
         }
         if self.mode == Mode::Up {
+            self.probing.cut = Cut::Up;
             self.start_down(excess.now);
         }
     }

@@ -2,6 +2,7 @@
 
 //! Startup and Drain: the rate of the path is found by doubling, and what that queued runs dry.
 
+use super::probe_bw::Cut;
 use super::rate::Rate;
 use super::{Bbr, Mode, Repair, Sample};
 use crate::tcp::congestion::Ack;
@@ -97,6 +98,7 @@ impl Bbr {
             && self.path.is_inflight_too_high(sample);
         if lossy && !self.full_bw.reached {
             self.fill_startup(ack.mss);
+            self.probing.cut = Cut::Startup;
         }
     }
 

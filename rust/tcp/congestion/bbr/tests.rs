@@ -569,6 +569,43 @@ fn a_mistake_lifts_the_bounds_that_it_set() {
 }
 
 #[test]
+fn a_mistake_that_ended_startup_takes_it_up_again() {
+    let mut feeder = Feeder::new();
+    for segments in [10, 20, 40] {
+        feeder.round(segments, 0, segments);
+    }
+    feeder.bbr.on_congestion(&loss());
+    feeder.round(80, 10, 120);
+    feeder.round(120, 10, 120);
+    assert_ne!(feeder.bbr.mode, Mode::Startup);
+    feeder.bbr.on_undo(Instant::default());
+    assert_eq!(feeder.bbr.mode, Mode::Startup);
+    assert!(!feeder.bbr.full_bw.reached);
+    feeder.round(160, 0, 300);
+    assert_eq!(feeder.bbr.mode, Mode::Startup);
+}
+
+/// By filling the path first, also if that shows when all is repaired; and once.
+#[test]
+fn a_mistake_that_ended_a_probe_takes_it_up_again() {
+    for recovered in [false, true] {
+        let mut feeder = Feeder::in_mode(Mode::Up);
+        let lost = feeder.lost();
+        (0..5).for_each(|_| feeder.bbr.on_lost(&lost));
+        feeder.bbr.on_congestion(&loss());
+        assert_eq!(feeder.bbr.mode, Mode::Down);
+        if recovered {
+            feeder.bbr.on_recovered(MSS, lost.now);
+        }
+        feeder.bbr.on_undo(lost.now);
+        assert_eq!(feeder.bbr.mode, Mode::Refill, "{recovered}");
+        feeder.bbr.start_down(lost.now);
+        feeder.bbr.on_undo(lost.now);
+        assert_eq!(feeder.bbr.mode, Mode::Down, "{recovered}");
+    }
+}
+
+#[test]
 fn it_can_begin_when_much_was_delivered_already() {
     for delivered in [0x7fff_0000, 0x8000_0001, 0xf000_0000] {
         let mut feeder = Feeder::new();
