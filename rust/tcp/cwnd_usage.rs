@@ -66,7 +66,7 @@ impl Tcb {
             config.slow_start_after_idle && idle > rto
         };
         if heard {
-            self.congestion.on_idle(idle, rto, self.mss32());
+            self.congestion.on_idle(idle, rto, self.mss32(), now);
             self.usage.restart(now);
         }
     }

@@ -164,7 +164,7 @@ impl Run {
             Event::Undo => self.cc.on_undo(now),
             Event::Idle(idle, rto) => {
                 self.cc
-                    .on_idle(Duration::from_us(idle), Duration::from_us(rto), mss);
+                    .on_idle(Duration::from_us(idle), Duration::from_us(rto), mss, now);
             }
             Event::Disuse(used) => self.cc.on_disuse(used, mss),
             Event::Change(algorithm) => self.cc.change(algorithm, mss),

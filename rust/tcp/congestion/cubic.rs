@@ -261,7 +261,7 @@ impl CongestionControl for Cubic {
         }
     }
 
-    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32) {
+    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, _now: Instant) {
         (self.cwnd, self.ssthresh) = after_idle((self.cwnd, self.ssthresh), idle, rto, mss);
         self.credit = Credit::default();
         // The next acknowledgment must not count this time once more.
@@ -465,7 +465,12 @@ mod tests {
         let mut rested = cc;
         run(&mut cc, 100, 2000, 4000);
         let window = rested.window();
-        rested.on_idle(Duration::from_secs(60), Duration::from_secs(60), MSS);
+        rested.on_idle(
+            Duration::from_secs(60),
+            Duration::from_secs(60),
+            MSS,
+            Instant::default(),
+        );
         assert_eq!(rested.window(), window);
         run(&mut rested, 100, 62_000, 64_000);
         let off = cc.window().abs_diff(rested.window());

@@ -146,7 +146,7 @@ pub trait CongestionControl {
     fn on_undo(&mut self, now: Instant);
     /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
     /// control rules the rate.
-    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32);
+    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant);
     /// For a whole retransmission timeout no more than `used` bytes of the window were used, since
     /// the user or the peer's window allowed no more.
     fn on_disuse(&mut self, used: u32, mss: u32) {
@@ -339,8 +339,8 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.on_undo(now))
     }
 
-    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32) {
-        dispatch!(self, c => c.on_idle(idle, rto, mss))
+    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant) {
+        dispatch!(self, c => c.on_idle(idle, rto, mss, now))
     }
 
     fn on_disuse(&mut self, used: u32, mss: u32) {

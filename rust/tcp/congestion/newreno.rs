@@ -92,7 +92,7 @@ impl CongestionControl for NewReno {
         }
     }
 
-    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32) {
+    fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, _now: Instant) {
         (self.cwnd, self.ssthresh) = after_idle((self.cwnd, self.ssthresh), idle, rto, mss);
         self.credit = Credit::default();
     }
@@ -191,9 +191,9 @@ mod tests {
         cc.on_ack(&ack(70 * MSS, true));
         assert_eq!(cc.window(), 80 * MSS);
         let rto = Duration::from_ms(200);
-        cc.on_idle(Duration::from_ms(500), rto, MSS);
+        cc.on_idle(Duration::from_ms(500), rto, MSS, Instant::default());
         assert_eq!(cc.window(), 20 * MSS);
-        cc.on_idle(Duration::from_secs(500), rto, MSS);
+        cc.on_idle(Duration::from_secs(500), rto, MSS, Instant::default());
         assert_eq!(cc.window(), 10 * MSS);
     }
 }

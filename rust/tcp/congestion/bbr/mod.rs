@@ -202,8 +202,7 @@ impl Bbr {
     fn update_model(&mut self, ack: &Ack, sample: Option<&Sample>) {
         self.path.begin_ack(ack, sample);
         if let Some(sample) = sample {
-            let app_limited = sample.sample.app_limited || self.mode == Mode::ProbeRtt;
-            self.path.learn_rate(sample, app_limited);
+            self.path.learn_rate(sample);
             if self.path.loss_round_start && !self.mode.is_probing() {
                 let marked = self.path.adapt_lower_bounds(self.cwnd);
                 if marked {
@@ -212,8 +211,7 @@ impl Bbr {
             }
             let rounds = if self.full_bw.reached { 10 } else { 1 };
             self.path.learn_aggregation(ack, self.cwnd, rounds);
-            self.full_bw
-                .look(sample.rate, app_limited, self.path.round_start);
+            self.full_bw.look(sample, self.path.round_start);
             self.heed_mark(ack, sample);
             self.leave_startup_or_drain(ack, sample);
             self.update_cycle(ack, sample);
@@ -377,7 +375,10 @@ impl CongestionControl for Bbr {
 
     fn on_ack(&mut self, ack: &Ack) {
         self.see_rtt(ack);
-        let sample = Sample::new(ack);
+        let mut sample = Sample::new(ack);
+        if let Some(Sample { sample, .. }) = &mut sample {
+            sample.app_limited |= self.is_held_back(sample.prior_delivered);
+        }
         self.update_model(ack, sample.as_ref());
         self.set_pacing_rate(self.mode.pacing_gain());
         self.set_cwnd(ack);
@@ -437,11 +438,13 @@ impl CongestionControl for Bbr {
         }
     }
 
-    fn on_idle(&mut self, _idle: Duration, _rto: Duration, _mss: u32) {
+    fn on_idle(&mut self, _idle: Duration, _rto: Duration, _mss: u32, now: Instant) {
         self.idle_restart = true;
         self.path.forget_aggregation();
         if self.mode.is_probe_bw() {
             self.set_pacing_rate(100);
+        } else if self.mode == Mode::ProbeRtt {
+            self.end_probe_rtt_if_long(now, 0);
         }
     }
 

@@ -160,8 +160,8 @@ impl Path {
     }
 
     /// A rate that the user held back counts if it is the highest even so.
-    pub(super) fn learn_rate(&mut self, sample: &Sample, app_limited: bool) {
-        if sample.rate >= self.max_bw() || !app_limited {
+    pub(super) fn learn_rate(&mut self, sample: &Sample) {
+        if sample.rate >= self.max_bw() || !sample.sample.app_limited {
             let [_, this] = &mut self.bw;
             *this = (*this).max(sample.rate);
         }

@@ -35,8 +35,9 @@ pub(super) struct FullBandwidth {
 packed!(struct FullBandwidth { bw, rounds, now, reached, draining });
 
 impl FullBandwidth {
-    pub(super) fn look(&mut self, rate: Rate, app_limited: bool, round_start: bool) {
-        if self.now || app_limited {
+    pub(super) fn look(&mut self, sample: &Sample, round_start: bool) {
+        let rate = sample.rate;
+        if self.now || sample.sample.app_limited {
             return;
         }
         if rate >= self.bw.percent(FULL_BW_GROWTH) {

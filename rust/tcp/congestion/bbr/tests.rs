@@ -398,6 +398,48 @@ fn probe_rtt_keeps_half_of_what_the_path_holds_for_200_ms() {
     assert!(feeder.bbr.window() > 100 * MSS);
 }
 
+/// A connection that pauses with little in flight has done what ProbeRTT is for.
+#[test]
+fn idleness_ends_probe_rtt_when_its_time_is_over() {
+    for (ms, ends) in [(150, false), (200, true)] {
+        let mut feeder = Feeder::in_mode(Mode::Cruise);
+        let window = feeder.bbr.window();
+        while feeder.bbr.mode != Mode::ProbeRtt {
+            feeder.round(100, 0, 80);
+        }
+        feeder.step_us = Some(0);
+        feeder.round(1, 0, 0);
+        let now = Instant::from_us(feeder.now_us) + Duration::from_ms(ms);
+        let idle = Duration::from_ms(ms);
+        feeder.bbr.on_idle(idle, idle, MSS, now);
+        assert_eq!(feeder.bbr.mode == Mode::Cruise, ends, "{ms} ms");
+        assert_eq!(feeder.bbr.window() >= window, ends, "{ms} ms");
+    }
+}
+
+/// What was sent in ProbeRTT and arrives after it is no sign of a full path, nor a rate.
+#[test]
+fn rates_of_what_probe_rtt_held_back_do_not_count() {
+    let mut feeder = Feeder::in_mode(Mode::ProbeRtt);
+    feeder.round(40, 0, 40);
+    let now = Instant::from_us(feeder.now_us) + Duration::from_ms(200);
+    feeder.bbr.end_probe_rtt_if_long(now, 40 * MSS);
+    assert_eq!(feeder.bbr.mode, Mode::Cruise);
+    let delivered = feeder.bbr.path.delivered;
+    for (behind, held) in [
+        (0, true),
+        (40 * MSS, true),
+        (40 * MSS + 1, false),
+        (0, false),
+    ] {
+        assert_eq!(
+            feeder.bbr.is_held_back(delivered + behind),
+            held,
+            "{behind}"
+        );
+    }
+}
+
 #[test]
 fn a_quicker_round_trip_puts_probe_rtt_off() {
     let mut feeder = Feeder::settled();
@@ -421,9 +463,9 @@ fn the_rate_of_two_cycles_ago_is_forgotten() {
             tx_in_flight: 0,
         },
     };
-    path.learn_rate(&sample(8000), false);
+    path.learn_rate(&sample(8000));
     path.next_cycle();
-    path.learn_rate(&sample(800), false);
+    path.learn_rate(&sample(800));
     assert_eq!(path.max_bw().bytes(), 8000);
     path.next_cycle();
     assert_eq!(path.max_bw().bytes(), 800);
