@@ -39,6 +39,18 @@ pub(super) enum Cut {
 
 packed!(enum Cut { 0 => None, 1 => Startup, 2 => Up });
 
+/// How careful the next probe has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Caution {
+    None,
+    /// The last one went too high: this one ends where that one did.
+    TooHigh,
+    /// It has ended there; if that was not too much, the next comes at once.
+    Tried,
+}
+
+packed!(enum Caution { 0 => None, 1 => TooHigh, 2 => Tried });
+
 /// Where the cycle is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Probing {
@@ -50,6 +62,7 @@ pub(super) struct Probing {
     /// ms.
     wait: u16,
     pub(super) cut: Cut,
+    caution: Caution,
     rounds_since_probe: u8,
     /// Rounds in which the long-term bound was raised.
     up_rounds: u8,
@@ -60,7 +73,7 @@ pub(super) struct Probing {
 }
 
 packed!(struct Probing {
-    feedback, samples, cycle_start, wait, cut, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
+    feedback, samples, cycle_start, wait, cut, caution, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
 });
 
 impl Probing {
@@ -71,6 +84,7 @@ impl Probing {
             cycle_start: 0,
             wait: WAIT,
             cut: Cut::None,
+            caution: Caution::None,
             rounds_since_probe: 0,
             up_rounds: 0,
             up_cnt: NONE,
@@ -154,6 +168,9 @@ impl Bbr {
 
     pub(super) fn start_refill(&mut self) {
         self.path.reset_lower_bounds();
+        if self.probing.caution == Caution::Tried {
+            self.probing.caution = Caution::None;
+        }
         self.probing.up_rounds = 0;
         self.probing.up_acks = 0;
         self.probing.feedback = Feedback::Refilling;
@@ -176,7 +193,9 @@ impl Bbr {
         if self.path.round_start {
             self.probing.rounds_since_probe = self.probing.rounds_since_probe.saturating_add(1);
         }
-        self.adapt_long_term(ack, sample);
+        if self.adapt_long_term(ack, sample) {
+            return;
+        }
         let mode = self.mode;
         match mode {
             Mode::Down if self.is_time_to_probe(ack) => self.start_refill(),
@@ -203,11 +222,21 @@ impl Bbr {
             && ack.flight <= self.inflight(self.path.max_bw(), 100, ack.mss)
     }
 
-    /// There is no more to be had; not, while it is the bound that holds the flight back.
+    /// The flight is where the last probe found it to be too much; or there is no more to be had, and
+    /// it is not the bound that holds the flight back.
     fn is_time_to_go_down(&mut self, ack: &Ack, sample: &Sample) -> bool {
+        let prior = ack.flight.saturating_add(ack.acked);
+        let next = prior.saturating_add(ack.mss);
+        if self.probing.caution == Caution::TooHigh && next > self.path.inflight_hi {
+            self.probing.caution = Caution::Tried;
+            return true;
+        }
         if ack.limited && self.cwnd >= self.path.inflight_hi {
             self.full_bw.start(sample.rate);
             return false;
+        }
+        if self.full_bw.now {
+            self.probing.caution = Caution::None;
         }
         self.full_bw.now
     }
@@ -216,7 +245,8 @@ impl Bbr {
         self.bdp(self.bw(), 100, mss).min(self.cwnd)
     }
 
-    fn adapt_long_term(&mut self, ack: &Ack, sample: &Sample) {
+    /// Returns whether a probe begins by this.
+    fn adapt_long_term(&mut self, ack: &Ack, sample: &Sample) -> bool {
         if self.path.round_start {
             match self.probing.feedback {
                 Feedback::Starting => self.probing.feedback = Feedback::Probe,
@@ -226,22 +256,28 @@ impl Bbr {
                     if self.mode.is_probe_bw() && !sample.sample.app_limited {
                         self.path.next_cycle();
                     }
+                    if self.mode.is_probe_bw() && self.probing.caution == Caution::Tried {
+                        self.start_refill();
+                        return true;
+                    }
                 }
                 _ => {}
             }
         }
         if self.path.is_inflight_too_high(sample) || self.path.inflight_hi == NONE {
-            return;
+            return false;
         }
         self.path.inflight_hi = self.path.inflight_hi.max(sample.sample.tx_in_flight);
         if self.mode == Mode::Up {
             self.raise_long_term(ack);
         }
+        false
     }
 
     /// Loss beyond the threshold: what was in flight is too much. Once for each probe.
     pub(super) fn lower_long_term(&mut self, excess: &Excess) {
         self.probing.samples = false;
+        self.probing.caution = Caution::TooHigh;
         if !excess.app_limited {
             let least = percent(self.target_inflight(excess.mss), BETA);
             self.path.inflight_hi = excess.flight.max(least);

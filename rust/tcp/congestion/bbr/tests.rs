@@ -327,6 +327,37 @@ fn too_much_loss_while_probing_lowers_the_long_term_bound() {
     assert_ne!(feeder.bbr.mode, Mode::Up);
 }
 
+/// It stops where the last one went too high. If there was no loss the next comes at once and stays,
+/// else in its time.
+#[test]
+fn a_probe_after_one_that_went_too_high_is_a_careful_one() {
+    for again in [false, true] {
+        let mut feeder = Feeder::in_mode(Mode::Up);
+        let lost = feeder.lost();
+        (0..3).for_each(|_| feeder.bbr.on_lost(&lost));
+        assert_eq!(feeder.bbr.mode, Mode::Down);
+        while feeder.bbr.mode != Mode::Up {
+            feeder.round(80, 0, 40);
+        }
+        let most = feeder.bbr.path.inflight_hi / MSS;
+        feeder.round(1, 0, most - 10);
+        assert_eq!(feeder.bbr.mode, Mode::Up);
+        feeder.round(1, 0, most - 1);
+        assert_eq!(feeder.bbr.mode, Mode::Down);
+        if again {
+            let lost = feeder.lost();
+            (0..3).for_each(|_| feeder.bbr.on_lost(&lost));
+        }
+        feeder.round(80, 0, 95);
+        assert_eq!(feeder.bbr.mode == Mode::Refill, !again, "{again}");
+        if !again {
+            feeder.round(80, 0, 95);
+            feeder.round(1, 0, most - 1);
+            assert_eq!(feeder.bbr.mode, Mode::Up);
+        }
+    }
+}
+
 /// Whether an acknowledgment told of it or a timer.
 #[test]
 fn loss_without_an_acknowledgment_counts() {
