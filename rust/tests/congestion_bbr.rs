@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! BBR over a bottleneck: it uses it, and keeps the queue before it short.
+//! BBR over a bottleneck: it uses it, and keeps the queue before it short. And what a connection
+//! tells it.
 
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod ecn_support;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod path;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
+use ecn_support::{accept, entry, last_ack, mode, with_ace};
+use harness::{seg, with_blocks, with_sack, End, ACK, ISS};
+use oxtcp_core::tcp::config::{Config, LossDetection};
 use oxtcp_core::tcp::congestion::{Algorithm, CongestionControl};
+use oxtcp_core::tcp::ecn::Ecn;
+use oxtcp_core::tcp::time::Duration;
 use path::{jain, Link, Loss, Net, MSS};
 
 /// A flow alone for a minute, after ten seconds that do not count: percent of the path used, mean
@@ -162,4 +172,100 @@ fn a_path_that_grows_longer_is_noticed() {
     net.run_ms(20_000);
     let used = net.flows[0].total * 100 / (long.rate * 20);
     assert!(used >= 85, "{used} %");
+}
+
+/// BBR, with somebody below who keeps its rate.
+fn bbr(config: Config) -> Config {
+    Config {
+        congestion: Algorithm::Bbr,
+        paced_below: true,
+        frto: false,
+        ..config
+    }
+}
+
+/// An acknowledgment of `n` segments arrives, and of `blocks` of them.
+fn acked(end: &mut End, n: u32, blocks: &[(u32, u32)]) {
+    let at = |n: u32| ISS + 1 + n * u32::from(harness::MSS);
+    let blocks: Vec<_> = blocks.iter().map(|&(f, t)| (at(f), at(t))).collect();
+    let ack = seg(ACK, end.tcb.rcv_nxt().0, at(n), 0);
+    end.arrive(with_blocks(ack, &blocks));
+}
+
+/// A connection over a path of 40 ms on which ten segments were acknowledged, and as many as `more`
+/// are sent.
+fn begun(config: Config, more: u32) -> End {
+    let mut end = End::established_in(bbr(config), 40);
+    for (n, ms) in [(10, 80), (more, 80)] {
+        end.send(n * u32::from(harness::MSS));
+        assert_eq!(end.sent().len(), n as usize);
+        end.until(ms);
+        if end.tcb.snd_una().0 == ISS + 1 {
+            acked(&mut end, 10, &[]);
+        }
+    }
+    end
+}
+
+fn rate(end: &End) -> u64 {
+    end.tcb.congestion().pacing_rate().expect("a rate")
+}
+
+/// RFC 3168 6.1.2: in Startup it is its end.
+#[test]
+fn an_echo_of_a_mark_is_heard() {
+    let rates = [0, 1].map(|ece| {
+        let config = bbr(mode(2));
+        let ask = entry(&config, 3, Ecn::NotEct);
+        let mut end = accept(config, ask, last_ack(0, Ecn::NotEct));
+        end.send(20_000);
+        assert!(end.out().iter().any(|out| out.ecn == Ecn::Ect0));
+        end.now = end.now + Duration::from_ms(10);
+        end.arrive(with_ace(seg(ACK, end.tcb.rcv_nxt().0, ISS + 2001, 0), ece));
+        rate(&end)
+    });
+    assert!(rates[1] * 4 < rates[0], "{rates:?}");
+}
+
+/// Six holes, found by time alone, are too many for Startup when a round trip of recovery is over.
+#[test]
+fn what_the_reordering_timer_finds_lost_is_heard() {
+    let mut end = begun(
+        Config {
+            recovery: LossDetection {
+                no_threshold: true,
+                ..LossDetection::default()
+            },
+            ..with_sack()
+        },
+        20,
+    );
+    end.until(120);
+    let holes = [(11, 12), (13, 14), (15, 16), (17, 18)];
+    acked(&mut end, 10, &holes[1..]);
+    acked(&mut end, 10, &[(11, 12), (19, 20), (21, 30)]);
+    assert!(end.tcb.recovery_number() < 3, "nothing is lost yet");
+    end.until(150);
+    assert_eq!(end.tcb.recovery_number(), 3);
+    let before = rate(&end);
+    end.until(190);
+    acked(&mut end, 13, &[(13, 14), (15, 16), (17, 18)]);
+    assert!(rate(&end) < before, "{before}");
+}
+
+/// All are lost; the window comes back when they are acknowledged.
+#[test]
+fn the_window_before_a_timeout_comes_back() {
+    let mut end = begun(with_sack(), 3);
+    let before = end.tcb.cwnd();
+    while end.tcb.recovery_number() != 4 {
+        end.wait(1);
+    }
+    assert_eq!(end.tcb.cwnd(), u32::from(harness::MSS));
+    acked(&mut end, 11, &[]);
+    assert!(end.tcb.cwnd() < before / 2, "{}", end.tcb.cwnd());
+    end.wait(1);
+    acked(&mut end, 13, &[]);
+    assert_eq!(end.tcb.recovery_number(), 0);
+    assert!(end.tcb.cwnd() >= before);
 }
