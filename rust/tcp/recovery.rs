@@ -288,12 +288,24 @@ impl Tcb {
     /// whatever arrives (RFC 3168 6.1.2). Once in a round trip.
     pub fn enter_cwr(&mut self, flight: u32, delivered: u32, now: Instant) {
         self.undo.forbid();
-        if self.recovery == Recovery::Open {
-            self.undo.end();
-            self.congested(Signal::Ecn, flight, delivered, now);
-            self.recovery = Recovery::Cwr {
-                recover: self.snd_nxt,
-            };
+        match self.recovery {
+            Recovery::Open => {
+                self.undo.end();
+                self.congested(Signal::Ecn, flight, delivered, now);
+                self.recovery = Recovery::Cwr {
+                    recover: self.snd_nxt,
+                };
+            }
+            // Where loss alone reduces nothing.
+            Recovery::Fast { .. } | Recovery::Loss { .. } if self.rules_itself() => {
+                self.congestion.on_congestion(&Congested {
+                    signal: Signal::Ecn,
+                    flight,
+                    mss: self.mss32(),
+                    now,
+                });
+            }
+            _ => {}
         }
     }
 

@@ -227,6 +227,26 @@ fn an_echo_of_a_mark_is_heard() {
     assert!(rates[1] * 4 < rates[0], "{rates:?}");
 }
 
+/// A loss below the threshold has no answer, but a mark beside it has.
+#[test]
+fn an_echo_of_a_mark_in_a_recovery_is_heard() {
+    let rates = [0, 1].map(|ece| {
+        let config = bbr(mode(2));
+        let ask = entry(&config, 3, Ecn::NotEct);
+        let mut end = accept(config, ask, last_ack(0, Ecn::NotEct));
+        end.send(20_000);
+        end.out();
+        end.now = end.now + Duration::from_ms(10);
+        acked(&mut end, 0, &[(1, 5)]);
+        assert_eq!(end.tcb.recovery_number(), 3);
+        end.out();
+        let ack = seg(ACK, end.tcb.rcv_nxt().0, ISS + 1, 0);
+        end.arrive(with_blocks(with_ace(ack, ece), &[(ISS + 1001, ISS + 6001)]));
+        rate(&end)
+    });
+    assert!(rates[1] * 4 < rates[0], "{rates:?}");
+}
+
 /// Six holes, found by time alone, are too many for Startup when a round trip of recovery is over.
 #[test]
 fn what_the_reordering_timer_finds_lost_is_heard() {

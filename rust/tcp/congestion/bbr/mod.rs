@@ -396,9 +396,7 @@ impl CongestionControl for Bbr {
     /// lost in a round is for the model to judge.
     fn on_congestion(&mut self, congested: &Congested) {
         match congested.signal {
-            Signal::Loss => {
-                self.begin_repair(Repair::Fast);
-            }
+            Signal::Loss => self.begin_repair(Repair::Fast),
             Signal::Ecn => self.path.mark(),
         }
     }

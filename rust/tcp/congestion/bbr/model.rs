@@ -15,6 +15,19 @@ const MIN_RTT_FILTER: u32 = 10_000;
 /// How long it holds before ProbeRTT looks for a lesser one, ms.
 const PROBE_RTT_INTERVAL: u32 = 5_000;
 
+/// Whether the path was marked in this round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mark {
+    /// It was not.
+    None,
+    /// It was, and the answer to that is still to come.
+    New,
+    /// It was, and that is answered.
+    Heard,
+}
+
+packed!(enum Mark { 0 => None, 1 => New, 2 => Heard });
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Path {
     /// Highest rates of the last cycle of ProbeBW and of this one.
@@ -45,8 +58,7 @@ pub(super) struct Path {
     pub(super) loss_round_start: bool,
     /// Runs lost in this round of looking for loss.
     pub(super) loss_events: u8,
-    /// The path was marked, and the answer to that is still to come.
-    marked: bool,
+    mark: Mark,
     /// Without SACK no more than one loss in a round trip is seen.
     pub(super) blind: bool,
     /// Bytes lost in this round, and in the one before.
@@ -72,7 +84,7 @@ pub(super) struct Path {
 
 packed!(struct Path {
     bw, bw_lo, bw_latest, inflight_latest, inflight_hi, inflight_lo, delivered, next_round,
-    last_round, next_loss_round, begun, round_start, loss_round_start, loss_events, marked, blind,
+    last_round, next_loss_round, begun, round_start, loss_round_start, loss_events, mark, blind,
     lost, last_lost, min_rtt,
     probe_rtt_min, min_rtt_at, probe_rtt_min_at, probe_rtt_due, extra, extra_rounds, extra_since,
     extra_delivered,
@@ -95,7 +107,7 @@ impl Path {
             round_start: false,
             loss_round_start: false,
             loss_events: 0,
-            marked: false,
+            mark: Mark::None,
             blind: false,
             lost: 0,
             last_lost: 0,
@@ -169,7 +181,7 @@ impl Path {
 
     /// Neither loss nor a mark in this round.
     fn is_calm(&self) -> bool {
-        self.loss_events == 0 && !self.marked
+        self.loss_events == 0 && self.mark != Mark::New
     }
 
     /// The first loss of a round, or mark, begins it: what comes of it shows a round trip later.
@@ -181,13 +193,19 @@ impl Path {
 
     /// The path was marked. Once in a round that is enough.
     pub(super) fn mark(&mut self) {
-        self.note_loss();
-        self.marked = true;
+        if self.mark == Mark::None {
+            self.note_loss();
+            self.mark = Mark::New;
+        }
     }
 
     /// Whether a mark is still to be answered: it is, from now on.
     pub(super) fn take_mark(&mut self) -> bool {
-        core::mem::take(&mut self.marked)
+        let new = self.mark == Mark::New;
+        if new {
+            self.mark = Mark::Heard;
+        }
+        new
     }
 
     /// Something is lost.
@@ -228,7 +246,7 @@ impl Path {
         }
         self.bw_lo = self.bw_latest.max(self.bw_lo.percent(BETA));
         self.inflight_lo = self.inflight_latest.max(percent(self.inflight_lo, BETA));
-        self.marked
+        self.mark == Mark::New
     }
 
     /// The path is probed again.
@@ -261,7 +279,7 @@ impl Path {
             self.bw_latest = sample.rate;
             self.inflight_latest = sample.sample.delivered;
             self.loss_events = 0;
-            self.marked = false;
+            self.mark = Mark::None;
         }
     }
 
@@ -348,6 +366,8 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::congestion::RateSample;
+    use crate::tcp::time::Duration;
 
     fn lost(bytes: u32) -> Lost {
         Lost {
@@ -359,6 +379,27 @@ mod tests {
             sack: true,
             mss: 1,
             now: Instant::default(),
+        }
+    }
+
+    #[test]
+    fn marks_of_one_round_are_answered_once() {
+        let mut path = Path::new();
+        let sample = RateSample {
+            delivered: 0,
+            interval: Duration::ZERO,
+            prior_delivered: 0,
+            app_limited: false,
+            tx_in_flight: 0,
+        };
+        let rate = Rate::ZERO;
+        for _ in 0..2 {
+            for answer in [true, false] {
+                path.mark();
+                assert_eq!(path.take_mark(), answer);
+            }
+            path.loss_round_start = true;
+            path.end_ack(&Sample { rate, sample });
         }
     }
 
