@@ -8,12 +8,13 @@ mod harness;
 mod support;
 
 use harness::*;
-use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::time::Duration;
 use oxtcp_core::tcp::urgent::{Urgent, UrgentNews};
+use oxtcp_core::tcp::Tcb;
 
 const URG: Flags = Flags::URG;
 
@@ -40,6 +41,25 @@ fn news(replaced: Option<u32>) -> Option<UrgentNews> {
     Some(UrgentNews {
         replaced: replaced.map(|at| SeqNumber(IRS + 1 + at)),
     })
+}
+
+/// A connection on which our text begins with the number `ours` and the peer's with `theirs`.
+fn numbered(ours: u32, theirs: u32) -> End {
+    let mut end = End::connecting(plain());
+    let iss = SeqNumber(ours) - 1;
+    end.tcb = Tcb::connect(&end.config, Identity { iss, ..ids() }, end.now);
+    end.sent();
+    let mut syn = seg(SYN | ACK, theirs.wrapping_sub(1), ours, 0);
+    syn.options = syn_options(&end.config);
+    end.arrive(syn);
+    end.sent();
+    assert_eq!(end.tcb.state(), State::Established);
+    end
+}
+
+/// First numbers from which the numbers wrap `bytes` later.
+fn wrapping_after<const N: usize>(bytes: [u32; N]) -> [u32; N] {
+    bytes.map(u32::wrapping_neg)
 }
 
 /// The peer's urgent byte, with all unread that is readable.
@@ -240,4 +260,70 @@ fn a_pointer_without_its_flag_or_after_the_end_means_nothing() {
     let mut late = seg(ACK | URG, IRS + 2, ISS + 1, 0);
     late.urg = 9;
     assert_eq!(closed.arrive(late).urgent, None);
+}
+
+#[test]
+fn the_pointers_go_on_where_our_numbers_wrap() {
+    for first in wrapping_after([0, 1, 999, 1500, 2499, 2500, 2501]) {
+        let mut end = numbered(first, IRS + 1);
+        let at = |n| first.wrapping_add(n);
+        end.limits.max_run = 50_000;
+        send_urgent(&mut end, 2500);
+        let sent = [
+            (at(0), 1000, Some(2500)),
+            (at(1000), 1000, Some(1500)),
+            (at(2000), 500, Some(500)),
+        ];
+        assert_eq!(pointers(&end.out()), sent, "{first}");
+        end.send(1000);
+        assert_eq!(pointers(&end.out()), [(at(2500), 1000, None)], "{first}");
+        end.acked(at(1000));
+        end.expire();
+        assert_eq!(pointers(&end.out())[0], sent[1], "{first}");
+        end.acked(at(3500));
+        end.send(10);
+        assert_eq!(pointers(&end.out()), [(at(3500), 10, None)], "{first}");
+    }
+}
+
+#[test]
+fn a_pointer_that_does_not_reach_wraps_too() {
+    for first in wrapping_after([1, 5000, 40_000, 69_999]) {
+        let mut end = numbered(first, IRS + 1);
+        end.arrive(with_window(seg(ACK, IRS + 1, first, 0), 65_535));
+        end.send(70_000);
+        end.tcb.on_send_urgent();
+        let sent = end.out();
+        assert!(
+            sent.iter().all(|o| o.flags.has(URG) && o.urg >= 60_000),
+            "{first}"
+        );
+    }
+}
+
+#[test]
+fn an_urgent_byte_is_found_where_the_peers_numbers_wrap() {
+    for first in wrapping_after([0, 1, 50, 51, 100, 150, 190, 200, 20_000]) {
+        let mut end = numbered(ISS + 1, first);
+        let at = |n| first.wrapping_add(n);
+        let urgent = |n, pointer| Segment {
+            seq: SeqNumber(at(n)),
+            ..urgent(0, pointer)
+        };
+        let news = |replaced: u32| {
+            Some(UrgentNews {
+                replaced: Some(SeqNumber(at(replaced))),
+            })
+        };
+        let events = end.arrive(urgent(0, 51));
+        assert_eq!(events.urgent, Some(UrgentNews { replaced: None }));
+        assert_eq!(mark(&end), Some((50, Urgent::Here)), "{first}");
+        assert_eq!(end.arrive(urgent(0, 61)).urgent, None, "passed: {first}");
+        assert_eq!(end.arrive(urgent(100, 91)).urgent, news(50), "{first}");
+        assert_eq!(mark(&end), Some((190, Urgent::Here)), "{first}");
+        assert_eq!(end.arrive(urgent(200, 60_000)).urgent, news(190), "{first}");
+        assert_eq!(mark(&end), Some((60_199, Urgent::Awaited)), "{first}");
+        let earlier = end.arrive(urgent(300, 50));
+        assert_eq!(earlier.urgent, None, "{first}");
+    }
 }
