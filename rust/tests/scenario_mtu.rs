@@ -10,11 +10,13 @@ mod harness;
 mod support;
 
 use harness::*;
-use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::mtu_probe::{Settings, When};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
+use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::Tcb;
 
 const UNA: u32 = ISS + 1;
 const PEER: u16 = 1460;
@@ -39,15 +41,23 @@ struct Path {
     /// What arrived, beyond `acked`.
     early: Vec<(u32, u32)>,
     acked: u32,
+    /// Its numbers are so far ahead of those that are noted here.
+    shift: u32,
     /// Each segment that went out: length, whether again.
     segments: Vec<(u32, bool)>,
 }
 
 impl Path {
     fn new(config: Config, carries: u32) -> Self {
+        Self::shifted(config, carries, 0)
+    }
+
+    fn shifted(config: Config, carries: u32, shift: u32) -> Self {
         let mut end = End::connecting(config);
+        let iss = SeqNumber(ISS) + shift;
+        end.tcb = Tcb::connect(&config, Identity { iss, ..ids() }, end.now);
         assert_eq!(end.sent().len(), 1);
-        let mut syn = seg(SYN | ACK, IRS, UNA, 0);
+        let mut syn = seg(SYN | ACK, IRS, (iss + 1).0, 0);
         syn.options = syn_options(&config);
         syn.options.mss = Some(PEER);
         end.limits.mss = PEER;
@@ -61,6 +71,7 @@ impl Path {
             carries,
             early: Vec::new(),
             acked: UNA,
+            shift,
             segments: Vec::new(),
         }
     }
@@ -80,7 +91,8 @@ impl Path {
                 let len = (run.len - at).min(u32::from(run.mss));
                 self.segments.push((len, run.retransmission));
                 if len <= self.carries {
-                    self.early.push((run.seq.0 + at, run.seq.0 + at + len));
+                    let start = run.seq.0.wrapping_sub(self.shift) + at;
+                    self.early.push((start, start + len));
                 }
                 at += len;
             }
@@ -104,8 +116,10 @@ impl Path {
             }
         }
         let next = self.end.tcb.rcv_nxt().0;
-        let plain: Segment = seg(Flags::ACK, next, self.acked, 0);
-        let blocks: Vec<_> = self.early.iter().rev().take(3).copied().collect();
+        let number = |seen: u32| seen.wrapping_add(self.shift);
+        let plain: Segment = seg(Flags::ACK, next, number(self.acked), 0);
+        let latest = self.early.iter().rev().take(3);
+        let blocks: Vec<_> = latest.map(|&(s, e)| (number(s), number(e))).collect();
         self.end.arrive(with_blocks(plain, &blocks));
     }
 
@@ -158,6 +172,22 @@ fn probing_finds_what_a_narrow_path_carries() {
         assert!(path.is_all_acked(), "{carries}");
         let mss = u32::from(path.mss());
         assert!(mss <= carries && mss + 8 >= carries, "{carries}: {mss}");
+    }
+}
+
+/// The numbers wrap somewhere in what is sent until the search is over.
+#[test]
+fn the_search_goes_on_where_numbers_wrap() {
+    for wrap in (0..20).map(|n| n * 1000) {
+        let shift = 0u32.wrapping_sub(UNA + wrap);
+        for carries in [900, 1460] {
+            let mut path = Path::shifted(probing(When::Always), carries, shift);
+            path.send(400_000, 20_000);
+            assert!(path.is_all_acked(), "{wrap}");
+            let mss = u32::from(path.mss());
+            let found = mss <= carries && mss + 8 >= carries;
+            assert!(found, "{wrap}: {mss} of {carries}");
+        }
     }
 }
 
