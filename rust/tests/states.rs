@@ -26,6 +26,9 @@ enum Acks {
 /// A kind of segment: flags, sequence number from RCV.NXT, what it acknowledges, text.
 type Kind = (Flags, i32, Acks, u32);
 
+/// MAX.SND.WND (RFC 5961 5.2).
+const LARGEST: i32 = WND as i32;
+
 const NONE: Flags = Flags::from_bits(0);
 const SYN_ACK: Flags = Flags::from_bits(0x12);
 const FIN_ACK: Flags = Flags::from_bits(0x11);
@@ -69,6 +72,10 @@ const TABLE: &[(&str, Kind, [&str; 9])] = &[
     ["=/rst",     "=/rst",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/"]),
     ("ACK too old", (ACK, 0, Acks::Una(-60_000), 0),
     ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
+    ("ACK older by the largest window", (ACK, 0, Acks::Una(-LARGEST), 0),
+    ["=/rst",     "=/rst",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/"]),
+    ("ACK older by one more", (ACK, 0, Acks::Una(-LARGEST - 1), 0),
+    ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
     ("ACK of what was not sent", (ACK, 0, Acks::Nxt(1), 0),
     ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
     ("keepalive probe", (ACK, -1, Acks::Una(0), 0),
@@ -110,6 +117,10 @@ const TABLE: &[(&str, Kind, [&str; 9])] = &[
 
     ("RST", (RST, 0, Acks::Una(0), 0),
     ["=/",        "END/",      "END/",   "END/",   "END/",   "END/",   "END/",   "END/",   "END/"]),
+    ("RST with text", (RST, 0, Acks::Una(0), 100),
+    ["=/",        "END/",      "END/",   "END/",   "END/",   "END/",   "END/",   "END/",   "END/"]),
+    ("RST with text that acknowledges all", (RST_ACK, 0, Acks::Nxt(0), 100),
+    ["END/",      "END/",      "END/",   "END/",   "END/",   "END/",   "END/",   "END/",   "END/"]),
     ("RST in the window", (RST, 10, Acks::Una(0), 0),
     ["=/",        "=/ack",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
     ("RST beyond the window", (RST, 30_000, Acks::Una(0), 0),
@@ -248,7 +259,7 @@ fn check(config: Config, table: &[(&str, Kind, [&str; 9])], stamp: Option<u32>) 
 
 #[test]
 fn every_state_and_every_kind() {
-    assert_eq!(check(plain(), TABLE, None), 35 * 9);
+    assert_eq!(check(plain(), TABLE, None), 39 * 9);
 }
 
 #[test]
