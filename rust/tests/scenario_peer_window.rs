@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The peer's window (RFC 9293 3.8.6): too small to be worth it, shrunk, closed for good, and the
+//! largest that there was.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use harness::*;
+use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::events::{Drop, Error};
+use oxtcp_core::tcp::state::State;
+
+const UNA: u32 = ISS + 1;
+
+/// A connection on which the peer has sent a byte, so that a window with the next one is news.
+fn established(config: Config) -> End {
+    let mut end = End::established(config);
+    end.arrive(seg(ACK, IRS + 1, UNA, 1));
+    end
+}
+
+/// The text of what was sent: where it begins, from our first byte on, and its length.
+fn text(sent: Vec<Sent>) -> Vec<(u32, u32)> {
+    let text = sent.into_iter().filter(|s| s.2 > 0);
+    text.map(|s| (s.1 - UNA, s.2)).collect()
+}
+
+/// The peer acknowledges so much, and has room for so much behind it. It is news.
+fn tell(end: &mut End, acked: u32, wnd: u16) {
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(with_window(seg(ACK, next, UNA + acked, 1), wnd));
+    assert_eq!(end.tcb.snd_wnd(), u32::from(wnd));
+}
+
+/// RFC 9293 3.8.6.2.1 (3): less than a segment is used when it is half of the largest window.
+#[test]
+fn half_of_the_largest_window_is_worth_a_segment() {
+    for (largest, wnd, used) in [
+        (1800, 899, false),
+        (1800, 900, true),
+        (1000, 499, false),
+        (1000, 500, true),
+    ] {
+        let mut end = End::connecting(plain());
+        end.sent();
+        let mut syn = with_window(seg(SYN | ACK, IRS, UNA, 0), largest);
+        syn.options = syn_options(&plain());
+        end.arrive(syn);
+        tell(&mut end, 0, wnd);
+        end.send(5000);
+        let expected = used.then_some((0, u32::from(wnd)));
+        assert_eq!(
+            text(end.sent()),
+            Vec::from_iter(expected),
+            "{wnd} of {largest}"
+        );
+    }
+}
+
+/// SHLD-15.
+#[test]
+fn no_new_text_goes_beyond_a_window_that_shrank() {
+    let mut end = established(plain());
+    end.send(5000);
+    assert_eq!(text(end.sent()).len(), 5);
+    end.send(5000);
+    assert_eq!(text(end.sent()).len(), 5);
+    end.send(3000);
+    for (acked, wnd) in [(0, 9000), (2000, 7999), (6000, 1000), (6000, 3999)] {
+        tell(&mut end, acked, wnd);
+        assert_eq!(text(end.sent()), [], "{acked} {wnd}");
+    }
+    tell(&mut end, 6000, 6000);
+    assert_eq!(text(end.sent()), [(10_000, 1000), (11_000, 1000)]);
+}
+
+/// SHLD-16, and SHLD-17: what is beyond its edge is no reason to give up.
+#[test]
+fn old_text_within_a_window_that_shrank_is_sent_again() {
+    let mut end = established(plain());
+    end.send(5000);
+    assert_eq!(text(end.sent()).len(), 5);
+    tell(&mut end, 0, 2500);
+    assert_eq!(text(end.until(250)), [(0, 1000)]);
+    tell(&mut end, 1000, 1500);
+    // The congestion window has room for two.
+    assert_eq!(text(end.sent()), [(1000, 1000)]);
+    tell(&mut end, 2000, 500);
+    // A whole one, of which the peer takes what it has room for.
+    assert_eq!(text(end.sent()), [(2000, 1000)]);
+    tell(&mut end, 2500, 500);
+    assert_eq!(text(end.sent()), []);
+    tell(&mut end, 3000, 20_000);
+    assert_eq!(text(end.sent()), [(3000, 1000), (4000, 1000)]);
+    tell(&mut end, 5000, 20_000);
+    assert_eq!(end.tcb.flight(), 0);
+    assert_eq!(end.tcb.state(), State::Established);
+}
+
+/// RFC 9293 3.8.6.1 has us wait for a peer that answers. One that is silent for more than twice the
+/// largest timeout is gone, as in Linux (`tcp_rtx_probe0_timed_out`): that is seen by the first
+/// timeout after it.
+#[test]
+fn a_full_peer_that_is_silent_is_given_up() {
+    for (heard, given_up) in [(0, 324), (80, 324), (100, 444)] {
+        let mut end = End::established(Config {
+            retries: 3,
+            ..plain()
+        });
+        end.send(1000);
+        end.sent();
+        for at in [0, heard * 1000] {
+            end.until(at);
+            end.arrive(with_window(seg(ACK, IRS + 1, UNA, 0), 0));
+        }
+        assert!(end.until(10_000_000).iter().all(|s| s.1 == UNA));
+        assert_eq!(end.ended_at.map(|at| at / 1000), Some(given_up), "{heard}");
+        assert_eq!(end.last.error, Some(Error::TimedOut));
+    }
+}
+
+/// RFC 5961 5.2: what was overtaken is older by the largest window at most, which this one no
+/// longer is.
+#[test]
+fn text_is_taken_with_an_acknowledgment_as_old_as_the_largest_window() {
+    let largest = u32::from(WND);
+    for (old, taken) in [(0, true), (2, true), (largest, true), (largest + 1, false)] {
+        let mut end = established(plain());
+        tell(&mut end, 0, 500);
+        let events = end.arrive(seg(ACK, IRS + 3, UNA.wrapping_sub(old), 100));
+        assert_eq!(end.rx.readable(), if taken { 102 } else { 2 }, "{old}");
+        assert_eq!(events.dropped, (!taken).then_some(Drop::BadAck), "{old}");
+        assert_eq!(events.reply.is_some(), !taken, "{old}");
+    }
+}
