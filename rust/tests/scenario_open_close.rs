@@ -84,6 +84,46 @@ fn a_peer_without_an_mss_gets_536_bytes() {
     assert_eq!(end.tcb.mss(), 536);
 }
 
+/// RFC 9293 3.7.1: that of the settings is announced, in SYNs alone (MUST-65), and the peer's is
+/// heeded.
+#[test]
+fn each_end_announces_its_mss_and_heeds_the_others() {
+    for (ours, theirs, segment) in [
+        (1000, Some(1460), 1460),
+        (1460, Some(1000), 1000),
+        (536, Some(537), 537),
+        (8960, Some(9000), 9000),
+        (1220, None, 536),
+    ] {
+        let config = Config {
+            mss: ours,
+            ..plain()
+        };
+        let opened = |flags, acks| {
+            let mut end = End::connecting(config);
+            end.limits.mss = u16::MAX;
+            end.limits.max_run = 0;
+            let syn = end.out()[0];
+            assert_eq!((syn.flags, syn.options.mss), (SYN, Some(ours)));
+            let mut answer = seg(flags, IRS, acks, 0);
+            answer.options.mss = theirs;
+            end.arrive(answer);
+            end
+        };
+        let mut crossed = opened(SYN, 0);
+        let both = crossed.out()[0];
+        assert_eq!((both.flags, both.options.mss), (SYN | ACK, Some(ours)));
+        crossed.acked(ISS + 1);
+        for mut end in [crossed, opened(SYN | ACK, ISS + 1)] {
+            end.send(40_000);
+            let sent = end.out();
+            assert!(sent.iter().all(|o| o.options.mss.is_none()));
+            let longest = sent.iter().map(|o| o.len).max();
+            assert_eq!(longest, Some(segment), "{ours} {theirs:?}");
+        }
+    }
+}
+
 #[test]
 fn the_window_of_a_syn_is_not_scaled() {
     let mut end = End::connecting(all_on());
