@@ -101,6 +101,21 @@ fn the_timeout_is_never_more_than_two_minutes() {
     assert_eq!(gaps[8..], [51_200, 102_401, 120_000, 120_000, 120_000]);
 }
 
+/// RFC 9293 3.8.3, SHLD-11, wants 100 s at least; Linux's `tcp_retries2` of 15 makes 924.6 s of a
+/// least timeout: ten that double from 200 ms on, and six of two minutes.
+#[test]
+fn by_default_a_silent_peer_is_given_up_when_linux_does() {
+    let mut end = End::established(Config {
+        loss_probes: false,
+        ..Config::default()
+    });
+    end.send(10);
+    assert_eq!(end.until(10_000_000).len(), 1 + 15);
+    let at = end.ended_at.expect("it is given up");
+    assert!((924_600..924_610).contains(&at), "{at}");
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+}
+
 #[test]
 fn a_user_timeout_ends_it_earlier() {
     let mut end = End::established(Config {
