@@ -510,6 +510,18 @@ fn a_run_of_segments_is_pushed_at_its_end() {
     assert_eq!(flags(&mut end), [(4000, PUSHED)]);
 }
 
+/// RFC 9293 3.9.1.2, SHLD-27.
+#[test]
+fn pushes_in_a_row_become_one() {
+    let mut end = shut(plain());
+    for _ in 0..5 {
+        end.send(500);
+        assert!(end.sent().is_empty());
+    }
+    end.acked(ISS + 1);
+    assert_eq!(flags(&mut end), [(1000, ACK), (1000, ACK), (500, PUSHED)]);
+}
+
 #[test]
 fn nodelay_sends_what_a_cork_holds() {
     let mut end = End::established(Config {
