@@ -5,6 +5,7 @@ use super::*;
 use crate::tcp::receive::NoRoom;
 use proptest::prelude::*;
 use std::cell::Cell;
+use std::collections::VecDeque;
 
 const S: SeqNumber = SeqNumber(0);
 
@@ -302,7 +303,165 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What is outstanding, segment by segment of 10 bytes, and the number of the first.
+struct Segments {
+    una: SeqNumber,
+    fates: VecDeque<Fate>,
+}
+
+impl Segments {
+    fn of(una: SeqNumber, records: &[Record]) -> Vec<Fate> {
+        assert!(records.iter().all(|r| (r.start - una) % 10 == 0));
+        let each = |r: &Record| vec![r.fate; r.len() as usize / 10];
+        records.iter().flat_map(each).collect()
+    }
+
+    fn count(&self, fates: &[Fate]) -> Count {
+        let segments = self.fates.iter().filter(|f| fates.contains(f)).count() as u32;
+        Count {
+            bytes: segments * 10,
+            segments,
+        }
+    }
+
+    /// The segments that `range` covers whole.
+    fn covered(&self, range: SeqRange) -> std::ops::Range<usize> {
+        let start = range.start.since(self.una).div_ceil(10) as usize;
+        let end = (range.end.since(self.una) / 10) as usize;
+        start..end.max(start)
+    }
+
+    /// The first that are lost, one after the other.
+    fn lost(&self) -> Option<SeqRange> {
+        let start = self.fates.iter().position(|f| *f == Fate::Lost)?;
+        let behind = self.fates.iter().skip(start);
+        let run = behind.take_while(|f| **f == Fate::Lost).count();
+        let start = self.una + start as u32 * 10;
+        Some(SeqRange {
+            start,
+            end: start + run as u32 * 10,
+        })
+    }
+
+    /// Changes those of `range` that `change` has something else for; how many.
+    fn change(
+        &mut self,
+        range: std::ops::Range<usize>,
+        change: impl Fn(Fate) -> Option<Fate>,
+    ) -> usize {
+        let mut changed = 0;
+        for fate in self.fates.range_mut(range) {
+            if let Some(new) = change(*fate) {
+                *fate = new;
+                changed += 1;
+            }
+        }
+        changed
+    }
+}
+
+fn lose(fate: Fate) -> Option<Fate> {
+    (!matches!(fate, Fate::Sacked | Fate::Lost)).then_some(Fate::Lost)
+}
+
 proptest! {
+    /// With room enough the records say of each segment what a list of them says.
+    #[test]
+    fn each_segment_has_its_fate(
+        base in prop_oneof![Just(0u32), Just(u32::MAX - 100), Just(0x7fff_ffc0)],
+        ops in proptest::collection::vec(op(), 1..80),
+    ) {
+        let (mut board, mut store) = (Scoreboard::default(), Store::new(4096));
+        let mut model = Segments { una: SeqNumber(base), fates: VecDeque::new() };
+        for (time, op) in ops.into_iter().enumerate() {
+            let una = model.una;
+            let all = model.fates.len();
+            let nxt = una + all as u32 * 10;
+            let mut again = record(0, 0, time as u64);
+            match op {
+                Op::Push(n) => {
+                    let n = n % 8 + 1;
+                    let mut new = record(nxt.0, (nxt + n * 10).0, time as u64);
+                    new.segments = n as u16;
+                    board.push(&mut store, new);
+                    model.fates.extend(vec![Fate::Sent; n as usize]);
+                }
+                Op::Sack(at, len) => {
+                    let end = (una + (at + len)).min(nxt);
+                    let block = SeqRange { start: una + at, end };
+                    if block.start.before(end) {
+                        let mut seen = 0;
+                        board.sack(&mut store, block, |r| seen += r.len() as usize / 10);
+                        let arrive = |f| (f != Fate::Sacked).then_some(Fate::Sacked);
+                        prop_assert_eq!(model.change(model.covered(block), arrive), seen);
+                    }
+                }
+                Op::Lose(i) => {
+                    let whole = store.all.get(i).map(|r| SeqRange { start: r.start, end: r.end });
+                    let was = board.mark_lost(&mut store, i);
+                    let lost = whole.map_or(0, |r| model.change(model.covered(r), lose));
+                    prop_assert_eq!(lost > 0, was.is_some());
+                }
+                Op::LoseFirst => {
+                    let was = board.mark_first_lost(&mut store);
+                    let first = |f| lose(f).filter(|_| f != Fate::Resent);
+                    let lost = model.change(0..all.min(1), first);
+                    prop_assert_eq!(lost > 0, was.is_some());
+                }
+                Op::Resend(n) => {
+                    let next = board.next_lost(&store);
+                    prop_assert_eq!(next.map(|(_, run)| run), model.lost());
+                    if let Some((i, mut run)) = next {
+                        run.end = (run.start + (n % 8 + 1) * 10).min(run.end);
+                        again.fate = Fate::Resent;
+                        board.resend(&mut store, i, run.end, &again);
+                        model.change(model.covered(run), |_| Some(Fate::Resent));
+                    }
+                }
+                Op::Probe => {
+                    let last = board.last_segment(&mut store);
+                    let fate = model.fates.back();
+                    let goes = matches!(fate, Some(Fate::Sent | Fate::Twice));
+                    prop_assert_eq!(last.map(|(_, r)| r), goes.then_some(SeqRange {
+                        start: nxt - 10,
+                        end: nxt,
+                    }));
+                    if let Some((i, run)) = last {
+                        again.fate = Fate::Twice;
+                        board.resend(&mut store, i, run.end, &again);
+                        model.change(all - 1..all, |_| Some(Fate::Twice));
+                    }
+                }
+                Op::Advance(n) => {
+                    let n = all.min(n as usize / 10);
+                    model.una += n as u32 * 10;
+                    model.fates.drain(..n);
+                    let mut seen = 0;
+                    board.advance(&mut store, model.una, |r| seen += r.len() as usize / 10);
+                    prop_assert_eq!(seen, n);
+                }
+                Op::ForgetLost => {
+                    board.forget_lost(&mut store);
+                    model.change(0..all, |f| match f {
+                        Fate::Lost => Some(Fate::Sent),
+                        Fate::Resent => Some(Fate::Twice),
+                        _ => None,
+                    });
+                }
+                Op::ForgetSacked => {
+                    board.forget_sacked(&mut store);
+                    model.change(0..all, |f| (f == Fate::Sacked).then_some(Fate::Sent));
+                }
+            }
+            prop_assert_eq!(&model.fates, &Segments::of(model.una, &store.all), "{:?}", op);
+            prop_assert_eq!(board.out().bytes, model.fates.len() as u32 * 10);
+            prop_assert_eq!(board.sacked(), model.count(&[Fate::Sacked]));
+            prop_assert_eq!(board.lost(), model.count(&[Fate::Lost, Fate::Resent]));
+            prop_assert_eq!(board.resent(), model.count(&[Fate::Resent, Fate::Twice]));
+            prop_assert_eq!(board.waiting(), model.count(&[Fate::Lost]).bytes);
+        }
+    }
+
     /// Whatever happens, and however little room there is: the counts are right, nothing is
     /// forgotten but what arrived, and what is lost is found.
     #[test]
