@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #include "lib/selftest.h"
+#include "lib/wire.h"
 
 FIXTURE(module) {
 	int unused;
@@ -136,6 +137,40 @@ TEST_F(module, does_not_load_with_a_taken_or_impossible_family)
 	EXPECT_EQ(-1, access("/sys/module/oxtcp/refcnt", F_OK));
 	EXPECT_EQ(0, load());
 	EXPECT_LE(0, socket(own_family(), SOCK_STREAM, 0));
+}
+
+/* The initial sequence number of a connection that @port opens to the peer. */
+static uint32_t initial_number(uint16_t port)
+{
+	int fd = own_socket(SOCK_NONBLOCK);
+	struct segment s;
+
+	errno = bind_to(fd, STACK_ADDR, port);
+	if (!errno)
+		errno = connect_to(fd, PEER_ADDR, 80);
+	if (errno != EINPROGRESS)
+		die("connect");
+	s = wire_any(SYN);
+	close(fd);
+	return s.seq;
+}
+
+/*
+ * RFC 9293 3.4.1, MUST-9: with the same key the two would be as far apart as
+ * before, but for what the clock, which ticks every 4 us, counts between them.
+ */
+TEST_F(module, draws_another_key_of_initial_numbers_each_time)
+{
+	uint32_t before, after;
+
+	make_network(LOOPBACK);
+	wire_open();
+	before = initial_number(4001) - initial_number(4002);
+	ASSERT_TRUE(becomes_unused());
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(0, load());
+	after = initial_number(4001) - initial_number(4002);
+	EXPECT_LT(0x10000, abs((int32_t)(after - before)));
 }
 
 static void load_and_unload(int times)

@@ -165,6 +165,42 @@ TEST_F(negotiation, every_segment_carries_and_echoes_timestamps)
 	EXPECT_LE(0, (int32_t)(number(stamp) - self->echo));
 }
 
+/* RFC 9293 3.1, MUST-5 and MUST-6. */
+TEST_F(negotiation, unknown_options_of_any_segment_are_passed_over)
+{
+	static const uint8_t unknown[] = { 200, 6, 1, 2, 3, 4, 201, 2 };
+	struct segment s = {
+		.sport = PEER_PORT, .dport = PORT + 1, .seq = 1000, .flags = SYN, .window = 1000,
+		.options = unknown, .options_len = sizeof(unknown), .data = "hello",
+	};
+	int listener = own_socket(0), fd;
+	char got[5];
+
+	ASSERT_EQ(0, bind_to(listener, STACK_ADDR, PORT + 1));
+	ASSERT_EQ(0, listen(listener, 1));
+	wire_inject(&s);
+	s.ack = wire_any(SYN | ACK).seq + 1;
+	s.seq++;
+	s.flags = ACK;
+	wire_inject(&s);
+	fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, fd);
+	s.flags = ACK | PSH;
+	s.len = 5;
+	wire_inject(&s);
+	recv_all(fd, got, 5);
+	EXPECT_EQ(0, memcmp(got, "hello", 5));
+	s.flags = ACK | FIN;
+	s.seq += 5;
+	s.len = 0;
+	wire_inject(&s);
+	EXPECT_EQ(-1, recv_errno(fd));
+	s.flags = RST;
+	s.seq++;
+	wire_inject(&s);
+	EXPECT_TRUE(wait_until(!connection_state(own_family(), PORT + 1, PEER_PORT), 5000));
+}
+
 TEST_F(negotiation, window_is_scaled_both_ways)
 {
 	static const char block[40000];

@@ -294,6 +294,42 @@ TEST_F(path, changed_route_is_followed)
 	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 100000));
 }
 
+#define OTHER_ADDR "10.1.1.3"
+
+/* From now on IP chooses a second address of the near end for what goes to the far one. */
+static bool change_source(void)
+{
+	return run("ip address add " OTHER_ADDR "/24 dev " NEAR_DEV) &&
+	       run("ip route add " FAR_ADDR "/32 dev " NEAR_DEV " src " OTHER_ADDR);
+}
+
+TEST_F(path, source_of_the_route_is_that_of_a_new_connection)
+{
+	int fd = client_socket(&variant->combo, 0), server;
+	struct sockaddr_in sin = local_address(self->p.listener);
+
+	if (!change_source())
+		SKIP(return, "no ip");
+	ASSERT_EQ(0, bind_to(fd, "0.0.0.0", 4000));
+	ASSERT_EQ(0, connect(fd, (struct sockaddr *)&sin, sizeof(sin)));
+	server = accept(self->p.listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	EXPECT_EQ(inet_addr(OTHER_ADDR), local_address(fd).sin_addr.s_addr);
+	EXPECT_EQ(inet_addr(OTHER_ADDR), peer_address(server).sin_addr.s_addr);
+	EXPECT_EQ(htons(4000), peer_address(server).sin_port);
+}
+
+/* RFC 9293 3.9.1.1, MUST-45: that of what was sent before. */
+TEST_F(path, connection_keeps_its_address_when_the_route_has_another)
+{
+	if (!change_source())
+		SKIP(return, "no ip");
+	send_all(self->p.client, "behind", 6);
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
+	EXPECT_EQ(inet_addr(NEAR_ADDR), local_address(self->p.client).sin_addr.s_addr);
+	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 100000));
+}
+
 TEST_F(path, route_is_looked_up_again_by_a_retransmission)
 {
 	if (!run("ip route add blackhole " FAR_ADDR "/32"))

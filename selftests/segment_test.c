@@ -279,6 +279,22 @@ TEST_F(segment, time_to_live_is_as_the_user_chose)
 	EXPECT_EQ(7, wire_expect(&self->w, PSH).ttl);
 }
 
+/* Of a connection that is open, too (RFC 9293 3.9.1.9). */
+TEST_F(segment, diffserv_field_is_as_the_user_chose)
+{
+	static const uint8_t chosen[] = { 0x28, 0xb8, 0 };
+	struct segment s;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(chosen); i++) {
+		set_option(self->fd, IPPROTO_IP, IP_TOS, chosen[i]);
+		send_all(self->fd, "hello", 5);
+		s = wire_expect(&self->w, PSH);
+		EXPECT_EQ(chosen[i], s.tos);
+		wire_ack(&self->w, &s);
+	}
+}
+
 TEST_F(segment, syn_to_many_is_dropped_without_an_answer)
 {
 	static const char * const many[] = { "10.7.0.255", "255.255.255.255", "224.0.0.1" };
