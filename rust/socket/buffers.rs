@@ -8,7 +8,6 @@ use super::Oxtcp;
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
 use crate::tcp::congestion::CongestionControl;
-use crate::tcp::rtt::INITIAL_RTO;
 use crate::tcp::time::Instant;
 
 /// Gives the send buffer room for what the congestion window allows.
@@ -44,7 +43,7 @@ pub(super) fn adjust_receive(locked: &mut Locked<'_, Oxtcp>, bytes: usize) {
     let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
     };
-    let rtt = tcb.rtt().srtt().unwrap_or(INITIAL_RTO);
+    let rtt = tcb.reading_round();
     let mss = u32::from(locked.config.mss);
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     // A round trip is counted by the segments that come in it: no need to look at the clock.

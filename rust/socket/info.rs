@@ -75,6 +75,7 @@ pub(super) fn tcp_info(state: &SockState) -> TcpInfo {
     info.tcpi_last_ack_recv = ms_since(heard);
     info.tcpi_pmtu = u32::from(state.config.mss) + 40;
     info.tcpi_rtt = tcb.rtt().srtt().map_or(0, us);
+    info.tcpi_rcv_rtt = tcb.receiver_rtt().map_or(0, us);
     info.tcpi_rttvar = us(tcb.rtt().rttvar());
     info.tcpi_min_rtt = us(tcb.rtt().min());
     info.tcpi_snd_cwnd = tcb.cwnd() / mss;

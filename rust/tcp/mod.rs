@@ -44,6 +44,7 @@ mod rate;
 pub mod rate_limit;
 pub mod receive;
 pub mod receive_window;
+mod receiver_rtt;
 mod records;
 mod recovery;
 pub mod refused;

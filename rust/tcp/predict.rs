@@ -237,6 +237,7 @@ impl Tcb {
         }
         if seg.len >= LEAST_TO_GROW {
             self.grow_window(config, seg.len, &arrived, rx, true);
+            self.time_text((seg.len, seg.stamp), memory.used == 0, now);
         }
         self.schedule_ack(config, rx, false, now);
     }

@@ -18,6 +18,7 @@ use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::receive_window::ReceiveWindow;
+use super::receiver_rtt::ReceiverRtt;
 use super::rtt::RttEstimator;
 use super::scoreboard::{Count, Scoreboard};
 use super::segment::{Flags, Transmit};
@@ -191,6 +192,7 @@ pub struct Tcb {
     pub(super) acks: DelayedAck,
     pub(super) chrono: Chrono,
     pub(super) window: ReceiveWindow,
+    pub(super) receiver_rtt: ReceiverRtt,
 
     pub(super) snd_scale: u8,
     pub(super) rcv_scale: u8,
@@ -268,8 +270,8 @@ packed!(struct Tcb {
     max_snd_wnd, peer_mss, eff_mss, acks, chrono, snd_scale, rcv_scale, timestamps, sack, reports,
     scaling, fin_queued, more_to_come, override_sws, reader, ts_recent, ts_recent_at, ts_offset,
     retransmit_timer, idle_timer, retries, backoff, probes, dup_acks, challenges, challenge_since,
-    last_heard, last_sent, stalled_since, syn_sent, syn_again, pacer, prr, rate, reneged, totals,
-    statistics,
+    receiver_rtt, last_heard, last_sent, stalled_since, syn_sent, syn_again, pacer, prr, rate,
+    reneged, totals, statistics,
 });
 
 impl Tcb {
@@ -311,6 +313,7 @@ impl Tcb {
             acks: DelayedAck::new(config.mss, now),
             chrono: Chrono::default(),
             window: ReceiveWindow::new(config),
+            receiver_rtt: ReceiverRtt::new(now),
             snd_scale: 0,
             rcv_scale: if config.window_scaling {
                 config.window_scale
@@ -683,7 +686,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 912,
+            core::mem::size_of::<Tcb>() <= 936,
             "{}",
             core::mem::size_of::<Tcb>()
         );

@@ -160,6 +160,8 @@ impl Tcb {
                 self.acks.on_text(self.last_offer(), rto, now);
                 if len >= LEAST_TO_GROW {
                     self.grow_window(config, len, &arrived, rx, true);
+                    let stamp = seg.options.timestamps;
+                    self.time_text((len, stamp), memory.used == 0, now);
                 }
                 if filled_gap {
                     Progress::Gap
