@@ -421,6 +421,8 @@ int ox_get_user_struct(void *to, size_t size, const void __user *from, size_t le
 int ox_memory_init(unsigned int state_size);
 void ox_memory_exit(void);
 void ox_memory_fill(struct proto *prot);
+bool ox_sk_under_pressure(const struct sock *sk);
+bool ox_sk_has_plenty(const struct sock *sk);
 void *ox_state_alloc(struct sock *sk, gfp_t gfp);
 void *ox_packed_alloc(struct sock *sk, size_t len);
 void ox_packed_free(void *packed);

@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
+#include <net/proto_memory.h>
 #include <net/sock.h>
 
 #include "helpers.h"
@@ -102,6 +103,19 @@ void ox_memory_exit(void)
 	WARN(left, "oxtcp: %ld pages of socket memory left\n", left);
 	percpu_counter_destroy(&ox_sockets);
 	kmem_cache_destroy(ox_states);
+}
+
+/* What tcp_under_memory_pressure() says of AF_INET's. */
+bool ox_sk_under_pressure(const struct sock *sk)
+{
+	return sk_under_memory_pressure(sk);
+}
+
+/* Not even the first of the limits is reached. */
+bool ox_sk_has_plenty(const struct sock *sk)
+{
+	return !sk_under_memory_pressure(sk) &&
+	       sk_memory_allocated(sk) < sk_prot_mem_limits(sk, 0);
 }
 
 void ox_memory_fill(struct proto *prot)

@@ -425,6 +425,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { (*self.sk()).sk_sndbuf }.unsigned_abs()
     }
 
+    /// Whether the family's sockets hold so little memory that each may want more.
+    pub fn has_plenty(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_has_plenty(self.sk()) }
+    }
+
     /// Sets `sk_sndbuf` unless the user locked it.
     pub fn set_sndbuf(&mut self, bytes: u32) {
         let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);

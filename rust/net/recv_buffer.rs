@@ -143,7 +143,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
     }
 
     /// More memory is used than the buffer has: it may have as much, up to `tcp_rmem`, unless the
-    /// user chose its size (`tcp_clamp_window`).
+    /// user chose its size, or the family has little left (`tcp_clamp_window`).
     fn stretch(&mut self) {
         let most = self.sock.net().settings().rmem_max();
         let size = i32::try_from(self.used().min(most)).unwrap_or(i32::MAX);
@@ -151,7 +151,7 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         // SAFETY: The socket is locked; readers without the lock use `READ_ONCE`.
         unsafe {
             let chosen = u32::from((*sk).sk_userlocks) & b::SOCK_RCVBUF_LOCK != 0;
-            if !chosen && (*sk).sk_rcvbuf < size {
+            if !chosen && (*sk).sk_rcvbuf < size && b::ox_sk_has_plenty(sk) {
                 (&raw mut (*sk).sk_rcvbuf).write_volatile(size);
             }
         }
@@ -249,6 +249,13 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         }
         self.state().early.forget_until(rcv_nxt);
         rcv_nxt
+    }
+
+    /// Whether the family's sockets, or those of the control group, hold so much memory that none
+    /// should want more (`tcp_under_memory_pressure`).
+    pub fn is_under_pressure(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_sk_under_pressure(self.sk()) }
     }
 
     /// Bytes of memory in use by text.

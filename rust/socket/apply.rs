@@ -91,7 +91,7 @@ pub(super) fn apply_arrival(locked: &mut Locked<'_, Oxtcp>, arrival: &Arrival, m
 /// The peer has some of the text: a writer who waits for room hears of it.
 fn make_room(locked: &mut Locked<'_, Oxtcp>) {
     if locked.is_room_wanted() {
-        buffers::expand_send(locked);
+        buffers::adjust_send(locked);
         wake_writer(locked);
     }
 }

@@ -10,6 +10,17 @@ use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::time::Instant;
 
+/// A writer waits for room: the send buffer may grow, but not where the window is full of what it
+/// holds, or memory is short (`tcp_should_expand_sndbuf`).
+pub(super) fn adjust_send(locked: &mut Locked<'_, Oxtcp>) {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
+        return;
+    };
+    if !tcb.fills_window() && locked.has_plenty() {
+        expand_send(locked);
+    }
+}
+
 /// Gives the send buffer room for what the congestion window allows.
 pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
     let Conn::Tcb(Life::Open, tcb) = &locked.conn else {

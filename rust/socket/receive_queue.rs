@@ -84,6 +84,10 @@ impl ReceiveQueue for Queues<'_> {
         }
     }
 
+    fn is_under_pressure(&self) -> bool {
+        self.recv.is_under_pressure()
+    }
+
     fn is_empty(&self) -> bool {
         self.recv.is_empty()
     }

@@ -4,6 +4,7 @@
 //! holds back what the path could carry.
 
 use super::pack::packed;
+use super::tcb::Tcb;
 use super::time::{Duration, Instant};
 
 /// Memory that the kernel takes for a full segment of `mss` bytes of text, as Linux reckons
@@ -22,6 +23,14 @@ pub fn send_buffer(cwnd: u32, mss: u32) -> u32 {
     segments
         .saturating_mul(2)
         .saturating_mul(segment_memory(mss))
+}
+
+impl Tcb {
+    /// Whether what the send buffer holds fills the congestion window: then a larger one would make
+    /// nothing faster.
+    pub fn fills_window(&self) -> bool {
+        self.pipe().saturating_add(self.unsent()) >= self.cwnd()
+    }
 }
 
 /// Watches how much the user reads in a round trip.

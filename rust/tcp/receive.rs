@@ -74,6 +74,11 @@ pub trait ReceiveQueue {
     /// The memory of the segment that is being processed; asked for before it is stored.
     fn arrived(&self) -> Arrived;
 
+    /// Whether the connections hold so much memory, all together, that none should want more.
+    fn is_under_pressure(&self) -> bool {
+        false
+    }
+
     /// Whether nothing can be read.
     fn is_empty(&self) -> bool;
 

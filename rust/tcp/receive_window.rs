@@ -231,6 +231,16 @@ impl ReceiveWindow {
         false
     }
 
+    /// Whether [`ReceiveWindow::grow`] may do anything.
+    pub(super) fn may_grow(&self, memory: &Memory) -> bool {
+        self.clamp.min(self.free(memory)) > self.threshold
+    }
+
+    /// Memory is short for all connections (`tcp_adjust_rcv_ssthresh`).
+    pub(super) fn yield_memory(&mut self, mss: u16) {
+        self.threshold = self.threshold.min(4 * u32::from(mss));
+    }
+
     /// More memory is used than the buffer has.
     pub(super) fn overrun(&mut self, mss: u16) {
         self.threshold = self.clamp.min(2 * u32::from(mss));
@@ -357,19 +367,24 @@ impl Tcb {
                 tight: false,
             };
         }
-        self.window_by_memory(config, &memory)
+        self.window_by_memory(config, rx)
     }
 
     #[inline(never)]
-    fn window_by_memory(&mut self, config: &Config, memory: &Memory) -> Selected {
+    fn window_by_memory<R: ReceiveQueue>(&mut self, config: &Config, rx: &R) -> Selected {
+        let memory = rx.memory();
         let offer = Offer {
             rcv_mss: self.acks.rcv_mss,
             last: self.last_offer(),
             scale: self.rcv_scale,
         };
-        let selected = self.window.select(config, memory, &offer);
+        let selected = self.window.select(config, &memory, &offer);
         if selected.tight {
             self.acks.quick = 0;
+            if rx.is_under_pressure() {
+                self.window.yield_memory(config.mss);
+                return self.window.select(config, &memory, &offer);
+            }
         }
         selected
     }

@@ -216,7 +216,12 @@ impl Tcb {
     ) {
         let sizes = (len, self.acks.rcv_mss);
         let memory = rx.memory();
-        if self.window.grow(config, sizes, arrived, &memory, merged) {
+        if !self.window.may_grow(&memory) {
+            return;
+        }
+        if rx.is_under_pressure() {
+            self.window.yield_memory(config.mss);
+        } else if self.window.grow(config, sizes, arrived, &memory, merged) {
             self.acks.at_least_one();
         }
     }

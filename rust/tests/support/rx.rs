@@ -41,6 +41,8 @@ pub struct Rx {
     pub segment: Vec<u8>,
     /// Whether storing fails.
     pub fail: bool,
+    /// Whether memory is short for all.
+    pub under_pressure: bool,
     /// What was sent.
     pub records: Vec<Record>,
     /// Where messages of our user end.
@@ -60,6 +62,7 @@ impl Rx {
             changes: 0,
             segment: Vec::new(),
             fail: false,
+            under_pressure: false,
             records: Vec::new(),
             ends: Vec::new(),
             most_records: 1024,
@@ -195,6 +198,10 @@ impl ReceiveQueue for Rx {
             added: memory,
             segment: 0,
         }
+    }
+
+    fn is_under_pressure(&self) -> bool {
+        self.under_pressure
     }
 
     fn is_empty(&self) -> bool {
