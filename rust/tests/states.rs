@@ -26,9 +26,6 @@ enum Acks {
 /// A kind of segment: flags, sequence number from RCV.NXT, what it acknowledges, text.
 type Kind = (Flags, i32, Acks, u32);
 
-/// MAX.SND.WND (RFC 5961 5.2).
-const LARGEST: i32 = WND as i32;
-
 const NONE: Flags = Flags::from_bits(0);
 const SYN_ACK: Flags = Flags::from_bits(0x12);
 const FIN_ACK: Flags = Flags::from_bits(0x11);
@@ -72,9 +69,7 @@ const TABLE: &[(&str, Kind, [&str; 9])] = &[
     ["=/rst",     "=/rst",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/"]),
     ("ACK too old", (ACK, 0, Acks::Una(-60_000), 0),
     ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
-    ("ACK older by the largest window", (ACK, 0, Acks::Una(-LARGEST), 0),
-    ["=/rst",     "=/rst",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/",     "=/"]),
-    ("ACK older by one more", (ACK, 0, Acks::Una(-LARGEST - 1), 0),
+    ("ACK older than the connection", (ACK, 0, Acks::Una(-2), 0),
     ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
     ("ACK of what was not sent", (ACK, 0, Acks::Nxt(1), 0),
     ["=/rst",     "=/rst",     "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/ack",  "=/"]),
@@ -259,7 +254,7 @@ fn check(config: Config, table: &[(&str, Kind, [&str; 9])], stamp: Option<u32>) 
 
 #[test]
 fn every_state_and_every_kind() {
-    assert_eq!(check(plain(), TABLE, None), 39 * 9);
+    assert_eq!(check(plain(), TABLE, None), 38 * 9);
 }
 
 #[test]
