@@ -83,10 +83,12 @@ fn cubic_at_one_in_10000() {
 
 #[test]
 fn cubic_at_one_in_100000() {
+    // Far from Reno's 386: the window goes with the fourth root of C, so that half of it or twice
+    // would be off by more than this.
     near(
         average_window(Algorithm::Cubic, 100_000, 100, 600),
         1054.0,
-        15.0,
+        8.0,
     );
 }
 
