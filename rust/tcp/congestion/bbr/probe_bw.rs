@@ -73,7 +73,8 @@ pub(super) struct Probing {
 }
 
 packed!(struct Probing {
-    feedback, samples, cycle_start, wait, cut, caution, rounds_since_probe, up_rounds, up_cnt, up_acks, rng,
+    feedback, samples, cycle_start, wait, cut, caution, rounds_since_probe, up_rounds, up_cnt,
+    up_acks, rng,
 });
 
 impl Probing {
