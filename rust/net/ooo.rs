@@ -2,9 +2,10 @@
 
 //! Text that came before its turn: skbs in a red-black tree by sequence number, without overlap.
 //!
-//! The skbs are charged to the socket, so there are no more than `SO_RCVBUF` pays for, and each
-//! arrival removes those it covers, so the work for all arrivals together is bounded by their
-//! number.
+//! Many tiny segments are no burden (CVE-2018-5390, "SegmentSmack"). The skbs are charged to the
+//! socket, so there are no more than `SO_RCVBUF` pays for; each is an arrival's, and removed once. An
+//! arrival costs one way down the tree, at most 2 log2(n + 1) steps for n skbs, and at most
+//! [`MAX_WALK`] to either side. Nothing is ever copied together.
 
 use super::bindings as b;
 use super::recv_buffer::before;
@@ -12,7 +13,7 @@ use core::ptr::null_mut;
 
 /// How many ranges a SACK option can show.
 const RANGES: usize = 4;
-/// How far a range that was forgotten is followed to find its ends: a SACK block may be a part.
+/// How many skbs are followed to find the ends of forgotten ranges: a SACK block may be a part.
 const MAX_WALK: usize = 64;
 
 /// The tree; zero is empty.
@@ -227,12 +228,39 @@ impl Tree {
             *slot = *other;
         }
         self.recent = kept;
+        if kept[0].0 == kept[0].1 {
+            self.recall();
+        }
     }
 
-    /// Whether [`Tree::ranges`] gives any.
-    pub(super) fn has_ranges(&self) -> bool {
-        let [(start, end), ..] = self.recent;
-        start != end
+    /// No range is remembered: of those that were forgotten, which the peer may have heard of once
+    /// only, it is told again (RFC 2018 4), the first ones first.
+    fn recall(&mut self) {
+        let mut next = self.first();
+        let mut free = self.recent.iter_mut();
+        let mut last: Option<&mut (u32, u32)> = None;
+        for _ in 0..MAX_WALK {
+            let Some(skb) = next else { return };
+            // SAFETY: It is in the tree.
+            let (start, stop) = unsafe { (note(skb).seq, end(skb)) };
+            match &mut last {
+                Some(range) if range.1 == start => range.1 = stop,
+                _ => match free.next() {
+                    Some(slot) => {
+                        *slot = (start, stop);
+                        last = Some(slot);
+                    }
+                    None => return,
+                },
+            }
+            // SAFETY: As above.
+            next = unsafe { Self::next(skb) };
+        }
+    }
+
+    /// Whether nothing waits; then there are no [`Tree::ranges`] either.
+    pub(super) fn is_empty(&self) -> bool {
+        self.root.rb_node.is_null()
     }
 
     /// Copies the ranges, the one that changed last first; returns how many there are.
@@ -304,6 +332,27 @@ mod tests {
             next = unsafe { Tree::next(skb) };
         }
         Some(bits)
+    }
+
+    /// Everything before `rcv_nxt` is there: takes out what follows on that; returns up to where.
+    fn advance(tree: &mut Tree, mut rcv_nxt: u32) -> u32 {
+        while let Some(skb) = tree.pop_until(rcv_nxt) {
+            // SAFETY: The skb is ours.
+            unsafe {
+                if before(rcv_nxt, end(skb)) {
+                    rcv_nxt = end(skb);
+                }
+                b::consume_skb(skb);
+            }
+        }
+        tree.forget_until(rcv_nxt);
+        rcv_nxt
+    }
+
+    fn shown(tree: &Tree) -> ([(u32, u32); RANGES], usize) {
+        let mut out = [(0, 0); RANGES];
+        let count = tree.ranges(&mut out);
+        (out, count)
     }
 
     fn mask(at: usize, len: usize) -> u64 {
@@ -381,21 +430,104 @@ mod tests {
         put(&mut tree, 0, 15, 5)?;
         put(&mut tree, 0, 30, 5)?;
         assert!(tree.pop_until(9).is_none());
-        let mut rcv_nxt = 12;
-        while let Some(skb) = tree.pop_until(rcv_nxt) {
-            // SAFETY: The skb is ours.
+        assert_eq!(advance(&mut tree, 12), 20);
+        let (out, count) = shown(&tree);
+        assert_eq!((count, out[0]), (1, (30, 35)));
+        tree.clear(|_| ());
+        assert_eq!(shown(&tree).1, 0);
+        assert!(tree.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_forgotten_range_waits_and_is_shown_again() -> Result {
+        for base in [0, u32::MAX - 85] {
+            let mut tree = Tree::default();
+            for at in [90, 70, 50, 30, 10] {
+                put(&mut tree, base, at, 10)?;
+            }
+            for at in [0, 20, 40, 60] {
+                let filled = base.wrapping_add(at + 10);
+                assert_eq!(advance(&mut tree, filled), filled.wrapping_add(10));
+            }
+            assert!(!tree.is_empty());
+            let (out, count) = shown(&tree);
+            let last = (base.wrapping_add(90), base.wrapping_add(100));
+            assert_eq!((count, out[0]), (1, last));
+            assert_eq!(advance(&mut tree, last.0), last.1);
+            assert!(tree.is_empty());
+            assert_eq!(shown(&tree).1, 0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn forgotten_ranges_are_shown_whole_and_the_first_ones_first() -> Result {
+        let mut tree = Tree::default();
+        for at in [80, 70, 60, 55, 50, 40, 30, 26, 23, 20] {
+            put(&mut tree, 0, at, 5)?;
+        }
+        for at in [2, 4, 6, 8] {
+            put(&mut tree, 0, at, 1)?;
+        }
+        assert_eq!(advance(&mut tree, 9), 9);
+        let (out, count) = shown(&tree);
+        assert_eq!(count, RANGES);
+        assert_eq!(out, [(20, 35), (40, 45), (50, 65), (70, 75)]);
+        tree.clear(|_| ());
+        Ok(())
+    }
+
+    /// Steps from the root to the skb with `seq`.
+    fn depth(tree: &Tree, seq: u32) -> u32 {
+        let (mut node, mut steps) = (tree.root.rb_node, 0);
+        // SAFETY: The tree holds noted skbs.
+        while let Some(skb) = unsafe { skb_of(node) } {
+            steps += 1;
+            // SAFETY: As above.
             unsafe {
-                rcv_nxt = end(skb);
-                b::consume_skb(skb);
+                node = match note(skb).seq {
+                    at if at == seq => break,
+                    at if before(seq, at) => (*node).rb_left,
+                    _ => (*node).rb_right,
+                };
             }
         }
-        tree.forget_until(rcv_nxt);
-        assert_eq!(rcv_nxt, 20);
-        let mut out = [(0, 0); RANGES];
-        assert_eq!(tree.ranges(&mut out), 1);
-        assert_eq!(out[0], (30, 35));
+        steps
+    }
+
+    #[test]
+    fn segment_smack_costs_few_steps_for_a_tiny_segment() -> Result {
+        const COUNT: u32 = 8192;
+        let most = 2 * (COUNT + 1).ilog2();
+        // Every second byte, upwards and downwards: no two of them are one range.
+        for down in [false, true] {
+            let mut tree = Tree::default();
+            for i in 0..COUNT {
+                let at = 2 * if down { COUNT - i } else { i };
+                put(&mut tree, 0, at as usize, 1)?;
+                assert!(depth(&tree, at) <= most);
+                assert_eq!(shown(&tree).0[0], (at, at + 1));
+            }
+            tree.clear(|_| ());
+        }
+        // One range of single bytes, forgotten: its ends are looked for, but not for long.
+        let mut tree = Tree::default();
+        for at in 0..COUNT {
+            put(&mut tree, 0, at as usize, 1)?;
+        }
+        for i in 1..=RANGES as u32 {
+            put(&mut tree, 0, (COUNT + 2 * i) as usize, 1)?;
+        }
+        put(&mut tree, 0, COUNT as usize / 2, 1)?;
+        let (start, stop) = shown(&tree).0[0];
+        assert_eq!(stop - start, 2 * MAX_WALK as u32 + 1);
+        // All that were remembered come into their own: the same when they are recalled.
+        tree.recent = [(0, 0); RANGES];
+        tree.recall();
+        let (out, count) = shown(&tree);
+        assert_eq!((count, out[0]), (1, (0, MAX_WALK as u32)));
         tree.clear(|_| ());
-        assert_eq!(tree.ranges(&mut out), 0);
         Ok(())
     }
 }

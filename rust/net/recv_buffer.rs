@@ -303,10 +303,10 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
         unsafe { (*self.state).early.ranges(out) }
     }
 
-    /// Whether any range waits beyond RCV.NXT.
+    /// Whether any text waits beyond RCV.NXT.
     pub fn has_gaps(&self) -> bool {
         // SAFETY: By the contract of `new`.
-        unsafe { (*self.state).early.has_ranges() }
+        unsafe { !(*self.state).early.is_empty() }
     }
 
     /// Bytes that can be read now.
