@@ -15,20 +15,19 @@
 
 FIXTURE(segment) {
 	struct wire w;
+	int listener;
 	int fd;
 };
 
 FIXTURE_SETUP(segment)
 {
-	int listener;
-
 	make_network(LOOPBACK);
 	wire_open();
-	listener = own_socket(0);
-	ASSERT_EQ(0, bind_to(listener, STACK_ADDR, PORT));
-	ASSERT_EQ(0, listen(listener, 8));
+	self->listener = own_socket(0);
+	ASSERT_EQ(0, bind_to(self->listener, STACK_ADDR, PORT));
+	ASSERT_EQ(0, listen(self->listener, 8));
 	wire_connect(&self->w, PEER_PORT, PORT);
-	self->fd = accept(listener, NULL, NULL);
+	self->fd = accept(self->listener, NULL, NULL);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -153,6 +152,87 @@ TEST_F(segment, many_gaps_are_filled_in_any_order)
 	for (i = 0; i < ARRAY_SIZE(order); i++)
 		wire_send_at(&self->w, start + 2 * order[i], ACK, text + 2 * order[i], 2);
 	EXPECT_TRUE(reads(self->fd, text));
+}
+
+/* The peer opens one more connection, on which both sides tell of gaps (RFC 2018). */
+static int connect_with_sack(int listener, struct wire *w)
+{
+	static const uint8_t options[] = { TCPOPT_MAXSEG, 4, PEER_MSS >> 8, PEER_MSS & 255,
+					   TCPOPT_SACK_PERMITTED, 2, TCPOPT_NOP, TCPOPT_NOP };
+	struct segment s = {
+		.sport = PEER_PORT + 1, .dport = PORT, .flags = SYN, .window = 60000,
+		.options = options, .options_len = sizeof(options),
+	};
+
+	*w = (struct wire){
+		.port = PEER_PORT + 1, .stack_port = PORT, .snd_nxt = 1, .window = 60000,
+	};
+	wire_inject(&s);
+	s = wire_expect(w, SYN | ACK);
+	wire_ack(w, &s);
+	return accept(listener, NULL, NULL);
+}
+
+/* No option has room for so many gaps, and the last one to be filled is the first one told of. */
+TEST_F(segment, more_gaps_than_can_be_told_of_are_filled)
+{
+	static const int order[] = { 9, 7, 5, 3, 1, 0, 2, 4, 6, 8 };
+	static const char text[] = "abcdefghijklmnopqrst";
+	struct wire w;
+	int fd = connect_with_sack(self->listener, &w);
+	uint32_t start = w.snd_nxt;
+	size_t i;
+
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		wire_send_at(&w, start + 2 * order[i], ACK, text + 2 * order[i], 2);
+	EXPECT_TRUE(wait_until(wire_expect(&w, ACK).ack == start + 20, 5000));
+	EXPECT_TRUE(reads(fd, text));
+}
+
+/* What others took the place of in the option is told of again when they are filled. */
+TEST_F(segment, gap_that_others_took_the_place_of_is_told_of_again)
+{
+	static const int order[] = { 9, 7, 5, 3, 1, 0, 2, 4, 6 };
+	struct segment s;
+	struct wire w;
+	int fd = connect_with_sack(self->listener, &w);
+	uint32_t start = w.snd_nxt, block[2];
+	size_t i;
+
+	if (own_family() == AF_INET)
+		SKIP(return, "Linux does not");
+	ASSERT_LE(0, fd);
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		wire_send_at(&w, start + 2 * order[i], ACK, "xy", 2);
+	do {
+		s = wire_expect(&w, ACK);
+	} while (s.ack != start + 16);
+	ASSERT_EQ(12, s.options_len);
+	EXPECT_EQ(TCPOPT_SACK, s.options[2]);
+	memcpy(block, s.options + 4, sizeof(block));
+	EXPECT_EQ(start + 18, ntohl(block[0]));
+	EXPECT_EQ(start + 20, ntohl(block[1]));
+}
+
+/* CVE-2018-5390: many tiny segments, each of which is a gap, take no more than the buffer. */
+TEST_F(segment, segment_smack_takes_no_more_memory_than_the_buffer)
+{
+	uint32_t start = self->w.snd_nxt, i;
+	long most;
+
+	set_option(self->fd, SOL_SOCKET, SO_RCVBUF, 32768);
+	most = get_option(self->fd, SOL_SOCKET, SO_RCVBUF) + 4096;
+	for (i = 1; i <= 4000; i++) {
+		wire_send_at(&self->w, start + 2 * i, ACK, "x", 1);
+		if (i % 100)
+			continue;
+		EXPECT_LE(memory_of(self->fd, SK_MEMINFO_RMEM_ALLOC), most);
+		wire_count(&self->w, 0, 0);
+	}
+	/* What is next in turn is taken all the same. */
+	wire_send_at(&self->w, start, ACK | PSH, "good", 4);
+	EXPECT_TRUE(reads(self->fd, "good"));
 }
 
 TEST_F(segment, overlapping_data_count_once)
@@ -486,4 +566,31 @@ TEST_F(segment, new_syn_in_time_wait_opens_again)
 	EXPECT_EQ(self->w.snd_nxt, s.ack);
 	wire_ack(&self->w, &s);
 	EXPECT_TRUE(wait_until(state() == TCP_ESTABLISHED, 5000));
+}
+
+/* Linux looks for a listener before it ends TIME-WAIT (TCP_TW_SYN in tcp_v4_rcv). */
+TEST_F(segment, new_syn_in_time_wait_without_a_listener_is_acknowledged)
+{
+	int fd = own_socket(SOCK_NONBLOCK);
+	struct segment s;
+	struct wire w;
+	uint32_t end;
+
+	EXPECT_EQ(EINPROGRESS, connect_to(fd, PEER_ADDR, PEER_PORT + 1));
+	wire_accept(&w);
+	close(fd);
+	s = wire_expect(&w, FIN);
+	w.rcv_nxt = s.seq + 1;
+	wire_send(&w, FIN | ACK, NULL, 0);
+	EXPECT_EQ(w.snd_nxt, wire_expect(&w, ACK).ack);
+	end = w.snd_nxt;
+	w.snd_nxt = end + 100000;
+	wire_send(&w, SYN, NULL, 0);
+	do {
+		ASSERT_TRUE(wire_next(&s, limit_ms(5000)));
+	} while (s.dport != w.port);
+	EXPECT_EQ(ACK, s.flags);
+	EXPECT_EQ(w.rcv_nxt, s.seq);
+	EXPECT_EQ(end, s.ack);
+	EXPECT_EQ(TCP_TIME_WAIT, connection_state(own_family(), w.stack_port, w.port));
 }
