@@ -101,6 +101,10 @@ fn to_listener(
         (listener, ours)
     };
     let Some(listener) = listener else {
+        if floor.is_some() {
+            time_wait::decline(net, skb, ends);
+            return Verdict::Taken;
+        }
         // A port that only connections have is not kept from `AF_INET`, which may listen there.
         if !ours {
             return Verdict::Pass(skb);
@@ -108,6 +112,9 @@ fn to_listener(
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
+    if floor.is_some() {
+        time_wait::forget(net, ends);
+    }
     let listener = if !seg.flags.has(Flags::SYN) && listener.reuseport() {
         holder(net, listener, &skb)
     } else {
@@ -168,7 +175,7 @@ fn ended(net: &Net, skb: RxSkb, seg: &Segment) {
     match time_wait::on_segment(net, skb, seg, &ends) {
         time_wait::Outcome::Taken => {}
         time_wait::Outcome::NotHere(skb) => no_socket(net, skb, seg),
-        // The SYN comes again, and then meets the listener.
+        // The SYN comes again, and then meets the listener, if there is one.
         time_wait::Outcome::Reopen(skb, _) => skb.discard(net, DropReason::Closed),
     }
 }

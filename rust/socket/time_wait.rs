@@ -123,7 +123,8 @@ pub(super) enum Outcome {
     NotHere(RxSkb),
     /// It is dealt with.
     Taken,
-    /// It opens a new connection, whose ISS must come after this number.
+    /// It opens a new connection, whose ISS must come after this number, if anybody listens: then
+    /// the entry is to be forgotten, else [`decline`] is to be called.
     Reopen(RxSkb, SeqNumber),
 }
 
@@ -155,12 +156,22 @@ fn on_shelf(net: &Net, mut shelf: Shelf<'_>, skb: RxSkb, seg: &Segment, ends: &E
                 ended(net, &tuple, &entry);
             }
         }
-        Verdict::Reopen(iss) => {
-            forget(net, ends);
-            return Outcome::Reopen(skb, iss);
-        }
+        Verdict::Reopen(iss) => return Outcome::Reopen(skb, iss),
     }
     Outcome::Taken
+}
+
+/// A SYN would open a new connection, but nobody listens: the old one lasts, and says so to the peer
+/// (TCP_TW_SYN in `tcp_v4_rcv`).
+pub(super) fn decline(net: &Net, skb: RxSkb, ends: &Ends) {
+    let ack = net.time_wait.find(ends).and_then(|shelf| {
+        let entry = shelf.get(&Key::new(&ends.tuple()))?;
+        Some(entry.time_wait.ack(now()))
+    });
+    if let Some(ack) = ack {
+        reply(net, &skb, &ack);
+    }
+    skb.discard(net, DropReason::NoSocket);
 }
 
 /// Ends what has waited long enough (all of it when `all`), and says when to look again.
