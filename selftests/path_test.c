@@ -340,6 +340,22 @@ TEST_F(path, route_is_looked_up_again_by_a_retransmission)
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 20000));
 }
 
+/* A timeout: what hashes of the socket choose on the way is chosen anew (tcp_write_timeout). */
+TEST_F(path, timeout_has_another_hash_chosen)
+{
+	long before = counter("/proc/net/netstat", "TCPTimeoutRehash");
+
+	enter_far();
+	if (!run("nft '" DROP("input") "'"))
+		SKIP(return, "no nft");
+	enter_near();
+	send_all(self->p.client, "behind", 6);
+	EXPECT_TRUE(wait_until(counter("/proc/net/netstat", "TCPTimeoutRehash") > before, 5000));
+	enter_far();
+	EXPECT_TRUE(run("nft delete table ip t"));
+	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
+}
+
 TEST_F(path, device_that_goes_away_and_comes_back)
 {
 	send_all(self->p.client, "before", 6);

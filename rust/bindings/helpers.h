@@ -343,6 +343,7 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 u32 ox_sk_advmss(struct sock *sk);
+bool ox_sk_rethink_txhash(struct sock *sk);
 void ox_sk_route_suspect(struct sock *sk);
 void ox_sk_forget_route(struct sock *sk);
 u32 ox_dst_mtu(const struct dst_entry *dst);

@@ -258,9 +258,15 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 	return 0;
 }
 
+bool ox_sk_rethink_txhash(struct sock *sk)
+{
+	return sk_rethink_txhash(sk);
+}
+
+/* Under the socket's lock. */
 void ox_sk_route_suspect(struct sock *sk)
 {
-	dst_negative_advice(sk);
+	__dst_negative_advice(sk);
 }
 
 /* Under the socket's lock. */

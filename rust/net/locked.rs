@@ -524,6 +524,13 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_note_rx_dst(self.sk(), skb.raw()) }
     }
 
+    /// A retransmission timer expired: what hashes of the socket choose below us is chosen anew
+    /// (`sk_rethink_txhash`). Returns whether it is.
+    pub fn rehash(&mut self) -> bool {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_rethink_txhash(self.sk()) }
+    }
+
     /// The route may be bad (retransmissions go unanswered): look for a new one at the next send.
     pub fn route_suspect(&mut self) {
         // SAFETY: We hold the lock.

@@ -17,6 +17,7 @@ impl Mib for Counter {
     fn mib(self) -> Option<u32> {
         Some(match self {
             Self::Timeouts => b::LINUX_MIB_TCPTIMEOUTS,
+            Self::TimeoutRehash => b::LINUX_MIB_TCPTIMEOUTREHASH,
             Self::FastRetrans => b::LINUX_MIB_TCPFASTRETRANS,
             Self::AbortOnTimeout => b::LINUX_MIB_TCPABORTONTIMEOUT,
             Self::AbortOnClose => b::LINUX_MIB_TCPABORTONCLOSE,

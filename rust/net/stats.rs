@@ -47,6 +47,8 @@ counters! {
     SynAckRetrans,
     /// Retransmission timeouts.
     Timeouts,
+    /// Those after which what hashes choose on the way was chosen anew.
+    TimeoutRehash,
     /// Segments retransmitted in fast recovery.
     FastRetrans,
     /// Segments retransmitted after a timeout.

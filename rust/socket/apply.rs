@@ -5,7 +5,7 @@
 use super::bind::release_port;
 use super::flush::send_bare;
 use super::send::wake_writer;
-use super::sock_state::{Conn, Life, Phase};
+use super::sock_state::{Conn, Life, Phase, SockState};
 use super::{buffers, fast_connect, fast_open, now, orphans, statistics, time_wait, urgent, Oxtcp};
 use crate::net::{addr, Counter, Locked, Shutdown};
 use crate::tcp::events::{Error as TcpError, Events};
@@ -102,8 +102,7 @@ fn apply_all(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
         send_bare(locked, out);
     }
     if events.timed_out {
-        net.count(Counter::Timeouts);
-        locked.route_suspect();
+        timed_out(locked);
     }
     statistics::count(net, events.statistics);
     if events.acked > 0 {
@@ -147,6 +146,21 @@ fn apply_all(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     }
     if events.closed || events.time_wait.is_some() {
         finish(locked);
+    }
+}
+
+/// The retransmission timer has expired: another way may be better.
+fn timed_out(locked: &mut Locked<'_, Oxtcp>) {
+    let net = locked.net();
+    net.count(Counter::Timeouts);
+    let state: &SockState = locked;
+    let suspect =
+        matches!(&state.conn, Conn::Tcb(Life::Open, tcb) if tcb.is_route_suspect(&state.config));
+    if suspect {
+        locked.route_suspect();
+    }
+    if locked.rehash() {
+        net.count(Counter::TimeoutRehash);
     }
 }
 

@@ -184,6 +184,17 @@ impl Tcb {
         }
     }
 
+    /// Whether so many timeouts have come, one after the other, that the route may be to blame: R1 of
+    /// RFC 9293 3.8.3 (SHLD-10), and the second one while the connection is being opened. To be asked
+    /// after [`Tcb::on_timer`].
+    pub fn is_route_suspect(&self, config: &Config) -> bool {
+        let patience = match self.state {
+            State::SynSent | State::SynReceived => 1,
+            _ => config.retries1.max(1),
+        };
+        self.retries > patience
+    }
+
     /// After how many timeouts the next one begins to double.
     fn linear_timeouts(&self, config: &Config) -> u8 {
         match self.state {
@@ -313,5 +324,39 @@ impl Tcb {
         } else {
             IdleTimer::Off
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Identity;
+    use super::super::seq::SeqNumber;
+    use super::*;
+
+    #[test]
+    fn the_route_is_suspected_after_as_many_timeouts_as_are_set() {
+        let ids = Identity {
+            iss: SeqNumber(1),
+            ts_offset: 0,
+        };
+        for (state, retries1, first) in [
+            (State::SynSent, 3, 2),
+            (State::SynReceived, 3, 2),
+            (State::Established, 3, 4),
+            (State::FinWait1, 3, 4),
+            (State::LastAck, 5, 6),
+            (State::Established, 0, 2),
+        ] {
+            let config = Config {
+                retries1,
+                ..Config::default()
+            };
+            let mut tcb = Tcb::new(state, &config, ids, Instant::default());
+            let suspected = (0..=9).find(|retries| {
+                tcb.retries = *retries;
+                tcb.is_route_suspect(&config)
+            });
+            assert_eq!(suspected, Some(first), "{state:?}, {retries1}");
+        }
     }
 }
