@@ -299,6 +299,37 @@ TEST_F(negotiation, fragmentation_needed_makes_segments_smaller)
 	EXPECT_EQ(700 - 20 - 20 - 12, s.len);
 }
 
+/* RFC 1191 5: an old router does not say what the next hop carries. */
+TEST_F(negotiation, fragmentation_needed_without_a_size_makes_segments_smaller)
+{
+	static const char block[2000];
+	struct segment s;
+
+	set_sysctl("net/ipv4/route/min_pmtu", "600");
+	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(1000 - 12, s.len);
+	wire_icmp(&self->w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, s.seq, 0);
+	do {
+		s = wire_expect(&self->w, ACK);
+	} while (s.seq != self->w.rcv_nxt);
+	EXPECT_EQ(600 - 20 - 20 - 12, s.len);
+}
+
+TEST_F(negotiation, fragmentation_needed_without_a_size_does_not_refuse_a_connection)
+{
+	int fd = own_socket(SOCK_NONBLOCK);
+	struct wire w;
+
+	EXPECT_EQ(EINPROGRESS, connect_to(fd, PEER_ADDR, PEER_PORT + 1));
+	wire_await_syn(&w);
+	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, w.rcv_nxt - 1, 0);
+	EXPECT_EQ(0, wait_events(fd, POLLOUT, 50));
+	wire_send(&w, SYN | ACK, NULL, 0);
+	EXPECT_EQ(POLLOUT, wait_events(fd, POLLOUT, 5000));
+	EXPECT_EQ(0, take_error(fd));
+}
+
 TEST_F(negotiation, fragmentation_needed_for_what_was_never_sent_is_ignored)
 {
 	static const char block[2000];

@@ -19,8 +19,9 @@ pub struct IcmpError {
     pub icmp_type: u8,
     /// ICMP code.
     pub code: u8,
-    /// Next-hop MTU of "fragmentation needed" (3/4), bytes; else 0.
-    pub mtu: u32,
+    /// Next-hop MTU of "fragmentation needed" (3/4), bytes; 0 from a router that does not say it
+    /// (RFC 1191 5).
+    pub mtu: Option<u32>,
     /// The errno that Linux's table gives (positive), 0 when it is no error.
     pub errno: i32,
     /// Whether the table calls it fatal.
@@ -39,11 +40,11 @@ impl IcmpError {
     }
 
     /// Teaches the route to the peer the MTU of a "fragmentation needed" that is believed:
-    /// [`Locked::path_mtu`] has it then.
+    /// [`Locked::path_mtu`] has it then, but none below `net.ipv4.route.min_pmtu`.
     pub fn learn_mtu(&self) {
-        if self.mtu != 0 {
+        if let Some(mtu) = self.mtu {
             // SAFETY: The hook has the skb as long as anybody can have this; it lends it only.
-            unsafe { b::ox_icmp_update_pmtu(self.skb, self.net, self.inner, self.mtu) }
+            unsafe { b::ox_icmp_update_pmtu(self.skb, self.net, self.inner, mtu) }
         }
     }
 }
@@ -119,7 +120,7 @@ pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ih
             seq,
             icmp_type,
             code,
-            mtu: if (icmp_type, code) == (3, 4) { mtu } else { 0 },
+            mtu: ((icmp_type, code) == (3, 4)).then_some(mtu),
             errno,
             fatal,
             skb,

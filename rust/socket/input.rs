@@ -347,7 +347,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         return half_open_error(net, error);
     };
     net.count(Counter::IcmpErrors);
-    if error.mtu == 0 && error.errno == 0 {
+    if error.mtu.is_none() && error.errno == 0 {
         return;
     }
     // A process has the socket, or there is no memory: an ICMP error may always be lost.
@@ -357,7 +357,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let seq = SeqNumber(error.seq);
     let accepted = locked.has_file();
     let in_flight = matches!(&locked.conn, Conn::Tcb(Life::Open, tcb) if tcb.is_in_flight(seq));
-    if error.mtu != 0 && in_flight {
+    if error.mtu.is_some() && in_flight {
         error.learn_mtu();
         return mtu_reduced(&mut locked);
     }
