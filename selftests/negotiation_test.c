@@ -340,3 +340,82 @@ TEST_F(negotiation, fragmentation_needed_for_what_was_never_sent_is_ignored)
 	s = wire_expect(&self->w, ACK);
 	EXPECT_EQ(1000 - 12, s.len);
 }
+
+/* Between the same ports each time. Returns the SYN. */
+static struct segment connect_again(int *fd, struct wire *w)
+{
+	struct segment s;
+
+	*fd = own_socket(SOCK_NONBLOCK);
+	set_option(*fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (bind_to(*fd, STACK_ADDR, PORT + 1))
+		die("bind");
+	if (!wait_until(connect_to(*fd, PEER_ADDR, PEER_PORT + 1) == EINPROGRESS, 5000))
+		die("connect");
+	s = wire_any(SYN);
+	*w = (struct wire){
+		.port = s.dport, .stack_port = s.sport, .snd_nxt = 5000, .rcv_nxt = s.seq + 1,
+	};
+	return s;
+}
+
+/* Sends @len bytes on @fd, which the peer acknowledges; returns how many it has. */
+static size_t acknowledged(int fd, struct wire *w, size_t len)
+{
+	static const char block[100000];
+	uint32_t start = w->rcv_nxt;
+	struct segment s;
+	size_t sent = 0;
+	ssize_t n;
+
+	while (w->rcv_nxt - start < len) {
+		n = send(fd, block, len - sent < sizeof(block) ? len - sent : sizeof(block), 0);
+		sent += n > 0 ? n : 0;
+		if (!wire_next(&s, limit_ms(5000)))
+			break;
+		if (!s.len || s.seq != w->rcv_nxt)
+			continue;
+		w->rcv_nxt += s.len;
+		send_stamped(w, w->snd_nxt, 0x1001,
+			     number(find_option(s.options, s.options_len, TCPOPT_TIMESTAMP)), NULL, 0);
+	}
+	return w->rcv_nxt - start;
+}
+
+/*
+ * More has been sent than the clock of initial numbers goes on meanwhile: those of
+ * the connection that takes the place in TIME-WAIT come behind all the same, so that
+ * no old duplicate is one of its segments (tcp_twsk_unique).
+ */
+TEST_F(negotiation, connection_in_place_of_one_in_time_wait_begins_behind_it)
+{
+	size_t len = 4 << 20;
+	uint8_t options[sizeof(all_options)];
+	struct segment s;
+	struct wire w;
+	uint32_t end;
+	int fd;
+
+	set_sysctl("net/ipv4/tcp_tw_reuse", "1");
+	s = connect_again(&fd, &w);
+	memcpy(options, all_options, sizeof(options));
+	memcpy(options + 12, find_option(s.options, s.options_len, TCPOPT_TIMESTAMP), 4);
+	s = (struct segment){
+		.sport = w.port, .dport = w.stack_port, .seq = w.snd_nxt++, .ack = w.rcv_nxt,
+		.flags = SYN | ACK, .window = 60000,
+		.options = options, .options_len = sizeof(options),
+	};
+	wire_inject(&s);
+	wire_expect(&w, ACK);
+	ASSERT_EQ(len, acknowledged(fd, &w, len));
+	close(fd);
+	s = wire_expect(&w, FIN);
+	end = w.rcv_nxt = s.seq + 1;
+	send_stamped_as(&w, FIN | ACK, w.snd_nxt++, 0x1002,
+			number(find_option(s.options, s.options_len, TCPOPT_TIMESTAMP)), NULL, 0);
+	EXPECT_TRUE(reaches_state(own_family(), PORT + 1, PEER_PORT + 1, TCP_TIME_WAIT, 5000));
+	wire_count(&w, 0, 0);
+	pause_ms(1100);
+	s = connect_again(&fd, &w);
+	EXPECT_LE(0, (int32_t)(s.seq - (end + 65535 + 2)));
+}

@@ -13,6 +13,7 @@ use super::sock_state::{BufferSize, Conn, Life, Phase, SockState};
 use super::{fast_connect, identity, now, time_wait, Oxtcp};
 use crate::net::route::Route;
 use crate::net::{addr, random, Counter, Destination, FourTuple, Locked, Sock, Timeout};
+use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::Tcb;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -105,31 +106,33 @@ pub(super) fn prepare(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> R
     let remote = SocketAddrV4::new(route.destination(), remote.port());
 
     locked.set_remote(remote);
-    let opened = if local.port() == 0 {
+    let floor = if local.port() == 0 {
         choose_port(locked, source, remote)
     } else {
         locked.set_source(source);
         take_tuple(locked, local.port(), source, remote)
     };
-    if let Err(error) = opened {
+    let floor = floor.inspect_err(|_| {
         locked.set_remote(addr::ANY);
         locked.set_local(bound);
-        return Err(error);
-    }
+    })?;
 
     locked.clear_shutdown();
     let _ = locked.take_error();
     let (advmss, ecn) = (route.advmss(), route.has_ecn());
     locked.route(route);
-    begin(locked, advmss, ecn);
+    begin(locked, floor, advmss, ecn);
     Ok(())
 }
 
-/// CLOSED to SYN-SENT, on a path where ECN is said to work or not.
-fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
+/// CLOSED to SYN-SENT, on a path where ECN is said to work or not. The ISS comes after `floor`.
+fn begin(locked: &mut Locked<'_, Oxtcp>, floor: Option<SeqNumber>, advmss: u16, ecn: bool) {
     let net = locked.net();
     let now = now();
-    let ids = identity::of(&locked.sock().tuple(), now);
+    let mut ids = identity::of(&locked.sock().tuple(), now);
+    if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
+        ids.iss = floor;
+    }
     let keepalive = locked.keepopen();
     let buffer = BufferSize::of(locked);
     let state: &mut SockState = locked;
@@ -149,28 +152,32 @@ fn begin(locked: &mut Locked<'_, Oxtcp>, advmss: u16, ecn: bool) {
     net.count(Counter::ActiveOpens);
 }
 
-/// Enters the socket in the table of connections under the tuple it will have.
+/// Enters the socket in the table of connections under the tuple it will have. If it takes that from
+/// one in TIME-WAIT, its ISS has to come after the number that is returned.
 fn take_tuple(
     locked: &mut Locked<'_, Oxtcp>,
     port: u16,
     source: Ipv4Addr,
     remote: SocketAddrV4,
-) -> Result {
+) -> Result<Option<SeqNumber>> {
     let net = locked.net();
     let local = SocketAddrV4::new(source, port);
     let ends = net.ehash().ends(&FourTuple { local, remote });
-    if !time_wait::may_use(net, &ends) {
-        return Err(EADDRNOTAVAIL);
-    }
+    let floor = time_wait::may_use(net, &ends)?;
     locked.set_local(local);
     net.ehash().insert(locked, &ends)?;
     time_wait::forget(net, &ends);
-    Ok(())
+    Ok(floor)
 }
 
 /// An ephemeral port that gives a tuple nobody has: from a start that only we can foresee for this
 /// destination, and moves on with each connection (RFC 6056 3.3.3).
-fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketAddrV4) -> Result {
+/// Returns what [`take_tuple`] does.
+fn choose_port(
+    locked: &mut Locked<'_, Oxtcp>,
+    source: Ipv4Addr,
+    remote: SocketAddrV4,
+) -> Result<Option<SeqNumber>> {
     let net = locked.net();
     let (min, max) = local_ports(net);
     let count = u32::from(max - min) + 1;
@@ -188,9 +195,9 @@ fn choose_port(locked: &mut Locked<'_, Oxtcp>, source: Ipv4Addr, remote: SocketA
             continue;
         }
         match take_tuple(locked, port, source, remote) {
-            Ok(()) => {
+            Ok(floor) => {
                 locked.owner = Some(owner);
-                return Ok(());
+                return Ok(floor);
             }
             Err(e) if e == EADDRNOTAVAIL => give_back(net, port, &owner),
             Err(e) => {

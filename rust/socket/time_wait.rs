@@ -27,21 +27,27 @@ fn length(net: &Net) -> Duration {
 }
 
 /// Whether a new connection may have these `ends`: no entry has them, or one that timestamps
-/// protect may be replaced (`tcp_tw_reuse`: 1 always, 2 for loopback alone).
-pub(super) fn may_use(net: &Net, ends: &Ends) -> bool {
+/// protect may be replaced (`tcp_tw_reuse`: 1 always, 2 for loopback alone). In that case the new
+/// connection's ISS has to come after the number that is returned (`tcp_twsk_unique`).
+///
+/// Errors: `EADDRNOTAVAIL`.
+pub(super) fn may_use(net: &Net, ends: &Ends) -> Result<Option<SeqNumber>> {
     let Some(shelf) = net.time_wait.find(ends) else {
-        return true;
+        return Ok(None);
     };
     let tuple = ends.tuple();
     let Some(entry) = shelf.get(&Key::new(&tuple)) else {
-        return true;
+        return Ok(None);
     };
     let allowed = match net.settings().tw_reuse() {
         1 => true,
         2 => tuple.remote.ip().is_loopback(),
         _ => false,
     };
-    allowed && entry.time_wait.may_reuse(length(net), now())
+    if !allowed || !entry.time_wait.may_reuse(length(net), now()) {
+        return Err(EADDRNOTAVAIL);
+    }
+    Ok(Some(entry.time_wait.floor()))
 }
 
 /// Puts a connection into TIME-WAIT; the port goes with it, but for one that bind() gave to a user

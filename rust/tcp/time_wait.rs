@@ -78,6 +78,12 @@ impl TimeWait {
         self.timestamps && now.since(self.deadline - length) >= Duration::from_secs(1)
     }
 
+    /// The ISS of a new connection between the same ends has to come after this number, so that old
+    /// duplicates are not taken for its segments (RFC 9293 3.10.7.4, MAY-2).
+    pub fn floor(&self) -> SeqNumber {
+        self.snd_nxt + 65535 + 2
+    }
+
     /// The acknowledgment that the peer should have.
     pub fn ack(&self, now: Instant) -> Transmit {
         let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, self.wnd);
@@ -120,7 +126,7 @@ impl TimeWait {
             let newer = seg.seq.after(self.rcv_nxt)
                 || stamp.is_some_and(|ts| SeqNumber(ts.val).after(SeqNumber(self.ts_recent)));
             if newer {
-                return Verdict::Reopen(self.snd_nxt + 65535 + 2);
+                return Verdict::Reopen(self.floor());
             }
         }
         if seg.has_fin() && !old_stamp && seg.seq_end() == self.rcv_nxt {
