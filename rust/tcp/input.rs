@@ -448,6 +448,6 @@ impl Tcb {
         self.idle_timer = IdleTimer::Off;
         self.ack_due = AckDue::No;
         self.control = Control::None;
-        events.time_wait = Some(TimeWait::new(last, config.time_wait, now));
+        events.time_wait = Some(TimeWait::new(last, config, now));
     }
 }

@@ -2,14 +2,12 @@
 
 //! TIME-WAIT (RFC 9293 3.6.1), as a small entry that outlives the connection.
 
+use super::config::Config;
 use super::options::{Options, Timestamps};
+use super::rate_limit::RateLimit;
 use super::segment::{Flags, Segment, Transmit};
 use super::seq::SeqNumber;
 use super::time::{Duration, Instant};
-
-/// Segments without text are answered so often at most (`tcp_invalid_ratelimit`), ms: two ends in
-/// TIME-WAIT that both find the other's acknowledgments old would else answer each other for ever.
-const ANSWER_INTERVAL: u32 = 500;
 
 /// A connection in TIME-WAIT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,8 +21,11 @@ pub struct TimeWait {
     timestamps: bool,
     ts_recent: u32,
     ts_offset: u32,
-    /// When a segment without text was last answered, ms.
-    answered: u32,
+    /// Of the answers to segments without text: two ends in TIME-WAIT that both find the other's
+    /// acknowledgments old would else answer each other for ever.
+    answered: RateLimit,
+    /// How often they are answered at most, ms.
+    answer_interval: u32,
 }
 
 /// What to do with a segment for a connection in TIME-WAIT.
@@ -53,16 +54,17 @@ pub(super) struct Last {
 }
 
 impl TimeWait {
-    pub(super) fn new(last: Last, length: Duration, now: Instant) -> Self {
+    pub(super) fn new(last: Last, config: &Config, now: Instant) -> Self {
         Self {
-            deadline: now + length,
+            deadline: now + config.time_wait,
             snd_nxt: last.snd_nxt,
             rcv_nxt: last.rcv_nxt,
             wnd: last.wnd,
             timestamps: last.ts_recent.is_some(),
             ts_recent: last.ts_recent.unwrap_or(0),
             ts_offset: last.ts_offset,
-            answered: now.ms_wrapped().wrapping_sub(ANSWER_INTERVAL),
+            answered: RateLimit::default(),
+            answer_interval: config.invalid_ratelimit.ms() as u32,
         }
     }
 
@@ -140,11 +142,10 @@ impl TimeWait {
             return Verdict::Ignore;
         }
         if seg.len == 0 || seg.has_syn() {
-            let ms = now.ms_wrapped();
-            if ms.wrapping_sub(self.answered) < ANSWER_INTERVAL {
+            let interval = Duration::from_ms(self.answer_interval.into());
+            if !self.answered.allows(interval, now) {
                 return Verdict::Ignore;
             }
-            self.answered = ms;
         }
         Verdict::Ack(self.ack(now))
     }
@@ -157,6 +158,10 @@ mod tests {
     const LENGTH: Duration = Duration::from_secs(60);
 
     fn entry(ts_recent: Option<u32>) -> TimeWait {
+        entry_with(&Config::default(), ts_recent)
+    }
+
+    fn entry_with(config: &Config, ts_recent: Option<u32>) -> TimeWait {
         let last = Last {
             snd_nxt: SeqNumber(100),
             rcv_nxt: SeqNumber(500),
@@ -164,7 +169,7 @@ mod tests {
             ts_recent,
             ts_offset: 0,
         };
-        TimeWait::new(last, LENGTH, Instant::default())
+        TimeWait::new(last, config, Instant::default())
     }
 
     fn segment(flags: Flags, seq: u32) -> Segment {
@@ -219,6 +224,27 @@ mod tests {
             entry(None).on_segment(&rst(500), LENGTH, true, now),
             Verdict::Ignore
         );
+    }
+
+    #[test]
+    fn segments_without_text_are_answered_as_often_as_is_set() {
+        for (interval, expected) in [(500, 10), (100, 50), (0, 5000)] {
+            let config = Config {
+                invalid_ratelimit: Duration::from_ms(interval),
+                ..Config::default()
+            };
+            let mut tw = entry_with(&config, None);
+            let mut is_answered = |flags, ms: u64| {
+                let now = Instant::from_us(ms * 1000);
+                let verdict = tw.on_segment(&segment(flags, 400), LENGTH, false, now);
+                matches!(verdict, Verdict::Ack(_))
+            };
+            let kinds = [Flags::ACK, Flags::SYN].iter().cycle();
+            let answered = (1..=5000)
+                .zip(kinds)
+                .filter(|(ms, flags)| is_answered(**flags, *ms));
+            assert_eq!(answered.count(), expected, "{interval} ms");
+        }
     }
 
     #[test]
