@@ -568,29 +568,49 @@ TEST_F(segment, new_syn_in_time_wait_opens_again)
 	EXPECT_TRUE(wait_until(state() == TCP_ESTABLISHED, 5000));
 }
 
+/* A connection from an ephemeral port that has ended here first, and a SYN for a new one. */
+static struct wire syn_in_time_wait(bool listen_there)
+{
+	int fd = own_socket(SOCK_NONBLOCK), listener = socket(AF_INET, SOCK_STREAM, 0);
+	struct segment fin;
+	struct wire w;
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_option(listener, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (connect_to(fd, PEER_ADDR, PEER_PORT + 1) != EINPROGRESS)
+		die("connect");
+	wire_accept(&w);
+	close(fd);
+	fin = wire_expect(&w, FIN);
+	w.rcv_nxt = fin.seq + 1;
+	wire_send(&w, FIN | ACK, NULL, 0);
+	wire_expect(&w, ACK);
+	if (listen_there && (bind_to(listener, STACK_ADDR, w.stack_port) || listen(listener, 1)))
+		die("listen");
+	w.snd_nxt += 100000;
+	wire_send(&w, SYN, NULL, 0);
+	return w;
+}
+
 /* Linux looks for a listener before it ends TIME-WAIT (TCP_TW_SYN in tcp_v4_rcv). */
 TEST_F(segment, new_syn_in_time_wait_without_a_listener_is_acknowledged)
 {
-	int fd = own_socket(SOCK_NONBLOCK);
+	struct wire w = syn_in_time_wait(false);
 	struct segment s;
-	struct wire w;
-	uint32_t end;
 
-	EXPECT_EQ(EINPROGRESS, connect_to(fd, PEER_ADDR, PEER_PORT + 1));
-	wire_accept(&w);
-	close(fd);
-	s = wire_expect(&w, FIN);
-	w.rcv_nxt = s.seq + 1;
-	wire_send(&w, FIN | ACK, NULL, 0);
-	EXPECT_EQ(w.snd_nxt, wire_expect(&w, ACK).ack);
-	end = w.snd_nxt;
-	w.snd_nxt = end + 100000;
-	wire_send(&w, SYN, NULL, 0);
 	do {
 		ASSERT_TRUE(wire_next(&s, limit_ms(5000)));
 	} while (s.dport != w.port);
 	EXPECT_EQ(ACK, s.flags);
 	EXPECT_EQ(w.rcv_nxt, s.seq);
-	EXPECT_EQ(end, s.ack);
+	EXPECT_EQ(w.snd_nxt - 100001, s.ack);
 	EXPECT_EQ(TCP_TIME_WAIT, connection_state(own_family(), w.stack_port, w.port));
+}
+
+/* To a port that the family has for connections only AF_INET may listen. */
+TEST_F(segment, new_syn_in_time_wait_opens_where_AF_INET_listens)
+{
+	struct wire w = syn_in_time_wait(true);
+
+	EXPECT_EQ(w.snd_nxt, wire_expect(&w, SYN | ACK).ack);
 }

@@ -46,6 +46,18 @@ struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *hea
 	return ox_lookup(net, head, end, ox_ends(t));
 }
 
+/* Whether AF_INET listens for what comes from the far end. */
+bool ox_inet_listens(const struct net *net, const struct ox_tuple *t, int iif)
+{
+	bool listens;
+
+	rcu_read_lock();
+	listens = __inet_lookup_listener(net, NULL, 0, t->daddr, t->dport, t->saddr,
+					 ntohs(t->sport), iif, 0);
+	rcu_read_unlock();
+	return listens;
+}
+
 /* As Ehash::hash(). */
 static __always_inline u32 ox_hash(u32 a, u32 b, u32 c, u32 secret)
 {

@@ -2,6 +2,8 @@
 
 //! Which local ports are ours: the hook's first test, one load.
 
+use super::bindings as b;
+use super::*;
 use kernel::alloc::KVVec;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -43,6 +45,15 @@ impl Ports {
         let count = self.users[usize::from(port)].as_ptr();
         // SAFETY: The pointer is valid; the read is that of `READ_ONCE`.
         unsafe { count.read_volatile() != 0 }
+    }
+}
+
+impl<F: Family> NetNs<F> {
+    /// Whether a socket of `AF_INET` listens for what comes from the far end of `tuple` by the
+    /// interface with this index.
+    pub fn inet_listens(&self, tuple: &FourTuple, iif: i32) -> bool {
+        // SAFETY: The namespace is alive.
+        unsafe { b::ox_inet_listens(self.raw(), &tuple.wire(), iif) }
     }
 }
 

@@ -101,11 +101,14 @@ fn to_listener(
         (listener, ours)
     };
     let Some(listener) = listener else {
-        if floor.is_some() {
-            time_wait::decline(net, skb, ends);
-            return Verdict::Taken;
-        }
         // A port that only connections have is not kept from `AF_INET`, which may listen there.
+        if floor.is_some() {
+            if ours || !net.inet_listens(&tuple, skb.iif()) {
+                time_wait::decline(net, skb, ends);
+                return Verdict::Taken;
+            }
+            time_wait::forget(net, ends);
+        }
         if !ours {
             return Verdict::Pass(skb);
         }
