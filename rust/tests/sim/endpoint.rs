@@ -274,6 +274,9 @@ impl Endpoint {
         self.oracle.before(tcb);
         let events = tcb.on_segment(&config, seg, &mut self.rx, now);
         self.oracle.arrived(tcb, seg, &events, now);
+        if self.rx.fail && seg.len > 0 {
+            self.oracle.ran_out();
+        }
         self.apply(events);
     }
 
@@ -491,6 +494,7 @@ impl Endpoint {
         let config = self.config();
         let mut count = 0;
         while let Conn::Open(tcb) = &mut self.conn {
+            self.oracle.fetches(tcb);
             let Some(out) = tcb.poll_transmit(&config, &mut self.rx, &self.limits, now) else {
                 let slack = Duration::from_us(self.params.slack);
                 self.oracle.settled(tcb, &config, slack, now);
@@ -501,19 +505,20 @@ impl Endpoint {
                 count < MOST_AT_ONCE,
                 "poll_transmit goes on for ever: {out:?}"
             );
-            self.oracle.transmitted(tcb, &self.rx, &out);
+            self.oracle.transmitted(&config, tcb, &self.rx, &out);
             let taken = if self.rng.chance(self.params.refuse) {
                 Taken::Part(whole_part(&out, &mut self.rng))
             } else {
                 Taken::All
             };
+            self.oracle.fetches(tcb);
             tcb.on_taken(&config, &mut self.rx, (&out, taken), now);
             self.last_sent = Some(tcb.snd_nxt());
             let Taken::Part(len) = taken else {
                 self.emit(&out);
                 continue;
             };
-            self.oracle.refused(&out, out.len - len);
+            self.oracle.refused(tcb, &out, out.len - len);
             if len > 0 {
                 let flags = out.flags.without(Flags::FIN);
                 self.emit(&Transmit { len, flags, ..out });

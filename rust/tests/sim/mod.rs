@@ -9,12 +9,13 @@
 //! [`oracle`].
 
 pub mod app;
+mod cwnd;
 mod endpoint;
 mod host;
 pub mod link;
 mod listener;
 pub mod loss;
-mod oracle;
+pub mod oracle;
 pub mod packet;
 pub mod params;
 pub mod pcap;

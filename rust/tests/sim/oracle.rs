@@ -2,14 +2,17 @@
 
 //! What must hold at one end at every moment, whatever the network does.
 
+use super::cwnd::CwndOracle;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::events::Events;
+use oxtcp_core::tcp::mtu_probe::When;
 use oxtcp_core::tcp::pack::{pack, unpack};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::time::{Duration, Instant};
+use oxtcp_core::tcp::timer::TimerKind;
 use oxtcp_core::tcp::{RecordStore, Tcb};
 
 /// Bare acknowledgments beyond one for each segment received, read and timer.
@@ -24,25 +27,25 @@ const SPARE_TIMERS: u64 = 40;
 pub struct Oracle {
     /// Right edge of the window that we offered.
     offered: Option<SeqNumber>,
-    /// Right edge of the window that the peer offered, as far as it has arrived.
+    /// Text in order has found no memory since then.
+    ran_out: bool,
+    /// Right edge of the widest window that the peer offered, as far as it has arrived.
     granted: Option<SeqNumber>,
-    /// The widest congestion window so far.
-    peak: u32,
+    cwnd: CwndOracle,
     /// What the end knew before the event that it processes.
-    after_timeout: bool,
     snd_una: Option<SeqNumber>,
+    snd_wnd: u32,
     rcv_nxt: Option<SeqNumber>,
     /// Bare ACKs that we sent right upon a segment that took no sequence number.
     pub idle_answers: u64,
-    /// The segment that we are about to answer took none.
+    /// The segment that we are about to answer took none, and moreover was in order and acceptable.
     idle: bool,
+    plain: bool,
     pub segments: u64,
     pub retransmissions: u64,
     pub fast_retransmits: u64,
     /// Loss probes, which need no loss to be sent.
     pub probes: u64,
-    /// There is so little room for records that what has arrived may be forgotten again.
-    forgetful: bool,
     /// Bare ACKs sent, and what may bring one about: segments received, reads, timers.
     bare_acks: u64,
     causes: u64,
@@ -76,7 +79,7 @@ impl Oracle {
     /// `forgetful`: there may be fewer records than it takes.
     pub fn new(forgetful: bool) -> Self {
         Self {
-            forgetful,
+            cwnd: CwndOracle::new(forgetful),
             ..Self::default()
         }
     }
@@ -86,37 +89,15 @@ impl Oracle {
             self.snd_una = Some(tcb.snd_una());
             self.rcv_nxt = Some(tcb.rcv_nxt());
         }
-        self.peak = self.peak.max(tcb.congestion().window());
-        self.after_timeout = tcb.recovery_number() == 4;
+        self.snd_wnd = tcb.snd_wnd();
+        self.cwnd.before(tcb);
         self.idle = false;
-    }
-
-    /// Loss never opens the window (RFC 5681 3.1, 3.2) wider than it was before, though the same
-    /// acknowledgment may tell that an earlier reduction was a mistake (RFC 4015). A control that
-    /// rules its rate has other rules.
-    fn check_reduction(&self, tcb: &Tcb) {
-        let control = tcb.congestion();
-        if control.pacing_rate().is_some() {
-            return;
-        }
-        let most = self.peak.max(2 * u32::from(tcb.mss()));
-        let (cwnd, ssthresh) = (control.window(), control.ssthresh());
-        assert!(
-            cwnd <= most,
-            "loss has opened the window to {cwnd}, it never was above {most}"
-        );
-        assert!(
-            ssthresh <= most,
-            "loss has set the threshold to {ssthresh}, the window never was above {most}"
-        );
+        self.plain = false;
     }
 
     /// After a deadline was processed.
-    pub fn expired(&self, tcb: &Tcb, events: &Events) {
-        // A second timeout leaves the threshold of the first as it is.
-        if events.timed_out && !self.after_timeout && tcb.state().is_synchronized() {
-            self.check_reduction(tcb);
-        }
+    pub fn expired(&mut self, tcb: &Tcb, events: &Events) {
+        self.cwnd.expired(tcb, events);
     }
 
     /// After a segment was processed.
@@ -137,12 +118,13 @@ impl Oracle {
             self.granted = Some(self.granted.map_or(edge, |g| g.max(edge)));
         }
         self.idle = seg.seq_len() == 0;
+        let in_turn = self.rcv_nxt == Some(seg.seq);
+        self.plain = self.idle && in_turn && ours && events.dropped.is_none() && !seg.has_rst();
         if tcb.state() == State::Closed {
             return;
         }
-        if events.fast_retransmit {
-            self.check_reduction(tcb);
-        }
+        self.cwnd.arrived(tcb, seg, events);
+        self.check_update(tcb, seg);
         if let Some(una) = self.snd_una {
             assert!(tcb.snd_una().at_or_after(una), "SND.UNA went back");
         }
@@ -151,15 +133,44 @@ impl Oracle {
         }
     }
 
+    /// The window to send into moves as the segment says that moves it, to the left too (RFC 9293
+    /// 3.10.7.4).
+    fn check_update(&self, tcb: &Tcb, seg: &Segment) {
+        let (una, wnd) = (tcb.snd_una(), tcb.snd_wnd());
+        if seg.has_syn()
+            || self
+                .snd_una
+                .is_none_or(|was| (was, self.snd_wnd) == (una, wnd))
+        {
+            return;
+        }
+        let offered = u32::from(seg.wnd) << tcb.scales().0;
+        assert!(
+            (una, wnd) == (seg.ack, offered),
+            "a window of {wnd} from {}, {offered} from {} is what was offered",
+            una.0,
+            seg.ack.0
+        );
+    }
+
+    /// Text came for which there was no memory.
+    pub fn ran_out(&mut self) {
+        self.ran_out = true;
+    }
+
     /// A segment came in TIME-WAIT.
     pub fn arrived_late(&mut self, seg: &Segment) {
         self.causes += 1;
         self.idle = seg.seq_len() == 0;
+        self.plain = false;
     }
 
     /// The application has read.
     pub fn read(&mut self) {
         self.causes += 1;
+        // What is sent now tells of the room that this has made.
+        self.idle = false;
+        self.plain = false;
     }
 
     /// A deadline has passed.
@@ -186,6 +197,7 @@ impl Oracle {
             return;
         }
         self.idle_answers += u64::from(self.idle);
+        assert!(!self.plain, "an acknowledgment of an acknowledgment");
         self.bare_acks += 1;
         assert!(
             self.bare_acks <= self.causes + SPARE_ACKS,
@@ -195,13 +207,16 @@ impl Oracle {
         );
     }
 
-    /// The window must not shrink (RFC 9293 3.8.6, SHLD-14), but to nothing when memory runs out.
-    fn offers(&mut self, out: &Transmit, scale: u8) {
+    /// The window must not shrink (RFC 9293 3.8.6, SHLD-14), but to nothing when memory runs out, and
+    /// where that is wanted.
+    fn offers(&mut self, config: &Config, out: &Transmit, scale: u8) {
         if !out.flags.has(Flags::ACK) || out.flags.has(Flags::RST) {
             return;
         }
         let edge = out.ack + (u32::from(out.wnd) << scale);
-        if let Some(old) = self.offered.filter(|_| out.wnd != 0) {
+        let ran_out = std::mem::take(&mut self.ran_out) && out.wnd == 0;
+        let may_shrink = ran_out || (config.shrink_window && scale > 0);
+        if let Some(old) = self.offered.filter(|_| !may_shrink) {
             assert!(
                 edge.at_or_after(old),
                 "window shrunk from {} to {}",
@@ -212,8 +227,19 @@ impl Oracle {
         self.offered = Some(edge);
     }
 
-    /// After a segment was fetched for sending.
-    pub fn transmitted<S: RecordStore>(&mut self, tcb: &Tcb, store: &S, out: &Transmit) {
+    /// A segment is to be fetched for sending.
+    pub fn fetches(&mut self, tcb: &Tcb) {
+        self.cwnd.before(tcb);
+    }
+
+    /// After it was.
+    pub fn transmitted<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        tcb: &Tcb,
+        store: &S,
+        out: &Transmit,
+    ) {
         if tcb.state().is_synchronized() {
             let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
             assert!(
@@ -231,19 +257,19 @@ impl Oracle {
         } else {
             tcb.scales().1
         };
-        self.offers(out, scale);
+        self.offers(config, out, scale);
         self.retransmissions += u64::from(out.retransmission);
         if out.len > 0 {
             if tcb.congestion().pacing_rate().is_some() {
                 // It is its clock that let this go.
                 self.paced += 1;
             }
-            self.sent_text(tcb, out, probe);
+            self.sent_text(config, tcb, out, probe);
         }
     }
 
     /// `probe`: it is a loss probe.
-    fn sent_text(&mut self, tcb: &Tcb, out: &Transmit, probe: bool) {
+    fn sent_text(&mut self, config: &Config, tcb: &Tcb, out: &Transmit, probe: bool) {
         let end = out.seq + out.len;
         assert!(
             out.seq.at_or_after(tcb.snd_una()),
@@ -257,12 +283,23 @@ impl Oracle {
             end.0,
             granted.0
         );
+        // Only what was within it once may go beyond a window that has shrunk (3.8.6, SHLD-15).
+        let edge = tcb.snd_una() + tcb.snd_wnd();
+        assert!(
+            out.retransmission || end.at_or_before(edge),
+            "new text up to {} beyond the window {}",
+            end.0,
+            edge.0
+        );
         let blocks = match out.options.sack.as_slice().len() as u16 {
             0 => 0,
             n => 4 + 8 * n,
         };
         let text = out.mss + blocks;
+        let searched = config.mtu.when != When::Never && !out.retransmission;
         match out.options.accecn {
+            // A probe of the path's MTU is a large segment.
+            _ if searched && out.len == u32::from(out.mss) && text > tcb.mss() => {}
             // It may take the place of a block.
             Some(_) => assert!(text <= tcb.mss()),
             None => assert_eq!(text, tcb.mss()),
@@ -273,20 +310,8 @@ impl Oracle {
             self.old_text += u64::from(out.len);
         } else {
             self.new_text += u64::from(out.len);
-            let used = tcb.flight().saturating_sub(tcb.sacked());
-            let (_, sack, _) = tcb.features();
-            // Without SACK duplicates say what has left the network (RFC 3042).
-            let beyond = if sack { mss } else { 3 * mss };
-            // A loss probe goes whatever the window is (RFC 8985 7.3), which a recovery that has
-            // just ended may have left smaller than what is in flight.
-            assert!(
-                used <= cwnd.saturating_add(beyond)
-                    || probe
-                    || tcb.recovery_number() != 0
-                    || self.forgetful,
-                "{used} in flight with a congestion window of {cwnd}"
-            );
         }
+        self.cwnd.sent(tcb, out, probe);
         // In silence only a timer can be a reason to send anything again.
         let most = u64::from(cwnd.max(tcb.flight())) * (2 + self.timers);
         assert!(
@@ -296,8 +321,11 @@ impl Oracle {
         );
     }
 
-    /// So many bytes of what was fetched for sending had no room.
-    pub fn refused(&mut self, out: &Transmit, bytes: u32) {
+    /// So many bytes of the text that was fetched for sending, and a FIN behind it, had no room, as
+    /// the connection knows by now.
+    pub fn refused(&mut self, tcb: &Tcb, out: &Transmit, bytes: u32) {
+        let fin = u32::from(out.flags.has(Flags::FIN));
+        self.cwnd.refused(tcb, bytes + fin);
         let sent = if out.retransmission {
             &mut self.old_text
         } else {
@@ -309,6 +337,7 @@ impl Oracle {
     /// When there is nothing more to send at this moment.
     pub fn settled(&mut self, tcb: &Tcb, config: &Config, slack: Duration, now: Instant) {
         self.idle = false;
+        self.plain = false;
         if tcb.state() == State::Closed || tcb.state() == State::TimeWait {
             return;
         }
@@ -329,7 +358,8 @@ impl Oracle {
             assert!(at + slack >= now, "a deadline was missed");
         }
         if tcb.flight() > 0 {
-            assert!(tcb.timer().is_some(), "in flight without a timer");
+            let runs = matches!(tcb.timer(), Some((TimerKind::Retransmit, _)));
+            assert!(runs, "in flight without a timer");
         }
         // All fields are walked through twice: every eighth step is enough.
         if now.us() % 8 == 0 {
