@@ -169,7 +169,7 @@ fn a_line_whose_mtu_has_shrunk_says_so_or_is_a_black_hole() {
         silent_until: 200,
     };
     let mut line = link(Params {
-        mtu_change: Some(change),
+        mtu_changes: [Some(change), None, None, None],
         ..Params::perfect(0, 0, 0)
     });
     assert!(send(&mut line, one(250), 99).is_ok());
@@ -390,7 +390,7 @@ fn a_connection_that_fails_is_noticed() {
 #[test]
 fn a_black_hole_without_end_is_noticed() {
     let mut plan = clean();
-    plan.lines[0].link.mtu_change = Some(MtuChange {
+    plan.lines[0].link.mtu_changes[0] = Some(MtuChange {
         at: 0,
         mtu: 61,
         silent_until: u64::MAX,

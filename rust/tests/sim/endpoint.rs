@@ -406,6 +406,9 @@ impl Endpoint {
                 stream.write(self.app.written, n, &mut self.send);
                 self.app.wrote(n, us);
                 tcb.on_send(n as u32, self.rng.chance(100));
+                if self.rng.chance(self.params.urgent) {
+                    tcb.on_send_urgent();
+                }
                 return true;
             }
             Call::ShutdownWrite => {
@@ -442,6 +445,7 @@ impl Endpoint {
         self.oracle.read();
         let config = self.config();
         if let Conn::Open(tcb) = &mut self.conn {
+            tcb.forget_passed_urgent(self.rx.readable() as u32);
             tcb.on_receive(&config, &self.rx);
         }
     }

@@ -6,6 +6,9 @@ use super::loss::{Loss, Losses};
 use super::packet::{ecn, Packet};
 use crate::support::rng::Rng;
 
+/// Most changes of a line's MTU.
+pub const MOST_CHANGES: usize = 4;
+
 /// A change of a line's MTU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MtuChange {
@@ -38,7 +41,8 @@ pub struct Params {
     /// A run travels as one packet, as over veth.
     pub runs: bool,
     pub mtu: u16,
-    pub mtu_change: Option<MtuChange>,
+    /// In order of time.
+    pub mtu_changes: [Option<MtuChange>; MOST_CHANGES],
 }
 
 impl Params {
@@ -57,13 +61,14 @@ impl Params {
             dither: 0,
             runs: false,
             mtu: u16::MAX,
-            mtu_change: None,
+            mtu_changes: [None; MOST_CHANGES],
         }
     }
 
     /// The least MTU that it ever has.
     pub fn least_mtu(&self) -> u16 {
-        self.mtu_change.map_or(self.mtu, |c| c.mtu.min(self.mtu))
+        let changed = self.mtu_changes.iter().flatten().map(|c| c.mtu);
+        changed.fold(self.mtu, u16::min)
     }
 }
 
@@ -111,7 +116,8 @@ impl Link {
 
     fn check_mtu(&self, packet: &Packet, now: u64) -> Result<(), Dropped> {
         let since = now - self.start;
-        let change = self.params.mtu_change.filter(|c| c.at <= since);
+        let mut changes = self.params.mtu_changes.iter().flatten();
+        let change = changes.rfind(|c| c.at <= since);
         let mtu = change.map_or(self.params.mtu, |c| c.mtu);
         if packet.largest <= mtu {
             return Ok(());

@@ -61,6 +61,8 @@ pub struct Side {
     pub attack: u32,
     pub iss: u32,
     pub ts_offset: u32,
+    /// Writes of 1000 that end with an urgent byte.
+    pub urgent: u32,
     /// Most text bytes in a run.
     pub max_run: u32,
     /// Most records of what was sent.
@@ -156,8 +158,8 @@ pub struct Plan {
     pub listener: Listener,
     /// MTU of the hosts' interfaces less the fixed headers.
     pub mss: u16,
-    /// What it becomes, and when, µs.
-    pub mss_change: Option<(u64, u16)>,
+    /// When, µs, and what it becomes.
+    pub mss_changes: Vec<(u64, u16)>,
     /// Nothing in it is a reason to send anything twice.
     pub perfect: bool,
 }

@@ -95,10 +95,11 @@ impl World {
     /// A bound on the segments of a connection: twenty times what a perfect network needs, and what
     /// keepalive and probes take.
     fn most_segments(&self, flow: &Flow, written: u64) -> u64 {
-        let mss = self.plan.mss_change.map_or(self.plan.mss, |(_, mss)| mss);
+        let changed = self.plan.mss_changes.iter().map(|(_, mss)| *mss);
+        let mss = changed.fold(self.plan.mss, u16::min);
         let least = self.plan.lines.iter().map(|l| l.link.least_mtu()).min();
         let path = least.unwrap_or(u16::MAX).saturating_sub(HEADERS);
-        let mss = u64::from(mss.min(self.plan.mss).min(path).clamp(50, 536)) - 40;
+        let mss = u64::from(mss.min(path).clamp(50, 536)) - 40;
         let seconds = (self.now - self.plan.start) / 1_000_000;
         300 + 20 * written.div_ceil(mss) + 4 * seconds + 20 * flow.pieces()
     }

@@ -95,7 +95,7 @@ impl World {
                 self.schedule.push(start + at, Event::Start { flow });
             }
         }
-        if let Some((at, mss)) = self.plan.mss_change {
+        for &(at, mss) in &self.plan.mss_changes {
             self.schedule.push(start + at, Event::MssChange { mss });
         }
     }

@@ -3,7 +3,7 @@
 //! One server and many clients that come and go: most connections are short, ports are used again,
 //! and the listener's queues overflow.
 
-use super::draw::{perfect, poor, sides};
+use super::draw::{perfect, poor, sides, spice};
 use crate::sim::link::Params as Link;
 use crate::sim::params::{Flow, Listener, Plan, Start};
 use crate::support::rng::Rng;
@@ -33,7 +33,7 @@ pub fn clients(seed: u64) -> Plan {
             accept_full: 0,
         },
         mss,
-        mss_change: None,
+        mss_changes: Vec::new(),
         perfect: false,
     };
     let server_line = Link {
@@ -68,5 +68,6 @@ pub fn clients(seed: u64) -> Plan {
             });
         }
     }
+    spice(rng, &mut plan);
     plan
 }

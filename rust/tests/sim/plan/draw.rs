@@ -4,11 +4,12 @@
 
 use crate::sim::link::Params as Link;
 use crate::sim::loss::Loss;
-use crate::sim::params::{App, Ending, Pace, Side};
+use crate::sim::params::{App, Ending, Pace, Plan, Side};
 use crate::support::rng::Rng;
 use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::ecn::EcnConfig;
+use oxtcp_core::tcp::mtu_probe::{Settings, When};
 use oxtcp_core::tcp::time::Duration;
 
 /// A line without faults but, sometimes, a rate.
@@ -91,6 +92,7 @@ pub fn side(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Side {
         renege: rng.pick(&[0, 0, 0, 20]),
         refuse: rng.pick(&[0, 0, 0, 30]),
         attack: rng.pick(&[0, 0, 0, 100]),
+        urgent: 0,
         iss: rng.pick(&[
             0,
             0x7fff_ff00,
@@ -149,6 +151,25 @@ pub fn sides(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> [Side; 2] {
         side.app.read_size = side.app.read_size.max(expected / 200);
     }
     sides
+}
+
+/// What a few ends do: search the path's MTU, shrink their windows, send urgent bytes.
+pub fn spice(rng: &mut Rng, plan: &mut Plan) {
+    for side in plan.flows.iter_mut().flat_map(|f| &mut f.sides) {
+        if rng.chance(200) {
+            side.config.mtu = Settings {
+                when: rng.pick(&[When::BlackHole, When::Always, When::Always]),
+                base_mss: rng.pick(&[512, 1024]),
+                floor: 256,
+                threshold: rng.pick(&[8, 100]),
+                interval: rng.pick(&[1, 600]),
+            };
+        }
+        // A unit of the window that is near the buffer would keep it closed for ever.
+        let fine = side.receive_buffer >> side.config.window_scale >= 16;
+        side.config.shrink_window = rng.chance(250) && fine;
+        side.urgent = rng.pick(&[0, 0, 0, 0, 0, 20, 300]);
+    }
 }
 
 /// Questions and answers, instead of text as it comes.

@@ -2,7 +2,7 @@
 
 //! Senders on the left, receivers on the right, one bottleneck between two routers.
 
-use super::draw::sides;
+use super::draw::{sides, spice};
 use crate::sim::link::Params as Link;
 use crate::sim::loss::Loss;
 use crate::sim::params::{App, Ending, Flow, Listener, Pace, Plan, Side, Start};
@@ -32,7 +32,7 @@ impl Dumbbell {
             flows: self.flows,
             listener: Listener::default(),
             mss: self.mss,
-            mss_change: None,
+            mss_changes: Vec::new(),
             perfect: false,
         };
         let back = Link {
@@ -69,6 +69,7 @@ pub fn bulk(config: Config, bytes: u64) -> Side {
         renege: 0,
         refuse: 0,
         attack: 0,
+        urgent: 0,
         iss: 1,
         ts_offset: 0,
         max_run: 65_160,
@@ -119,12 +120,14 @@ pub fn dumbbell(seed: u64) -> Plan {
         simultaneous: false,
     });
     let flows = flows.collect();
-    Dumbbell {
+    let mut plan = Dumbbell {
         seed,
         bottleneck,
         round_trips,
         flows,
         mss,
     }
-    .plan()
+    .plan();
+    spice(rng, &mut plan);
+    plan
 }

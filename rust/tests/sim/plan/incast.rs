@@ -26,7 +26,7 @@ pub fn incast(seed: u64) -> Plan {
         flows: Vec::new(),
         listener: Listener::default(),
         mss,
-        mss_change: None,
+        mss_changes: Vec::new(),
         perfect: false,
     };
     let rate = rng.pick(&[1_250, 12_500, 125_000]);

@@ -2,8 +2,8 @@
 
 //! Two hosts, one line each way, one connection.
 
-use super::draw::{perfect, poor, sides};
-use crate::sim::link::{MtuChange, Params as Link};
+use super::draw::{perfect, poor, sides, spice};
+use crate::sim::link::{MtuChange, Params as Link, MOST_CHANGES};
 use crate::sim::loss::Loss;
 use crate::sim::packet::HEADERS;
 use crate::sim::params::{Flow, Listener, Plan, Side, Start};
@@ -13,7 +13,7 @@ use crate::support::rng::Rng;
 fn is_perfect(flow: &Flow, links: &[Link; 2], accept_full: u32) -> bool {
     let good = |l: &Link| {
         let faults = [l.duplicate, l.corrupt, l.reorder];
-        let whole = l.loss == Loss::None && l.mtu_change.is_none();
+        let whole = l.loss == Loss::None && l.mtu_changes[0].is_none();
         faults == [0; 3] && whole && l.rate == 0 && l.delay < 300_000
     };
     let roomy = |s: &Side| s.no_room == 0 && s.renege == 0 && s.refuse == 0 && s.attack == 0;
@@ -24,7 +24,7 @@ fn is_perfect(flow: &Flow, links: &[Link; 2], accept_full: u32) -> bool {
         && flow.sides.iter().all(roomy)
 }
 
-/// How the path's MTU may become smaller: at the hosts themselves, or on the way.
+/// How the path's MTU may become smaller at first: at the hosts themselves, or on the way.
 enum Change {
     Local,
     OnTheWay(MtuChange),
@@ -46,6 +46,43 @@ fn change(rng: &mut Rng, mss: u16) -> Option<Change> {
     }
 }
 
+/// An MTU that has become smaller may become larger again, and smaller.
+fn change_again(rng: &mut Rng, plan: &mut Plan) {
+    let large = plan.mss;
+    let times = rng.range(0, MOST_CHANGES as u64 - 1) as usize;
+    let mut next = |(at, small): (u64, u16), n: usize| {
+        let later = at + rng.magnitude(1, 2_000_000);
+        let mss = if n % 2 == 0 {
+            large
+        } else {
+            rng.pick(&[small, small, small / 2 + large / 2])
+        };
+        (later, mss)
+    };
+    if let Some(&(mut at, small)) = plan.mss_changes.first() {
+        for n in 0..times {
+            let (later, mss) = next((at, small), n);
+            plan.mss_changes.push((later, mss));
+            at = later;
+        }
+    }
+    for line in &mut plan.lines {
+        let Some(first) = line.link.mtu_changes[0] else {
+            continue;
+        };
+        let mut at = first.at;
+        for n in 0..times {
+            let (later, mss) = next((at, first.mtu - HEADERS), n);
+            line.link.mtu_changes[n + 1] = Some(MtuChange {
+                at: later,
+                mtu: mss + HEADERS,
+                silent_until: later + (first.silent_until - first.at),
+            });
+            at = later;
+        }
+    }
+}
+
 /// One connection over whatever network.
 pub fn pair(seed: u64) -> Plan {
     let mut rng = Rng::new(seed);
@@ -64,7 +101,7 @@ pub fn pair(seed: u64) -> Plan {
         None => mss,
     };
     if let Some(Change::OnTheWay(change)) = change {
-        link.mtu_change = Some(change);
+        link.mtu_changes[0] = Some(change);
     }
     let links = if rng.chance(700) {
         [link; 2]
@@ -98,9 +135,14 @@ pub fn pair(seed: u64) -> Plan {
             ..Listener::default()
         },
         mss: first,
-        mss_change: matches!(change, Some(Change::Local)).then(|| (rng.range(0, 1_000_000), mss)),
+        mss_changes: match change {
+            Some(Change::Local) => vec![(rng.range(0, 1_000_000), mss)],
+            _ => Vec::new(),
+        },
         perfect: is_perfect(&flow, &links, accept_full),
     };
     plan.connect(0, 1, links[0], links[1]);
+    change_again(rng, &mut plan);
+    spice(rng, &mut plan);
     plan
 }
