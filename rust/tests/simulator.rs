@@ -12,16 +12,21 @@ mod sim;
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
+use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::options::Timestamps;
-use oxtcp_core::tcp::segment::{Flags, Transmit};
+use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::time::Instant;
+use oxtcp_core::tcp::timer::TimerKind;
 use sim::app::{App, Call};
 use sim::link::{Dropped, Link, MtuChange, Params};
 use sim::loss::{Loss, Losses};
+use sim::oracle::{check_timer, Oracle};
 use sim::packet::{self, Arrival, Ends, Packet};
 use sim::params::{App as AppParams, Ending, Pace, Plan};
 use sim::plan;
 use sim::stream::Stream;
+use sim::watched::{ack, bare, sack, Watched, MSS};
 use sim::world::World;
 use std::net::Ipv4Addr;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -366,8 +371,13 @@ fn a_capture_is_saved_where_it_is_said_to_be() {
 
 /// What a run complains of.
 fn complaint(plan: Plan) -> String {
-    let run = AssertUnwindSafe(|| World::new(plan, false).run());
-    let panic = catch_unwind(run).expect_err("nothing was noticed");
+    complaint_of(|| {
+        World::new(plan, false).run();
+    })
+}
+
+fn complaint_of(run: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("nothing was noticed");
     match panic.downcast::<String>() {
         Ok(text) => *text,
         Err(other) => (*other.downcast_ref::<&str>().unwrap()).into(),
@@ -416,4 +426,119 @@ fn an_application_that_waits_for_ever_is_noticed() {
         response: 1,
     };
     assert!(complaint(plan).contains("is stuck in"));
+}
+
+/// What an oracle says to an end that does what none should.
+#[test]
+fn the_oracle_of_an_end_notices() {
+    let lost = Events {
+        fast_retransmit: true,
+        ..Events::default()
+    };
+    let late = Events {
+        timed_out: true,
+        ..Events::default()
+    };
+    let none = Events::default();
+    let says = |what: &str, case: &dyn Fn(&mut Watched)| {
+        let mut end = Watched::busy();
+        let said = complaint_of(|| case(&mut end));
+        assert!(said.contains(what), "{what}: {said}");
+    };
+
+    // The congestion window.
+    says("a loss or a mark has left a threshold", &|end| {
+        let old = end.tcb;
+        end.turned(&old, &sack(4), &lost);
+    });
+    says("a timeout has left a window", &|end| {
+        end.oracle.before(&end.tcb);
+        end.oracle.expired(&end.tcb, &late);
+    });
+    says("a mark was not answered", &|end| {
+        let old = end.tcb;
+        let seg = ack(1 + MSS, 60_000);
+        end.arrives(&seg);
+        let flags = Flags::ACK | Flags::ECE;
+        end.turned(&old, &Segment { flags, ..seg }, &none);
+    });
+    says("bytes have opened the window", &|end| {
+        let old = Watched::with_mss(536).tcb;
+        end.turned(&old, &ack(1, 60_000), &none);
+    });
+    says(
+        "a window of 6000 in a reduction, 5000 are the most",
+        &|end| {
+            for n in 1..=3 {
+                end.arrives(&sack(n));
+            }
+            // What the end does not know of: it holds what is to come first for owed.
+            end.claims_first_again();
+            end.arrives(&sack(4));
+        },
+    );
+    says("bytes sent with 10000 in the network", &|end| {
+        end.oracle.fetches(&end.tcb);
+        end.claims_last();
+    });
+
+    // The windows.
+    says("sent 10001 beyond the window 5001", &|end| {
+        end.oracle = Oracle::new(false);
+        let old = end.tcb;
+        end.turned(&old, &ack(1, 5_000), &none);
+        end.claims_last();
+    });
+    says("new text up to 10001 beyond the window 7001", &|end| {
+        end.arrives(&ack(1 + MSS, 6_000));
+        end.claims_last();
+    });
+    says("is what was offered", &|end| {
+        let old = end.tcb;
+        let seg = ack(1 + MSS, 60_000);
+        end.arrives(&seg);
+        end.turned(&old, &Segment { wnd: 6_000, ..seg }, &none);
+    });
+    for wnd in [0, 10] {
+        says("window shrunk", &|end| end.sent(&bare(wnd)));
+    }
+
+    // What is sent in vain, or not at all.
+    says("an acknowledgment of an acknowledgment", &|end| {
+        end.arrives(&ack(1 + MSS, 60_000));
+        end.oracle.replied(&bare(60_000));
+    });
+    says("acknowledgments for", &|end| {
+        for _ in 0..10 {
+            end.oracle.replied(&bare(60_000));
+        }
+    });
+    says("timers in 0 s of silence", &|end| {
+        for _ in 0..100 {
+            end.oracle.timer(end.now);
+        }
+    });
+    says("bytes again in silence", &|end| {
+        for _ in 0..30 {
+            end.claims_first_again();
+        }
+    });
+    says("in flight without a timer", &|_| {
+        check_timer(1, Some((TimerKind::Idle, Instant::default())));
+    });
+    says("SND.UNA went back", &|end| {
+        let old = end.tcb;
+        end.arrives(&ack(1 + MSS, 60_000));
+        end.oracle.before(&end.tcb);
+        end.tcb = old;
+        end.oracle
+            .arrived(&end.tcb, &ack(1, 60_000), &none, end.now);
+    });
+}
+
+#[test]
+fn a_window_may_close_when_memory_has_run_out() {
+    let mut end = Watched::busy();
+    end.oracle.ran_out();
+    end.sent(&bare(0));
 }

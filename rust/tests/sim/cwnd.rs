@@ -192,17 +192,14 @@ impl CwndOracle {
 
     /// A recovery that begins reduces the window, unless it goes on from another.
     fn check_entry(&self, tcb: &Tcb, begins: bool, most: u32) {
-        let (was, is) = (self.before.recovery, tcb.recovery_number());
-        let going_on = match is {
-            FAST => begins && matches!(was, CWR | FAST),
-            _ => was == CWR,
-        };
+        let was = self.before.recovery;
+        let going_on = was == CWR || (begins && was == FAST);
         let most = if going_on {
             most.max(self.before.ssthresh)
         } else {
             most
         };
-        if (is == FAST && begins) || is == CWR {
+        if begins || tcb.recovery_number() == CWR {
             self.check_threshold(tcb, most, "a loss or a mark");
             let window = tcb.congestion().window();
             assert!(

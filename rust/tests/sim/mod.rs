@@ -24,4 +24,5 @@ mod schedule;
 pub mod stream;
 mod trace;
 pub mod verdict;
+pub mod watched;
 pub mod world;

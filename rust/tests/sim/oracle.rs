@@ -75,6 +75,12 @@ fn survives_packing(tcb: &Tcb) {
     }
 }
 
+/// The timer that runs while `flight` bytes are not acknowledged is theirs, and not keepalive's.
+pub fn check_timer(flight: u32, timer: Option<(TimerKind, Instant)>) {
+    let runs = matches!(timer, Some((TimerKind::Retransmit, _)));
+    assert!(flight == 0 || runs, "in flight without a timer");
+}
+
 impl Oracle {
     /// `forgetful`: there may be fewer records than it takes.
     pub fn new(forgetful: bool) -> Self {
@@ -357,10 +363,7 @@ impl Oracle {
             );
             assert!(at + slack >= now, "a deadline was missed");
         }
-        if tcb.flight() > 0 {
-            let runs = matches!(tcb.timer(), Some((TimerKind::Retransmit, _)));
-            assert!(runs, "in flight without a timer");
-        }
+        check_timer(tcb.flight(), tcb.timer());
         // All fields are walked through twice: every eighth step is enough.
         if now.us() % 8 == 0 {
             survives_packing(tcb);
