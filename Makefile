@@ -93,7 +93,7 @@ fuzz: ## fuzz the core, ten minutes for each target (FUZZ='--time 60 pair')
 	@tools/fuzz $(FUZZ)
 requirements: ## docs/requirements.md, and whether what it names is there
 	@tools/requirements
-miri: ## the core's own tests and the fuzz targets' corpus under Miri (slow)
+miri: ## the core's own tests under Miri (slow)
 	@tools/miri
 
 check: ## format and lints
