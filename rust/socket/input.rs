@@ -20,6 +20,7 @@ use crate::tcp::segment::{Flags, ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::time::Instant;
+use crate::tcp::timer::TimerKind;
 use crate::tcp::user::IcmpVerdict;
 use kernel::sync::aref::ARef;
 
@@ -326,9 +327,12 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     let now = now();
     tcb.on_path(mss);
     let events = tcb.on_timer(&state.config, &mut state.records, now);
+    let probes = matches!(tcb.timer(), Some((TimerKind::Persist, _)));
     apply(locked, &events);
     if events.timed_out {
         fast_connect::on_timeout(locked);
+    }
+    if events.timed_out || probes {
         orphans::end_if_too_many(locked);
     }
     flush_at(locked, now);
@@ -364,9 +368,14 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         error.learn_mtu();
         return mtu_reduced(&mut locked);
     }
-    let Conn::Tcb(Life::Open, tcb) = &mut locked.conn else {
+    let state: &mut super::sock_state::SockState = &mut locked;
+    let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
+    // No way to the network, or to the host.
+    if matches!((error.icmp_type, error.code), (3, 0 | 1)) {
+        tcb.on_unreachable(&state.config, seq, &state.records, now());
+    }
     let (verdict, mut events) = tcb.on_icmp(seq, accepted);
     let errno = kernel::error::Error::from_errno(error.errno.saturating_neg());
     match verdict {
@@ -379,6 +388,7 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         }
     }
     apply(&mut locked, &events);
+    flush(&mut locked);
 }
 
 /// An ICMP error for which there is no connection: perhaps about a SYN-ACK.
