@@ -119,6 +119,13 @@ impl Cubic {
         }
     }
 
+    /// The window was given up for want of use: Reno's, had it been that, would be as well.
+    fn lower_estimate(&mut self) {
+        if let Some(epoch) = &mut self.epoch {
+            epoch.w_est = epoch.w_est.min(self.cwnd);
+        }
+    }
+
     /// Congestion avoidance: `acked` bytes arrived.
     #[inline(never)]
     fn avoid(&mut self, acked: u32, ack: &Ack) {
@@ -263,6 +270,7 @@ impl CongestionControl for Cubic {
 
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, _now: Instant) {
         (self.cwnd, self.ssthresh) = after_idle((self.cwnd, self.ssthresh), idle, rto, mss);
+        self.lower_estimate();
         self.credit = Credit::default();
         // The next acknowledgment must not count this time once more.
         self.pause(idle);
@@ -271,6 +279,7 @@ impl CongestionControl for Cubic {
 
     fn on_disuse(&mut self, used: u32, mss: u32) {
         (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), used, mss);
+        self.lower_estimate();
     }
 }
 
@@ -582,5 +591,24 @@ mod tests {
         let mut cc = Cubic::with_window(100 * MSS, 50 * MSS);
         cc.on_disuse(20 * MSS, MSS);
         assert_eq!((cc.window(), cc.ssthresh()), (60 * MSS, 75 * MSS));
+    }
+
+    #[test]
+    fn what_was_given_up_does_not_come_back_at_once() {
+        let give_up: [fn(&mut Cubic); 2] = [
+            |cc| cc.on_disuse(20 * MSS, MSS),
+            |cc| cc.on_idle(Duration::from_secs(10), Duration::from_ms(200), MSS, at(0)),
+        ];
+        for give_up in give_up {
+            let mut cc = Cubic::with_window(100 * MSS, 50 * MSS);
+            cc.on_ack(&ack(1, at(0)));
+            give_up(&mut cc);
+            let left = cc.window();
+            assert!(left < 80 * MSS);
+            // Above the threshold, where Reno's window counts.
+            cc.ssthresh = left;
+            cc.on_ack(&ack(1, at(1)));
+            assert!(cc.window() <= left + MSS, "{left} {}", cc.window());
+        }
     }
 }

@@ -42,6 +42,13 @@ fn pipe(tcb: &Tcb) -> u32 {
     (out.bytes.saturating_sub(arrived) + board.resent().bytes).saturating_sub(board.lost().bytes)
 }
 
+/// Bytes outstanding that have not arrived: at a reduction's begin, what it is in proportion to but
+/// for what was delivered just then.
+fn in_flight(tcb: &Tcb) -> u32 {
+    let out = tcb.scoreboard().out().bytes;
+    out.saturating_sub(tcb.arrived().bytes)
+}
+
 /// Whether what was done to the window for an earlier loss was taken back.
 fn is_undone(events: &Events) -> bool {
     [
@@ -74,9 +81,9 @@ struct Before {
 
 /// A proportional rate reduction (RFC 9937) as it should go.
 struct Reduction {
-    /// What it began with, 0 for unknown: text up to this number, and this window.
+    /// What it began with: text up to this number, and so much in flight, 0 for unknown.
     recover: SeqNumber,
-    prior: u32,
+    recover_fs: u32,
     delivered: u64,
     out: u64,
 }
@@ -88,10 +95,6 @@ pub struct CwndOracle {
     peak: u32,
     most_mss: u32,
     before: Before,
-    /// The window after the last event, and the widest that was given up for want of use since the
-    /// last reduction.
-    known: u32,
-    disused: u32,
     reduction: Option<Reduction>,
     /// There is so little room for records that what has arrived may be forgotten again.
     forgetful: bool,
@@ -121,21 +124,8 @@ impl CwndOracle {
             mss: u32::from(tcb.mss()),
             pipe: pipe(tcb),
         };
-        let window = self.before.window;
-        self.peak = self.peak.max(window);
+        self.peak = self.peak.max(self.before.window);
         self.most_mss = self.most_mss.max(self.before.mss);
-        if window < self.known {
-            self.disused = self.disused.max(self.known);
-        }
-        self.known = window;
-    }
-
-    /// An event is over.
-    fn after(&mut self, tcb: &Tcb) {
-        self.known = tcb.congestion().window();
-        if self.known < self.before.window {
-            self.disused = 0;
-        }
     }
 
     /// Most that a reduction leaves of the window there was, or of one that it was set back to.
@@ -187,7 +177,6 @@ impl CwndOracle {
             0
         };
         self.reduce(tcb, events, delivered);
-        self.after(tcb);
     }
 
     /// A recovery that begins reduces the window, unless it goes on from another.
@@ -228,7 +217,6 @@ impl CwndOracle {
         let delivered = self.delivered(tcb);
         self.check_growth(tcb, delivered, undone);
         self.reduce(tcb, events, delivered);
-        self.after(tcb);
     }
 
     /// Bytes that the segment says have arrived, at most.
@@ -257,13 +245,11 @@ impl CwndOracle {
     }
 
     /// The window grows by no more than what has arrived (RFC 5681 3.1) and, for what was saved up,
-    /// a segment; CUBIC's also to what Reno's would be, which disuse has not made smaller.
+    /// a segment.
     fn check_growth(&self, tcb: &Tcb, delivered: u32, undone: bool) {
         let window = tcb.congestion().window();
         let old = if undone {
             self.peak
-        } else if tcb.congestion().algorithm() == Algorithm::Cubic {
-            self.before.window.max(self.disused)
         } else {
             self.before.window
         };
@@ -287,7 +273,7 @@ impl CwndOracle {
                 && !events.statistics.has(Statistic::LossProbeRecovery);
             self.reduction = Some(Reduction {
                 recover: tcb.snd_nxt(),
-                prior: if known { self.before.cwnd } else { 0 },
+                recover_fs: if known { in_flight(tcb) } else { 0 },
                 delivered: 0,
                 out: 0,
             });
@@ -328,8 +314,8 @@ impl CwndOracle {
         let pipe = u64::from(pipe(tcb));
         let ssthresh = u64::from(tcb.congestion().ssthresh());
         let all = reduction.delivered;
-        let send = if pipe > ssthresh && reduction.prior > 0 {
-            whole((ssthresh * all).div_ceil(u64::from(reduction.prior)))
+        let send = if pipe > ssthresh && reduction.recover_fs > 0 {
+            whole((ssthresh * all).div_ceil(u64::from(reduction.recover_fs)))
                 .saturating_sub(reduction.out)
         } else {
             let kept = whole(all).saturating_sub(reduction.out);
@@ -383,6 +369,5 @@ impl CwndOracle {
         }
         self.check_entry(tcb, false, self.most_left(tcb, false));
         self.reduce(tcb, &Events::default(), 0);
-        self.after(tcb);
     }
 }

@@ -5,6 +5,7 @@
 use super::cwnd::CwndOracle;
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::CongestionControl;
+use oxtcp_core::tcp::ecn::Ecn;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::mtu_probe::When;
 use oxtcp_core::tcp::pack::{pack, unpack};
@@ -125,7 +126,10 @@ impl Oracle {
         }
         self.idle = seg.seq_len() == 0;
         let in_turn = self.rcv_nxt == Some(seg.seq);
-        self.plain = self.idle && in_turn && ours && events.dropped.is_none() && !seg.has_rst();
+        // Marks are acknowledged whatever bears them (RFC 9768 3.2.2.5.1).
+        let marked = seg.ecn == Ecn::Ce;
+        let whole = events.dropped.is_none() && !seg.has_rst() && !marked;
+        self.plain = self.idle && in_turn && ours && whole;
         if tcb.state() == State::Closed {
             return;
         }
