@@ -7,6 +7,7 @@
 mod support;
 
 use oxtcp_core::tcp::config::{Config, Identity};
+use oxtcp_core::tcp::fast_open::Cookie;
 use oxtcp_core::tcp::options::{Options, SackBlocks, SeqRange, Timestamps};
 use oxtcp_core::tcp::rtt::RttEstimator;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit, MAX_HEADER_LEN};
@@ -28,15 +29,25 @@ prop_compose! {
         window_scale in proptest::option::of(0u8..=14),
         sack_permitted: bool,
         stamps in proptest::option::of(any::<(u32, u32)>()),
-        blocks in vec(any::<(u32, u32)>(), 0..4),
+        blocks in vec(any::<(u32, u32)>(), 0..=4),
+        cookie in proptest::option::of((prop_oneof![Just(0usize), 2usize..=8], any::<[u8; 16]>(), any::<bool>())),
     ) -> Options {
         let timestamps = stamps.map(|(val, ecr)| Timestamps { val, ecr });
         let is_syn = mss.is_some() || window_scale.is_some() || sack_permitted;
         let mut sack = SackBlocks::NONE;
-        for (start, end) in blocks.into_iter().take(if is_syn { 0 } else { 3 }) {
+        let most = match timestamps {
+            _ if is_syn => 0,
+            Some(_) => 3,
+            None => 4,
+        };
+        for (start, end) in blocks.into_iter().take(most) {
             sack.push(SeqRange { start: SeqNumber(start), end: SeqNumber(end) });
         }
-        Options { mss, window_scale, sack_permitted, timestamps, sack, ..Options::default() }
+        let fast_open = cookie.filter(|_| is_syn).and_then(|(words, bytes, experimental)| {
+            let cookie = Cookie::new(&bytes[..2 * words])?;
+            Some(if experimental { cookie.experimental() } else { cookie })
+        });
+        Options { mss, window_scale, sack_permitted, timestamps, sack, fast_open, ..Options::default() }
     }
 }
 
@@ -255,7 +266,7 @@ proptest! {
             prop_assert!(new_edge.at_or_after(edge));
             edge = new_edge;
             prop_assert!(tcb.snd_una().at_or_before(tcb.snd_nxt()));
-            prop_assert!(tcb.flight() == 0 || tcb.timer().is_some());
+            prop_assert!(tcb.flight() == 0 || tcb.retransmission_due().is_some());
         }
     }
 }

@@ -4,12 +4,20 @@
 
 use crate::support::endpoint::Packet;
 use arbitrary::Unstructured;
+use oxtcp_core::tcp::accecn_option::AccEcnOption;
 use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::congestion::Algorithm;
+use oxtcp_core::tcp::ecn::{Ecn, EcnConfig, OptionUse};
+use oxtcp_core::tcp::fast_open::{Cookie, Policy};
+use oxtcp_core::tcp::mtu_probe::{self, When};
 use oxtcp_core::tcp::options::{SeqRange, Timestamps};
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::time::Duration;
 use oxtcp_core::tcp::Tcb;
+
+/// The cookie that a listener knows.
+pub const COOKIE: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
 
 /// Bytes, read one value at a time; zeros behind their end.
 pub struct Draw<'a>(pub Unstructured<'a>);
@@ -117,6 +125,23 @@ impl Draw<'_> {
             seg.options.window_scale = self.bit().then_some(self.pick(&[0, 1, 7, 14]));
             seg.options.sack_permitted = self.bit();
         }
+        let rare = self.byte();
+        if rare & 1 != 0 {
+            seg.ecn = self.ip_ecn();
+            seg.flags = seg.flags | Flags::from_ace(self.byte());
+        }
+        if rare & 2 != 0 {
+            let bytes: [u8; 9] = self.0.arbitrary().unwrap_or_default();
+            let len = self.below(bytes.len() + 1);
+            seg.options.accecn = Some(AccEcnOption::parse(&bytes[..len], self.bit()));
+        }
+        if rare & 4 != 0 {
+            seg.flags = seg.flags | Flags::URG;
+            seg.urg = self.pick(&[0, 1, 2, 100, 65535]);
+        }
+        if rare & 8 != 0 && seg.has_syn() {
+            seg.options.fast_open = self.pick(&[Some(Cookie::REQUEST), Cookie::new(&COOKIE)]);
+        }
         let text = vec![7; seg.len as usize];
         Packet { seg, text }
     }
@@ -137,8 +162,43 @@ impl Draw<'_> {
             mss: self.pick(&[48, 100, 536, 1000, 1460]),
             initial_window: self.pick(&[1, 100, 4000, 65535]),
             user_timeout: self.pick(&[Duration::ZERO, Duration::from_secs(30)]),
+            ecn: self.ecn(),
+            congestion: self.pick(&Algorithm::ALL),
+            mtu: mtu_probe::Settings {
+                when: self.pick(&[When::Never, When::BlackHole, When::Always]),
+                ..mtu_probe::Settings::default()
+            },
             ..Config::default()
         }
+    }
+
+    fn ecn(&mut self) -> EcnConfig {
+        let config = EcnConfig {
+            option: self.pick(&[
+                OptionUse::Always,
+                OptionUse::Never,
+                OptionUse::Least,
+                OptionUse::Persistent,
+            ]),
+            ..EcnConfig::default()
+        };
+        // The first is Linux's default.
+        config.with_mode(self.pick(&[2, 0, 1, 3, 4, 5]))
+    }
+
+    /// The field of an IP header, mostly a mark.
+    pub fn ip_ecn(&mut self) -> Ecn {
+        self.pick(&[Ecn::Ce, Ecn::NotEct, Ecn::Ect0, Ecn::Ect1])
+    }
+
+    /// A listener's policy for text in a SYN, with [`COOKIE`] for a good cookie.
+    pub fn fast_open(&mut self) -> Option<Policy> {
+        let cookieless = self.bit();
+        let policy = Policy {
+            cookieless,
+            cookies: [Cookie::new(&COOKIE), None],
+        };
+        self.bit().then_some(policy)
     }
 
     pub fn duration(&mut self) -> Duration {

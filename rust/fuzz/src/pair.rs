@@ -4,10 +4,12 @@
 //! put in another order, delayed, and blind forgeries put among them. Afterwards the network is
 //! good, and both have to end, with the text where it belongs.
 
-use crate::draw::Draw;
+use crate::draw::{Draw, COOKIE};
 use crate::support::endpoint::{Endpoint, Packet};
 use crate::support::pair::Pair;
 use arbitrary::Unstructured;
+use oxtcp_core::tcp::congestion::Algorithm;
+use oxtcp_core::tcp::fast_open::{Cookie, Opening};
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
@@ -31,14 +33,22 @@ pub fn pair(data: &[u8]) {
         Endpoint::new(config, limits, draw.iss(), room)
     };
     let mut pair = Pair::new([end(&mut draw), end(&mut draw)]);
+    let now = pair.now;
     if draw.below(4) == 0 {
-        let now = pair.now;
         pair.ends[1].connect(now);
     } else {
         pair.ends[1].listen();
     }
-    let now = pair.now;
-    pair.ends[0].connect(now);
+    let fast = [None, Some(Opening::Ask), Some(Opening::Cookieless)];
+    let cookie = Cookie::new(&COOKIE).map(Opening::Cookie);
+    match draw.pick(&[fast[0], fast[0], fast[1], fast[2], cookie]) {
+        None => pair.ends[0].connect(now),
+        Some(opening) => {
+            let text: Vec<u8> = (0..draw.below(256) * 8).map(|i| (i * 7) as u8).collect();
+            pair.ends[1].fast_open = draw.fast_open();
+            pair.ends[0].connect_fast(opening, &text, now);
+        }
+    }
     pair.collect();
     for _ in 0..STEPS {
         if draw.is_empty() {
@@ -62,7 +72,8 @@ fn step(pair: &mut Pair, draw: &mut Draw<'_>) {
     let who = draw.below(2);
     let now = pair.now;
     match draw.byte() {
-        0..=79 => pair.deliver(0, false),
+        0..=69 => pair.deliver(0, false),
+        70..=79 => seldom(pair, draw, who),
         80..=109 => {
             let index = draw.below(count);
             pair.deliver(index, false);
@@ -109,6 +120,40 @@ fn step(pair: &mut Pair, draw: &mut Draw<'_>) {
         _ => pair.end(who).rx.renege(),
     }
     pair.collect();
+}
+
+/// What does not happen to most connections.
+fn seldom(pair: &mut Pair, draw: &mut Draw<'_>, who: usize) {
+    let now = pair.now;
+    let count = pair.net.len();
+    match draw.below(8) {
+        // A router is busy, or clears the field.
+        0..=3 => {
+            let (index, ecn) = (draw.below(count), draw.ip_ecn());
+            if let Some((_, packet)) = pair.net.get_mut(index) {
+                packet.seg.ecn = ecn;
+            }
+            pair.deliver(index, false);
+        }
+        4 | 5 => {
+            let end = pair.end(who);
+            let at = end.written.len();
+            let text: Vec<u8> = (at..at + draw.below(64))
+                .map(|i| (i * 7 + who) as u8)
+                .collect();
+            if end.queued() + text.len() <= SEND_BUFFER {
+                end.write_urgent(&text, now);
+            }
+        }
+        6 => {
+            let mss = draw.pick(&[48, 100, 536, 1000, 1460]);
+            pair.end(who).path_changes(mss, now);
+        }
+        _ => {
+            let algorithm = draw.pick(&Algorithm::ALL);
+            pair.end(who).set_congestion(algorithm);
+        }
+    }
 }
 
 /// A RST or SYN in the window, but not at RCV.NXT: who does not see the segments guesses no better

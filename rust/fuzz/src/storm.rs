@@ -7,6 +7,7 @@ use crate::draw::{Draw, Known};
 use crate::support::endpoint::{Conn, Endpoint, Packet};
 use arbitrary::Unstructured;
 use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::options::Timestamps;
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
@@ -50,6 +51,7 @@ pub fn storm(data: &[u8]) {
     let mut now = Instant::from_us(1_000_000);
     let mut end = Endpoint::new(config, limits, draw.iss(), room);
     bring_to(&mut end, state, draw.bit(), now);
+    end.fast_open = draw.fast_open();
     for _ in 0..STEPS {
         if draw.is_empty() {
             break;
@@ -128,7 +130,8 @@ fn bring_to(end: &mut Endpoint, state: State, active: bool, now: Instant) {
 
 fn step(end: &mut Endpoint, draw: &mut Draw<'_>, now: &mut Instant) {
     match draw.byte() {
-        0..=149 => arrive(end, draw, *now),
+        0..=139 => arrive(end, draw, *now),
+        140..=149 => seldom(end, draw, *now),
         150..=179 => {
             *now = *now + draw.duration();
             end.timer(*now);
@@ -157,6 +160,25 @@ fn step(end: &mut Endpoint, draw: &mut Draw<'_>, now: &mut Instant) {
         251..=252 => end.limits.mss = draw.pick(&[48, 536, 1460]),
         253 => end.full = !end.full,
         _ => end.rx.renege(),
+    }
+}
+
+/// What does not happen to most connections.
+fn seldom(end: &mut Endpoint, draw: &mut Draw<'_>, now: Instant) {
+    match draw.below(8) {
+        0..=2 => {
+            let n = draw.below(256);
+            if end.queued() + n <= SEND_BUFFER {
+                end.write_urgent(&vec![1; n], now);
+            }
+        }
+        3 => {
+            let una = end.tcb().map_or(end.iss, |tcb| tcb.snd_una());
+            end.icmp(una + draw.word() % 2000, now);
+        }
+        4 | 5 => end.path_changes(draw.pick(&[48, 100, 536, 1000, 1460]), now),
+        6 => end.set_congestion(draw.pick(&Algorithm::ALL)),
+        _ => end.stop_reading(),
     }
 }
 

@@ -54,6 +54,9 @@ pub fn split(out: &Transmit, text: &[u8]) -> Vec<(Transmit, Vec<u8>)> {
                 let tail = (Flags::FIN | Flags::PSH).bits();
                 one.flags = Flags::from_bits(out.flags.bits() & !tail);
             }
+            if i != 0 && !out.accurate_ecn {
+                one.flags = one.flags.without(Flags::CWR);
+            }
             (one, part.to_vec())
         })
         .collect()

@@ -9,7 +9,9 @@
 use super::bytes;
 use super::rx::Rx;
 use oxtcp_core::tcp::config::{Config, Identity};
-use oxtcp_core::tcp::events::{Error, Events};
+use oxtcp_core::tcp::congestion::Algorithm;
+use oxtcp_core::tcp::events::{Drop, Error, Events};
+use oxtcp_core::tcp::fast_open::{judge, Opening, Policy};
 use oxtcp_core::tcp::refused::Taken;
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
@@ -26,6 +28,9 @@ const MOST_AT_ONCE: usize = 5_000;
 
 /// Least time between answers of an entry (`tcp_invalid_ratelimit`).
 const ANSWER_INTERVAL: Duration = Duration::from_ms(500);
+
+/// R2 at least (RFC 9293 3.8.3), for as long as nothing that was sent is acknowledged.
+const LEAST_PATIENCE: Duration = Duration::from_secs(100);
 
 /// What the endpoint knows of its connection.
 #[derive(Clone, Debug)]
@@ -45,10 +50,14 @@ pub struct Packet {
 }
 
 /// What made the state change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
-    Segment,
+#[derive(Clone, Copy)]
+enum Cause<'a> {
+    Segment(&'a Segment),
     User,
+    /// The user, who gives the connection up: by ABORT, or by CLOSE with text unread (RFC 2525 2.17).
+    Abort,
+    /// An ICMP error.
+    Icmp,
     Timer,
 }
 
@@ -68,9 +77,10 @@ pub enum End {
 struct Mark {
     state: State,
     snd_una: SeqNumber,
+    snd_nxt: SeqNumber,
     rcv_nxt: SeqNumber,
-    /// The right edge of the window that was offered.
-    rcv_edge: SeqNumber,
+    /// The text of the peer's SYN is taken, and the handshake is not complete.
+    fast: bool,
 }
 
 impl Mark {
@@ -78,8 +88,9 @@ impl Mark {
         Self {
             state: tcb.state(),
             snd_una: tcb.snd_una(),
+            snd_nxt: tcb.snd_nxt(),
             rcv_nxt: tcb.rcv_nxt(),
-            rcv_edge: tcb.rcv_nxt() + tcb.rcv_wnd(),
+            fast: tcb.is_passive_fast_open(),
         }
     }
 }
@@ -92,7 +103,11 @@ pub struct Endpoint {
     pub conn: Conn,
     /// A listener stays when a connection is over.
     pub listening: bool,
+    /// What a listener takes of text in a SYN (RFC 7413).
+    pub fast_open: Option<Policy>,
     pub iss: SeqNumber,
+    /// How far the next connection's ISS is from that of this one (RFC 6528).
+    pub iss_step: u32,
     pub ts_offset: u32,
     pub rx: Rx,
     /// The host's own queue has no room for what is sent.
@@ -111,7 +126,30 @@ pub struct Endpoint {
     pub waited: bool,
     /// It went through CLOSE-WAIT.
     pub passive: bool,
+    /// A connection was begun by a SYN in TIME-WAIT.
+    pub reopened: bool,
     pub ended: Option<End>,
+    /// Something happened here by which a connection may break off: the user gave it up, or waiting
+    /// for the peer did.
+    pub excused: bool,
+    /// The user writes no more.
+    shut: bool,
+    /// The user has closed.
+    gone: bool,
+    /// The user reads no more.
+    deaf: bool,
+    /// Our own queue was full: what it cannot take is not tried for as long as a path is.
+    crowded: bool,
+    /// When a segment last came.
+    heard: Instant,
+    /// When something was last acknowledged, or nothing was left to be.
+    moved: Instant,
+    /// The right edge of the window that the peer was last offered.
+    edge: Option<SeqNumber>,
+    /// Our window scale, 0 where the peer has none.
+    scale: u8,
+    /// Text in order was dropped for want of memory: the window may close, whatever was offered.
+    starved: bool,
     /// Segments to be sent.
     pub outbox: Vec<Packet>,
     /// When an entry last answered what should not be.
@@ -129,7 +167,9 @@ impl Endpoint {
             limits,
             conn: Conn::Closed,
             listening: false,
+            fast_open: None,
             iss: SeqNumber(iss),
+            iss_step: 1 << 16,
             ts_offset: 0,
             rx: Rx::new(room, 0),
             full: false,
@@ -140,7 +180,18 @@ impl Endpoint {
             opened: false,
             waited: false,
             passive: false,
+            reopened: false,
             ended: None,
+            excused: false,
+            shut: false,
+            gone: false,
+            deaf: false,
+            crowded: false,
+            heard: Instant::default(),
+            moved: Instant::default(),
+            edge: None,
+            scale: 0,
+            starved: false,
             outbox: Vec::new(),
             answered: None,
             fault: None,
@@ -148,16 +199,25 @@ impl Endpoint {
         }
     }
 
-    /// All that tells what the endpoint will do, for `Debug`: what never changes is left out.
+    /// All that tells what the endpoint will do, and what is asked of it, for `Debug`: what never
+    /// changes is left out, and so are the times since when a connection may be given up, which a few
+    /// timers do not come to.
     pub fn variable(&self) -> impl std::fmt::Debug + '_ {
         let text = (&self.rx, &self.send, &self.written, &self.got);
-        let flags = (self.eof, self.opened, self.waited, self.passive);
+        let flags = (
+            self.eof,
+            self.opened,
+            self.waited,
+            self.passive,
+            self.reopened,
+        );
+        let window = (self.edge, self.scale, self.starved);
         (
             &self.conn,
             self.listening,
             self.iss,
-            text,
-            flags,
+            (text, window),
+            (flags, self.excused, self.gone, self.deaf, self.crowded),
             (self.ended, self.answered),
         )
     }
@@ -206,9 +266,24 @@ impl Endpoint {
     }
 
     pub fn connect(&mut self, now: Instant) {
-        self.begin();
+        self.begin(now);
         let ids = self.identity();
         self.conn = Conn::Open(Box::new(Tcb::connect(&self.config, ids, now)));
+        self.flush(now);
+    }
+
+    /// The same with a SYN that may have text (RFC 7413).
+    pub fn connect_fast(&mut self, opening: Opening, text: &[u8], now: Instant) {
+        self.begin(now);
+        let mut tcb = Tcb::connect(&self.config, self.identity(), now);
+        self.send.extend(text);
+        self.written.extend(text);
+        tcb.on_send(text.len() as u32, false);
+        let mut syn = tcb.open_fast(&self.config, opening, u32::MAX, &self.limits, now);
+        syn.mss = syn.len as u16;
+        let text = self.send.range(..syn.len as usize).copied().collect();
+        self.conn = Conn::Open(Box::new(tcb));
+        self.post(&syn, text);
         self.flush(now);
     }
 
@@ -217,11 +292,65 @@ impl Endpoint {
         let Conn::Open(tcb) = &mut self.conn else {
             return;
         };
-        if tcb.state().may_send() {
+        let early = tcb.is_passive_fast_open() && !self.shut;
+        if tcb.state().may_send() || early {
             self.send.extend(text);
             self.written.extend(text);
             tcb.on_send(text.len() as u32, more);
             self.flush(now);
+        }
+    }
+
+    /// The same, with the last byte urgent.
+    pub fn write_urgent(&mut self, text: &[u8], now: Instant) {
+        let Conn::Open(tcb) = &mut self.conn else {
+            return;
+        };
+        if tcb.state().may_send() && !text.is_empty() {
+            self.send.extend(text);
+            self.written.extend(text);
+            tcb.on_send(text.len() as u32, false);
+            tcb.on_send_urgent();
+            self.flush(now);
+        }
+    }
+
+    /// The user reads no more, though it may write.
+    pub fn stop_reading(&mut self) {
+        if let Conn::Open(tcb) = &mut self.conn {
+            self.excused = true;
+            self.deaf = true;
+            tcb.shutdown_read();
+        }
+    }
+
+    /// An ICMP error quotes a segment of ours.
+    pub fn icmp(&mut self, seq: SeqNumber, now: Instant) {
+        let Conn::Open(tcb) = &mut self.conn else {
+            return;
+        };
+        let before = Mark::of(tcb);
+        let (_, events) = tcb.on_icmp(seq, false);
+        self.apply(before, Cause::Icmp, events, now);
+        self.flush(now);
+    }
+
+    /// The path has become one for segments of `mss`, or was found to be (RFC 1191).
+    pub fn path_changes(&mut self, mss: u16, now: Instant) {
+        let smaller = mss < self.limits.mss;
+        self.limits.mss = mss;
+        if let Conn::Open(tcb) = &mut self.conn {
+            if smaller {
+                tcb.on_mtu_reduced(&mut self.rx, mss);
+            }
+        }
+        self.flush(now);
+    }
+
+    pub fn set_congestion(&mut self, algorithm: Algorithm) {
+        self.config.congestion = algorithm;
+        if let Conn::Open(tcb) = &mut self.conn {
+            tcb.set_congestion(algorithm);
         }
     }
 
@@ -238,25 +367,39 @@ impl Endpoint {
     }
 
     pub fn shutdown(&mut self, now: Instant) {
-        self.on_user(now, |tcb, _, _, _| tcb.shutdown_write());
+        self.shut = true;
+        self.on_user(Cause::User, now, |tcb, _, _, _| tcb.shutdown_write());
     }
 
+    /// The user closes, and what the peer may still say is refused.
     pub fn close(&mut self, now: Instant) {
+        self.excused = true;
+        self.let_go(now);
+    }
+
+    /// The user closes when nothing is to come any more.
+    pub fn let_go(&mut self, now: Instant) {
         if matches!(self.conn, Conn::Listen) {
             self.listening = false;
             self.conn = Conn::Closed;
         }
-        self.on_user(now, |tcb, config, rx, now| {
-            tcb.close(config, rx.readable() > 0, now)
+        self.shut = true;
+        self.gone = true;
+        let unread = self.rx.readable() > 0;
+        let cause = if unread { Cause::Abort } else { Cause::User };
+        self.on_user(cause, now, |tcb, config, _, now| {
+            tcb.close(config, unread, now)
         });
     }
 
     pub fn abort(&mut self, now: Instant) {
-        self.on_user(now, |tcb, _, _, now| tcb.abort(now));
+        self.excused = true;
+        self.on_user(Cause::Abort, now, |tcb, _, _, now| tcb.abort(now));
     }
 
     fn on_user(
         &mut self,
+        cause: Cause<'_>,
         now: Instant,
         call: impl FnOnce(&mut Tcb, &Config, &Rx, Instant) -> Events,
     ) {
@@ -265,7 +408,7 @@ impl Endpoint {
         };
         let before = Mark::of(tcb);
         let events = call(tcb, &self.config, &self.rx, now);
-        self.apply(before, Cause::User, events);
+        self.apply(before, cause, events, now);
         self.flush(now);
     }
 
@@ -273,9 +416,14 @@ impl Endpoint {
     pub fn arrive(&mut self, packet: &Packet, now: Instant) -> Events {
         let seg = &packet.seg;
         self.rx.segment = packet.text.clone();
+        self.heard = now;
         let mut events = Events::default();
         match &mut self.conn {
-            Conn::Closed => self.reply(Transmit::reset_for(seg)),
+            Conn::Closed => {
+                // Who has not connected yet knows nothing of the connection that is begun.
+                self.excused |= self.ended.is_none();
+                self.reply(Transmit::reset_for(seg));
+            }
             Conn::Listen => self.at_listener(seg, now),
             Conn::Half(half) => {
                 let half = *half;
@@ -293,11 +441,17 @@ impl Endpoint {
                         }
                     }
                     time_wait::Verdict::End => self.finish(End::Error(Error::Reset)),
-                    time_wait::Verdict::Reopen(floor) => {
+                    time_wait::Verdict::Reopen(floor) if self.listening => {
                         self.finish(End::Orderly);
-                        if self.listening {
-                            self.iss = self.iss.max(floor + 1);
-                            self.at_listener(seg, now);
+                        self.reopened = true;
+                        self.iss = self.iss.max(floor + 1);
+                        self.at_listener(seg, now);
+                    }
+                    // Nobody is there to open another: this one is not over.
+                    time_wait::Verdict::Reopen(_) => {
+                        let ack = tw.ack(now);
+                        if self.may_answer(now) {
+                            self.reply(Some(ack));
                         }
                     }
                 }
@@ -313,10 +467,23 @@ impl Endpoint {
             ListenVerdict::Ignore => {}
             ListenVerdict::Reset(out) => self.reply(Some(out)),
             ListenVerdict::Open => {
-                self.begin();
-                let half = SynReceived::new(&self.config, seg, self.identity(), now);
+                // The text of the SYN is with the new connection.
+                let text = std::mem::take(&mut self.rx.segment);
+                self.begin(now);
+                self.rx.segment = text;
+                let ids = self.identity();
+                let answer = self.fast_open.map(|policy| judge(seg, &policy));
+                if answer.is_some_and(|answer| answer.accept) {
+                    let rx = &mut self.rx;
+                    let (tcb, _) = Tcb::accept_fast(&self.config, seg, ids, rx, now);
+                    self.conn = Conn::Open(Box::new(tcb));
+                    return;
+                }
+                let half = SynReceived::new(&self.config, seg, ids, now);
                 self.conn = Conn::Half(half);
-                self.reply(Some(half.syn_ack(&self.config, now)));
+                let mut out = half.syn_ack(&self.config, now);
+                out.options.fast_open = answer.and_then(|answer| answer.offer);
+                self.reply(Some(out));
             }
         }
     }
@@ -367,7 +534,7 @@ impl Endpoint {
         };
         let before = Mark::of(tcb);
         let events = tcb.on_segment(&self.config, seg, &mut self.rx, now);
-        self.apply(before, Cause::Segment, events);
+        self.apply(before, Cause::Segment(seg), events, now);
         events
     }
 
@@ -380,12 +547,15 @@ impl Endpoint {
                     let out = half.syn_ack(&self.config, now);
                     self.reply(Some(out));
                 }
-                TimerVerdict::GiveUp => self.finish(End::Error(Error::TimedOut)),
+                TimerVerdict::GiveUp => {
+                    self.excused = true;
+                    self.finish(End::Error(Error::TimedOut));
+                }
             },
             Conn::Open(tcb) => {
                 let before = Mark::of(tcb);
                 let events = tcb.on_timer(&self.config, &mut self.rx, now);
-                self.apply(before, Cause::Timer, events);
+                self.apply(before, Cause::Timer, events, now);
             }
             Conn::TimeWait(tw) if tw.deadline() <= now => self.finish(End::Orderly),
             _ => {}
@@ -401,7 +571,7 @@ impl Endpoint {
     }
 
     /// Buffers of a new connection.
-    fn begin(&mut self) {
+    fn begin(&mut self, now: Instant) {
         self.rx = Rx::new(self.room, 0);
         self.send.clear();
         self.written.clear();
@@ -411,13 +581,21 @@ impl Endpoint {
         self.waited = false;
         self.passive = false;
         self.ended = None;
+        self.shut = false;
+        self.gone = false;
+        self.deaf = false;
+        self.crowded = false;
+        self.heard = now;
+        self.moved = now;
+        self.edge = None;
+        self.scale = 0;
+        self.starved = false;
         self.answered = None;
     }
 
     fn finish(&mut self, end: End) {
         self.ended = Some(end);
-        // The next connection's numbers are others (RFC 6528).
-        self.iss += 1 << 16;
+        self.iss += self.iss_step;
         self.conn = if self.listening {
             Conn::Listen
         } else {
@@ -425,32 +603,39 @@ impl Endpoint {
         };
     }
 
-    fn apply(&mut self, before: Mark, cause: Cause, events: Events) {
+    fn apply(&mut self, before: Mark, cause: Cause<'_>, events: Events, now: Instant) {
         let Conn::Open(tcb) = &self.conn else { return };
         let after = Mark::of(tcb);
-        let snd_nxt = tcb.snd_nxt();
+        self.scale = tcb.scales().1;
         self.opened |= events.connected;
         self.expect(
-            may_follow(cause, before.state, after.state),
+            may_follow(cause, &before, after.state),
             "a change of state that RFC 9293 does not have",
         );
+        if after.state == State::Closed {
+            let may = self.may_end(&before, cause, &events, now);
+            self.expect(may, "the connection broke off for no reason");
+        }
         self.expect(
             after.snd_una.at_or_after(before.snd_una),
             "SND.UNA went back",
         );
         self.expect(
-            after.snd_una.at_or_before(snd_nxt),
+            after.snd_una.at_or_before(after.snd_nxt),
             "SND.UNA is beyond SND.NXT",
         );
         if before.state.is_synchronized() {
             self.expect(
-                after.rcv_edge.at_or_after(before.rcv_edge),
-                "the window that was offered shrank",
-            );
-            self.expect(
                 after.rcv_nxt.at_or_after(before.rcv_nxt),
                 "RCV.NXT went back",
             );
+        }
+        if after.snd_una != before.snd_una {
+            self.moved = now;
+        }
+        if let (Cause::Segment(seg), Some(Drop::NoRoom)) = (cause, events.dropped) {
+            self.expect(self.rx.fail, "text is dropped although there is memory");
+            self.starved |= seg.text_start().at_or_before(before.rcv_nxt);
         }
         self.passive |= after.state == State::CloseWait;
         self.expect(
@@ -461,12 +646,17 @@ impl Endpoint {
         self.send.drain(..acked);
         self.expect(!(self.eof && events.readable), "text behind the peer's FIN");
         self.eof |= events.peer_closed;
+        let reset = events.reply.is_some_and(|out| out.flags.has(Flags::RST));
+        self.expect(
+            !reset || after.state == State::Closed || !before.state.is_synchronized(),
+            "a RST for a connection that goes on",
+        );
         self.reply(events.reply);
         if let Some(tw) = events.time_wait {
             self.waited = true;
             self.conn = Conn::TimeWait(tw);
         } else if events.closed {
-            let acknowledged = before.state == State::LastAck && cause == Cause::Segment;
+            let acknowledged = before.state == State::LastAck && matches!(cause, Cause::Segment(_));
             self.finish(match events.error {
                 Some(error) => End::Error(error),
                 None if acknowledged && events.reply.is_none() => End::Orderly,
@@ -475,8 +665,66 @@ impl Endpoint {
         }
     }
 
+    /// Whether what happened ends a connection that was as `before`: nothing but a RST that is exact,
+    /// the last acknowledgment, our user, or long silence does.
+    fn may_end(&mut self, before: &Mark, cause: Cause<'_>, events: &Events, now: Instant) -> bool {
+        use State::{FinWait1, FinWait2, LastAck, SynReceived, SynSent};
+        match cause {
+            Cause::Abort => true,
+            Cause::User => before.state == SynSent,
+            Cause::Icmp => !before.state.is_synchronized(),
+            Cause::Segment(seg) if seg.has_rst() => match before.state {
+                SynSent => {
+                    let acks = seg.ack.after(before.snd_una) && !seg.ack.after(before.snd_nxt);
+                    seg.has_ack() && acks
+                }
+                _ => seg.seq == before.rcv_nxt,
+            },
+            Cause::Segment(seg) => match before.state {
+                LastAck => seg.has_ack() && seg.ack == before.snd_nxt,
+                SynReceived | FinWait1 | FinWait2 => (self.gone || self.deaf) && seg.len > 0,
+                _ => false,
+            },
+            Cause::Timer if events.error.is_none() => self.gone && before.state == FinWait2,
+            Cause::Timer => {
+                self.excused = true;
+                let least = match self.config.user_timeout {
+                    Duration::ZERO => LEAST_PATIENCE,
+                    timeout => timeout.min(LEAST_PATIENCE),
+                };
+                let silent = now.since(self.heard) >= least || now.since(self.moved) >= least;
+                silent || self.crowded || !before.state.is_synchronized()
+            }
+        }
+    }
+
+    /// What the peer is offered: its right edge does not move left (RFC 9293 3.8.6), but for a window
+    /// that closes because there was no memory for what came.
+    fn note_offer(&mut self, out: &Transmit) {
+        if out.flags.has(Flags::RST) || !out.flags.has(Flags::ACK) {
+            return;
+        }
+        let syn = out.flags.has(Flags::SYN);
+        if syn {
+            self.scale = out.options.window_scale.unwrap_or(0);
+        } else if matches!(self.conn, Conn::Half(_)) {
+            return;
+        }
+        let scale = if syn { 0 } else { self.scale };
+        let edge = out.ack + (u32::from(out.wnd) << scale);
+        // A SYN-ACK that is sent again says what it said, and not in the units of the others.
+        if !syn && self.edge.is_some_and(|last| edge.before(last)) {
+            let closes = self.starved && out.wnd == 0;
+            self.expect(closes, "the window that was offered shrank");
+        }
+        self.starved &= out.wnd > 0;
+        let last = self.edge.filter(|_| syn).unwrap_or(edge);
+        self.edge = Some(edge.max(last));
+    }
+
     fn reply(&mut self, out: Option<Transmit>) {
         if let Some(out) = out {
+            self.note_offer(&out);
             self.expect(out.len == 0, "text outside of the stream");
             self.post(&out, Vec::new());
         }
@@ -491,8 +739,10 @@ impl Endpoint {
                 ack: part.ack,
                 flags: part.flags,
                 wnd: part.wnd,
+                urg: part.urg,
                 options: part.options,
                 len: part.len,
+                ecn: part.ecn,
                 ..Segment::default()
             };
             self.outbox.push(Packet { seg, text });
@@ -507,23 +757,31 @@ impl Endpoint {
             };
             let next = tcb.poll_transmit(&self.config, &mut self.rx, &self.limits, now);
             let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
-            let (flight, armed) = (tcb.flight(), tcb.timer().is_some());
+            let offset = next.map_or(0, |out| tcb.text_offset(out.seq));
+            let (flight, armed) = (tcb.flight(), tcb.retransmission_due().is_some());
+            self.scale = tcb.scales().1;
+            if flight == 0 && tcb.unsent() == 0 {
+                self.moved = now;
+            }
             if let Some(out) = next.filter(|_| self.full) {
                 let refused = (&out, Taken::Part(0));
+                self.crowded = true;
                 tcb.on_taken(&self.config, &mut self.rx, refused, now);
+                self.note_offer(&out);
                 return;
             }
             let Some(out) = next else {
                 self.expect(flight == 0 || armed, "something in flight and no timer");
                 return;
             };
+            self.note_offer(&out);
             self.expect(
                 (out.seq + out.len).at_or_before(nxt),
                 "a segment that ends beyond SND.NXT",
             );
             let mut text = Vec::new();
             if out.len > 0 {
-                let at = out.seq.since(una) as usize;
+                let at = offset as usize;
                 let end = at + out.len as usize;
                 self.expect(
                     out.seq.at_or_after(una) && end <= self.send.len(),
@@ -540,15 +798,18 @@ impl Endpoint {
 }
 
 /// Whether RFC 9293 (figure 5, and 3.10.7 where one segment does two things at once) lets a
-/// connection go from one state to the other. Every state may end by a RST, an ABORT or a timer.
-fn may_follow(cause: Cause, from: State, to: State) -> bool {
+/// connection go from one state to the other. What ends one is another question.
+fn may_follow(cause: Cause<'_>, before: &Mark, to: State) -> bool {
     use State::*;
+    let from = before.state;
     if from == to || to == Closed {
         return true;
     }
     match cause {
-        Cause::Segment => match from {
+        Cause::Segment(_) => match from {
             SynSent => matches!(to, SynReceived | Established | CloseWait),
+            // Its FIN may have gone before the handshake was complete (RFC 7413).
+            SynReceived if before.fast && matches!(to, FinWait2 | TimeWait) => true,
             SynReceived => matches!(
                 to,
                 // With the user's CLOSE pending the ACK leads to FIN-WAIT-1, a FIN on it further.
@@ -560,6 +821,6 @@ fn may_follow(cause: Cause, from: State, to: State) -> bool {
             _ => false,
         },
         Cause::User => matches!((from, to), (Established, FinWait1) | (CloseWait, LastAck)),
-        Cause::Timer => false,
+        Cause::Abort | Cause::Icmp | Cause::Timer => false,
     }
 }

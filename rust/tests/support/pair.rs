@@ -15,6 +15,9 @@ const LONGEST_CONVERSATION: usize = 3_000;
 /// probes and keepalives between them.
 const MOST_TIMERS: usize = 150;
 
+/// Text of the smallest segments: each that waits may have a timer of its own, where they are paced.
+const LEAST_TEXT: usize = 36;
+
 /// Both ends and what is on its way between them.
 #[derive(Clone, Debug)]
 pub struct Pair {
@@ -133,7 +136,8 @@ impl Pair {
             delivered = 0;
             if self.fire() {
                 timers += 1;
-                if timers > MOST_TIMERS {
+                let waiting: usize = self.ends.iter().map(Endpoint::queued).sum();
+                if timers > MOST_TIMERS + waiting / LEAST_TEXT {
                     return self.ends[0].expect(false, "timers go on without end");
                 }
                 continue;
@@ -151,7 +155,8 @@ impl Pair {
 
     /// What changes when something was achieved.
     fn progress(&self) -> [(State, usize, usize); 2] {
-        let of = |end: &Endpoint| (end.state(), end.got.len(), end.queued());
+        let here = |end: &Endpoint| end.got.len() + end.rx.early();
+        let of = |end: &Endpoint| (end.state(), here(end), end.queued());
         [of(&self.ends[0]), of(&self.ends[1])]
     }
 
@@ -178,7 +183,7 @@ impl Pair {
         let mut any = false;
         for end in &mut self.ends {
             if matches!(end.conn, Conn::Open(_)) && end.deadline().is_none() {
-                end.close(now);
+                end.let_go(now);
                 any = true;
             }
         }
@@ -187,9 +192,19 @@ impl Pair {
         any
     }
 
-    /// How it ended.
+    /// How it ended. Whose connection was open, and went neither through TIME-WAIT nor to its end by
+    /// the exchange of FINs, needs an excuse; unless both FINs were there, and the peer has waited
+    /// long enough for the last acknowledgment to be asked for again (RFC 9293 3.6.1).
     fn judge(&mut self) {
-        let orderly = |end: &Endpoint| end.opened && matches!(end.ended, Some(End::Orderly) | None);
+        let orderly = |end: &Endpoint| {
+            end.opened && (end.waited || matches!(end.ended, Some(End::Orderly) | None))
+        };
+        let excused = self.ends.iter().any(|end| end.excused);
+        for who in 0..2 {
+            let (end, peer) = (&self.ends[who], &self.ends[1 - who]);
+            let broken = end.opened && !orderly(end) && !(end.eof && peer.waited);
+            self.ends[who].expect(excused || !broken, "a connection that nobody broke off did");
+        }
         if !self.ends.iter().all(orderly) {
             return;
         }
