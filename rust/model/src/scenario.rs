@@ -24,12 +24,17 @@ pub struct Scenario {
     pub name: &'static str,
     pub scripts: [&'static [Call]; 2],
     pub bounds: Bounds,
+    /// Where `bounds` have no timer: explored also with one that fires early instead.
+    pub timer_too: bool,
     /// Receive buffer of both, bytes.
     pub room: u32,
     /// Reading is an event of its own, a byte at a time; else users read at once.
     pub reads_late: bool,
     pub sack: bool,
     pub timestamps: bool,
+    pub rfc1337: bool,
+    /// How far the ISS of a connection is from that of the one before.
+    pub iss_step: u32,
     /// What has to be reachable, else the scenario shows nothing.
     pub goal: fn(&Pair) -> bool,
 }
@@ -44,6 +49,7 @@ impl Scenario {
             mss: 1000,
             initial_window: self.room,
             slow_start_after_idle: false,
+            rfc1337: self.rfc1337,
             ..Config::default()
         }
     }
@@ -74,10 +80,13 @@ const PLAIN: Scenario = Scenario {
     name: "",
     scripts: [&[], &[]],
     bounds: bounds(0, 0, 0),
+    timer_too: true,
     room: 4,
     reads_late: false,
     sack: false,
     timestamps: false,
+    rfc1337: false,
+    iss_step: 1 << 16,
     goal: |_| true,
 };
 
@@ -87,6 +96,11 @@ fn both(pair: &Pair, state: State) -> bool {
 
 fn any(pair: &Pair, state: State) -> bool {
     pair.states().contains(&state)
+}
+
+/// The second connection of the first end is open, with what its peer had in TIME-WAIT.
+fn again_beside_time_wait(pair: &Pair) -> bool {
+    pair.ends[1].reopened && pair.ends.iter().all(|end| end.opened)
 }
 
 use Call::{Abort, Close, Connect, Send, Shutdown};
@@ -117,7 +131,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "simultaneous close",
         scripts: [&[Connect, Shutdown], &[Shutdown]],
-        bounds: bounds(1, 0, 0),
+        bounds: bounds(1, 1, 0),
+        timer_too: false,
         goal: |pair| both(pair, State::Closing),
         ..PLAIN
     },
@@ -154,6 +169,14 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "forged segments, and TIME-WAIT that no RST ends",
+        scripts: [&[Connect, Shutdown], &[Shutdown]],
+        bounds: bounds(0, 0, 1),
+        rfc1337: true,
+        goal: |pair| any(pair, State::TimeWait),
+        ..PLAIN
+    },
+    Scenario {
         name: "old duplicates meet the next connection",
         scripts: [&[Connect, Abort, Connect, Shutdown], &[Shutdown]],
         bounds: bounds(1, 0, 0),
@@ -163,7 +186,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a window of two bytes and a slow reader",
         scripts: [&[Connect, Send(3)], &[]],
-        bounds: bounds(1, 0, 0),
+        bounds: bounds(1, 1, 0),
+        timer_too: false,
         room: 2,
         reads_late: true,
         goal: |pair| pair.ends[1].got.len() == 3,
@@ -183,6 +207,16 @@ pub const SCENARIOS: &[Scenario] = &[
         bounds: bounds(1, 0, 0),
         timestamps: true,
         goal: |pair| any(pair, State::TimeWait),
+        ..PLAIN
+    },
+    // Its SYN has the first number that TIME-WAIT lets pass (RFC 9293 3.6.1, RFC 1122 4.2.2.13).
+    Scenario {
+        name: "a new connection from TIME-WAIT, by its number",
+        scripts: [&[Connect, Shutdown, Connect], &[Shutdown]],
+        bounds: bounds(1, 0, 0),
+        timer_too: false,
+        iss_step: 3,
+        goal: again_beside_time_wait,
         ..PLAIN
     },
 ];

@@ -7,6 +7,7 @@ use crate::scenario::{Call, Scenario};
 use crate::support::endpoint::{Conn, Endpoint, Packet};
 use crate::support::pair::Pair;
 use oxtcp_core::tcp::segment::{Flags, Segment};
+use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::tcb::TxLimits;
@@ -29,16 +30,21 @@ pub enum Forgery {
     RstInWindow,
     RstBeyondWindow,
     SynInWindow,
+    SynBeyondWindow,
     AckOfUnsent,
 }
 
-const FORGERIES: [Forgery; 5] = [
+const FORGERIES: [Forgery; 6] = [
     Forgery::ExactRst,
     Forgery::RstInWindow,
     Forgery::RstBeyondWindow,
     Forgery::SynInWindow,
+    Forgery::SynBeyondWindow,
     Forgery::AckOfUnsent,
 ];
+
+/// A number that is not near those of a connection that is being opened.
+const ELSEWHERE: SeqNumber = SeqNumber(0x4000_0000);
 
 /// What happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +69,14 @@ pub struct World {
 
 impl World {
     /// What tells states apart.
-    fn key(&self) -> (Bounds, [usize; 2], u64, u64) {
+    fn key(&self) -> (Option<&'static str>, Bounds, [usize; 2], u64, u64) {
         let now = self.pair.now;
         let [a, b] = &self.pair.ends;
         let ends = canonical::number(&(a.variable(), b.variable()), now);
         // The bag has no order.
         let each = self.pair.net.iter().map(|one| canonical::number(one, now));
-        (self.left, self.made, ends, each.fold(0, u64::wrapping_add))
+        let net = each.fold(0, u64::wrapping_add);
+        (self.pair.fault(), self.left, self.made, ends, net)
     }
 }
 
@@ -101,10 +108,15 @@ impl World {
         let end = &mut self.pair.ends[who];
         let open = matches!(end.conn, Conn::Open(_));
         match *call {
-            Call::Connect if matches!(end.conn, Conn::Closed) => end.connect(now),
+            Call::Connect if matches!(end.conn, Conn::Closed) => {
+                // No timestamp tells that a RST is an old one (RFC 7323 5.2).
+                end.excused |= self.pair.net.iter().any(|(_, old)| old.seg.has_rst());
+                end.connect(now);
+            }
             Call::Send(n) if open && end.state().may_send() => {
-                let at = end.written.len();
-                let text: Vec<u8> = (at..at + n).map(|i| (100 * who + i) as u8).collect();
+                // Other text for each call: that of one connection is not that of the next.
+                let at = 100 * who + 10 * self.made[who];
+                let text: Vec<u8> = (at..at + n).map(|i| i as u8).collect();
                 end.write(&text, false, now);
             }
             Call::Shutdown if open => end.shutdown(now),
@@ -119,34 +131,68 @@ impl World {
 
     fn forge(&mut self, who: usize, forgery: Forgery) -> bool {
         let end = &self.pair.ends[who];
-        let Some(tcb) = end.tcb().filter(|tcb| tcb.state().is_synchronized()) else {
-            return false;
+        let now = self.pair.now;
+        let opening = matches!(end.state(), State::Listen | State::SynSent);
+        // What comes next, the window for it, and what was sent.
+        let (next, wnd, sent) = match &end.conn {
+            Conn::Closed => return false,
+            Conn::Listen => (ELSEWHERE, 0, ELSEWHERE),
+            Conn::Half(half) => {
+                let out = half.syn_ack(&end.config, now);
+                (out.ack, out.wnd.into(), out.seq + 1)
+            }
+            Conn::Open(tcb) if opening => (ELSEWHERE, 0, tcb.snd_nxt()),
+            Conn::Open(tcb) => (tcb.rcv_nxt(), tcb.rcv_wnd(), tcb.snd_nxt()),
+            Conn::TimeWait(tw) => {
+                let out = tw.ack(now);
+                (out.ack, out.wnd.into(), out.seq)
+            }
         };
-        let (next, wnd) = (tcb.rcv_nxt(), tcb.rcv_wnd());
         let (seq, flags) = match forgery {
+            // In SYN-SENT it is the acknowledgment that has to be exact (RFC 9293 3.10.7.3).
+            Forgery::ExactRst if opening => (next, Flags::RST | Flags::ACK),
             Forgery::ExactRst => (next, Flags::RST),
             Forgery::RstInWindow if wnd > 1 => (next + 1, Flags::RST),
             Forgery::RstInWindow => return false,
             Forgery::RstBeyondWindow => (next + wnd + 1, Flags::RST),
             Forgery::SynInWindow => (next, Flags::SYN),
+            Forgery::SynBeyondWindow => (next + wnd + 1, Flags::SYN),
             Forgery::AckOfUnsent => (next, Flags::ACK),
         };
+        let exact = forgery == Forgery::ExactRst;
         let seg = Segment {
             seq,
-            ack: tcb.snd_nxt() + 1,
+            ack: if exact { sent } else { sent + 1 },
             flags,
             ..Segment::default()
         };
         let before = end.state();
-        let now = self.pair.now;
+        let listening = end.listening;
         let text = Vec::new();
         self.pair.ends[who].arrive(&Packet { seg, text }, now);
         let after = self.pair.ends[who].state();
-        let expected = if forgery == Forgery::ExactRst {
-            matches!(after, State::Closed | State::Listen)
+        let gone = if listening {
+            State::Listen
         } else {
-            after == before
+            State::Closed
         };
+        let syn = matches!(forgery, Forgery::SynInWindow | Forgery::SynBeyondWindow);
+        let expected = match before {
+            State::TimeWait if exact && self.pair.ends[who].config.rfc1337 => before,
+            _ if exact => gone,
+            // Whose number is new begins a connection, but for that of a SYN there is no other.
+            State::Listen | State::SynSent if syn => State::SynReceived,
+            State::TimeWait if forgery == Forgery::SynBeyondWindow && listening => {
+                State::SynReceived
+            }
+            _ => before,
+        };
+        let expected = after == expected;
+        // Before numbers are agreed on, an end believes it, or answers by a RST that its peer believes;
+        // and where TIME-WAIT ends, the peer may not have the last acknowledgment yet.
+        let replaced = before == State::TimeWait && after != before;
+        let believed = exact || !before.is_synchronized() || replaced;
+        self.pair.ends[who].excused |= believed;
         self.pair.ends[who].expect(expected, "RFC 5961: a forgery did what it must not");
         self.pair.collect();
         true
@@ -178,6 +224,9 @@ impl Model for Scenario {
         let ends = [0xffff_fffe, 0xffff_ffff]
             .map(|iss| Endpoint::new(self.config(), limits, iss, self.room));
         let mut pair = Pair::new(ends);
+        for end in &mut pair.ends {
+            end.iss_step = self.iss_step;
+        }
         if !self.scripts[1].contains(&Call::Connect) {
             pair.ends[1].listen();
         }
