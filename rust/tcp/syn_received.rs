@@ -191,7 +191,9 @@ impl SynReceived {
     }
 
     fn ack(&self, config: &Config, now: Instant) -> Transmit {
-        let wnd = Self::window(config);
+        // Scaled, as that of every segment without SYN (RFC 7323 2.3); rounded up, or it would shrink.
+        let scale = self.peer_scale.map_or(0, |_| config.window_scale);
+        let wnd = Self::window(config).div_ceil(1 << scale);
         let mut ack = Transmit::bare(self.iss + 1, self.irs + 1, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
         ack

@@ -428,6 +428,29 @@ fn a_half_open_entry_judges_segments() {
     }
 }
 
+/// RFC 7323 2.3: the window of each segment without SYN is scaled.
+#[test]
+fn a_half_open_entry_scales_its_window() {
+    for scaling in [false, true] {
+        let config = Config {
+            window_scaling: scaling,
+            window_scale: 7,
+            ..plain()
+        };
+        let verdict =
+            half(&config).on_segment(&config, &seg(ACK, IRS - 9, ISS + 1, 0), Instant::default());
+        let Verdict::Reply(ack) = verdict else {
+            panic!("{verdict:?}");
+        };
+        let most = if scaling {
+            20_000_u16.div_ceil(128)
+        } else {
+            20_000
+        };
+        assert_eq!(ack.wnd, most);
+    }
+}
+
 #[test]
 fn the_third_segment_may_have_text_and_a_fin() {
     let config = plain();
