@@ -82,15 +82,20 @@ impl Tcb {
         if self.sack && board.is_calm() {
             return out.bytes;
         }
-        let arrived = if self.sack {
-            board.sacked().bytes
-        } else {
-            let share = u64::from(out.bytes) * u64::from(self.dup_acks);
-            u32::try_from(share / u64::from(out.segments.max(1))).unwrap_or(u32::MAX)
-        };
-        (out.bytes.saturating_sub(arrived))
+        (out.bytes.saturating_sub(self.arrived_bytes()))
             .saturating_add(board.resent().bytes)
             .saturating_sub(board.lost().bytes)
+    }
+
+    /// Bytes outstanding that have arrived: without SACK as many segments of the average length as
+    /// there were duplicate acknowledgments.
+    fn arrived_bytes(&self) -> u32 {
+        let out = self.scoreboard.out();
+        if self.sack {
+            return self.scoreboard.sacked().bytes;
+        }
+        let share = u64::from(out.bytes) * u64::from(self.dup_acks);
+        u32::try_from(share / u64::from(out.segments.max(1))).unwrap_or(u32::MAX)
     }
 
     /// What the records of a repetition of `len` bytes that is sent now have in common.
@@ -119,7 +124,7 @@ impl Tcb {
         self.ecn.on_reduction();
         // RFC 9937 5: what had arrived before does not count.
         let out = self.scoreboard.out().bytes;
-        let out = out.saturating_sub(self.arrived().bytes);
+        let out = out.saturating_sub(self.arrived_bytes());
         self.prr = Prr::new(self.cwnd(), out.saturating_add(delivered));
         self.congestion.on_congestion(&Congested {
             signal,

@@ -27,9 +27,9 @@ fn left_by(algorithm: Algorithm) -> u64 {
     }
 }
 
-/// Bytes in the network (RFC 6675's pipe): without SACK, duplicates tell how many segments of those
-/// outstanding are not any more.
-fn pipe(tcb: &Tcb) -> u32 {
+/// Bytes outstanding that have not arrived: without SACK, duplicates tell how many segments have. At
+/// a reduction's begin it is in proportion to this, and to what was delivered just then.
+fn in_flight(tcb: &Tcb) -> u32 {
     let board = tcb.scoreboard();
     let (_, sack, _) = tcb.features();
     let out = board.out();
@@ -39,14 +39,13 @@ fn pipe(tcb: &Tcb) -> u32 {
         let share = u64::from(out.bytes) * u64::from(tcb.arrived().segments);
         (share / u64::from(out.segments.max(1))) as u32
     };
-    (out.bytes.saturating_sub(arrived) + board.resent().bytes).saturating_sub(board.lost().bytes)
+    out.bytes.saturating_sub(arrived)
 }
 
-/// Bytes outstanding that have not arrived: at a reduction's begin, what it is in proportion to but
-/// for what was delivered just then.
-fn in_flight(tcb: &Tcb) -> u32 {
-    let out = tcb.scoreboard().out().bytes;
-    out.saturating_sub(tcb.arrived().bytes)
+/// Bytes in the network (RFC 6675's pipe).
+fn pipe(tcb: &Tcb) -> u32 {
+    let board = tcb.scoreboard();
+    (in_flight(tcb) + board.resent().bytes).saturating_sub(board.lost().bytes)
 }
 
 /// Whether what was done to the window for an earlier loss was taken back.
