@@ -125,13 +125,16 @@ impl Tcb {
         // RFC 9937 5: what had arrived before does not count.
         let out = self.scoreboard.out().bytes;
         let out = out.saturating_sub(self.arrived_bytes());
-        self.prr = Prr::new(self.cwnd(), out.saturating_add(delivered));
+        let window = self.cwnd();
         self.congestion.on_congestion(&Congested {
             signal,
             flight,
             mss: self.mss32(),
             now,
         });
+        // Little may be in flight where our own device drops: never more is sent than is delivered.
+        let least = self.congestion.ssthresh();
+        self.prr = Prr::new(window, out.saturating_add(delivered).max(least));
     }
 
     /// The last segment was lost, and a probe has repaired that before it was found out.

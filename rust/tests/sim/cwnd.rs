@@ -272,7 +272,11 @@ impl CwndOracle {
                 && !events.statistics.has(Statistic::LossProbeRecovery);
             self.reduction = Some(Reduction {
                 recover: tcb.snd_nxt(),
-                recover_fs: if known { in_flight(tcb) } else { 0 },
+                recover_fs: if known {
+                    in_flight(tcb).max(tcb.congestion().ssthresh())
+                } else {
+                    0
+                },
                 delivered: 0,
                 out: 0,
             });
