@@ -120,6 +120,19 @@ impl PassiveEcn {
         }
     }
 
+    /// Whether a SYN that comes again asks for classic feedback where the first asked for accurate,
+    /// or the reverse: nobody could know which of them the ends agree on (RFC 9768 3.1.5).
+    pub(super) fn is_contradicted(&self, config: &EcnConfig, syn: &Segment) -> bool {
+        let ace = syn.flags.ace();
+        match self.feedback {
+            Feedback::None => false,
+            Feedback::Classic => {
+                config.accept == Feedback::Accurate && ace != 0 && ace != CLASSIC_SYN
+            }
+            Feedback::Accurate => ace == CLASSIC_SYN,
+        }
+    }
+
     /// The SYN came again, and the SYN-ACK goes out again; `timeouts` times it did for want of an
     /// answer.
     pub(super) fn on_syn(&mut self, syn: &Segment, timeouts: u8) {

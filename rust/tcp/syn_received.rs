@@ -228,7 +228,14 @@ impl SynReceived {
             .filter(|_| self.timestamps && !seg.has_rst());
         let paws = old.is_some_and(|ts| ts.is_older_than(self.ts_recent));
         if seg.has_syn() && !seg.has_ack() && !seg.has_rst() && seg.seq == self.irs && !paws {
-            return Verdict::SynAck;
+            return if self.ecn.is_contradicted(&config.ecn, seg) {
+                let mut reset = self.ack(config, now);
+                reset.flags = reset.flags | Flags::RST;
+                // The peer's own RST removes the entry, when it hears of us again.
+                Verdict::Reply(reset)
+            } else {
+                Verdict::SynAck
+            };
         }
         let edge = rcv_nxt + config.initial_window.min(65535);
         let acceptable = seg.seq.at_or_before(edge) && seg.seq_end().at_or_after(rcv_nxt);

@@ -19,6 +19,7 @@ use oxtcp_core::tcp::ecn::{Ecn, Feedback, OptionUse};
 use oxtcp_core::tcp::options::SeqRange;
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
+use oxtcp_core::tcp::syn_received::Verdict;
 use oxtcp_core::tcp::time::{Duration, Instant};
 
 const ACE_FAIL_SEND: u8 = 1;
@@ -287,6 +288,36 @@ fn ecn_on_a_syn_that_comes_again_is_too_late() {
     assert_eq!(entry.syn_ack(&config, Instant::default()).flags.ace(), 0);
     let end = accept(config, entry, last_ack(0, Ecn::NotEct));
     assert_eq!(feedback(&end), Feedback::None);
+}
+
+/// RFC 9768 3.1.5: nobody could know what was agreed on.
+#[test]
+fn syns_for_classic_and_for_accurate_feedback_reset_the_connection() {
+    for (number, first, second, reset) in [
+        (3, 7, 3, true),
+        (3, 3, 7, true),
+        (3, 3, 5, true),
+        (3, 5, 3, true),
+        (3, 7, 5, false),
+        (3, 7, 0, false),
+        (3, 3, 0, false),
+        (3, 0, 3, false),
+        (3, 0, 7, false),
+        // Who has no accurate feedback knows no such SYN.
+        (1, 3, 7, false),
+        (1, 7, 3, false),
+    ] {
+        let config = mode(number);
+        let entry = entry(&config, first, Ecn::NotEct);
+        let again = syn(&config, second, Ecn::NotEct);
+        let verdict = entry.on_segment(&config, &again, Instant::default());
+        if let Verdict::Reply(out) = verdict {
+            let (seq, ack) = (SeqNumber(ISS + 1), SeqNumber(IRS + 1));
+            assert_eq!((out.flags, out.seq, out.ack), (RST | ACK, seq, ack));
+        }
+        let expected = matches!(verdict, Verdict::Reply(_));
+        assert_eq!(expected, reset, "{first:03b} {second:03b} {verdict:?}");
+    }
 }
 
 #[test]
