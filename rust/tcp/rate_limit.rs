@@ -20,7 +20,8 @@ impl RateLimit {
         if self.last_ms != 0 && elapsed < interval.ms() {
             return false;
         }
-        self.last_ms = now_ms.max(1);
+        // A millisecond earlier where that would be "never".
+        self.last_ms = if now_ms == 0 { u32::MAX } else { now_ms };
         true
     }
 }
@@ -61,6 +62,16 @@ mod tests {
     fn zero_is_no_limit() {
         let mut limit = RateLimit::default();
         assert!((0..100).all(|_| limit.allows(Duration::ZERO, at(7))));
+    }
+
+    #[test]
+    fn the_clock_may_show_zero() {
+        for zero in [0, 1 << 32] {
+            let mut limit = RateLimit::default();
+            assert!(limit.allows(HALF, at(zero)));
+            assert!(!limit.allows(HALF, at(zero)));
+            assert!(!limit.allows(HALF, at(zero + 498)));
+        }
     }
 
     #[test]

@@ -276,6 +276,8 @@ impl Tcb {
         if !self.was_anything_resent(store) {
             self.undo.forget_first();
         }
+        // What a probe would show is part of what the recovery reduces the window for.
+        self.tlp = Probe::None;
         self.begin_undo();
         if !self.is_in_reduction() {
             self.undo.may_restore();

@@ -288,7 +288,12 @@ impl CwndOracle {
         let old = if is_undone(events) {
             self.peak
         } else {
-            self.before.cwnd
+            // The end of one reduction leaves its threshold to the next.
+            let left = match self.before.recovery {
+                CWR | FAST => self.before.ssthresh,
+                _ => 0,
+            };
+            self.before.cwnd.max(left)
         };
         self.check_reduction(tcb, delivered, old);
     }
