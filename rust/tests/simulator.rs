@@ -384,9 +384,12 @@ fn complaint_of(run: impl FnOnce()) -> String {
     }
 }
 
-/// A plan of one clean connection without faults, and with text.
+/// A plan of one clean connection without faults, with text and with windows that do not shrink.
 fn clean() -> Plan {
-    let fits = |p: &Plan| p.perfect && p.flows[0].sides.iter().all(|s| s.app.bytes > 1000);
+    let fits = |p: &Plan| {
+        let mut sides = p.flows[0].sides.iter();
+        p.perfect && sides.all(|s| s.app.bytes > 1000 && !s.config.shrink_window)
+    };
     (0..).map(plan::pair).find(fits).unwrap()
 }
 
