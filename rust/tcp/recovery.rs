@@ -113,13 +113,7 @@ impl Tcb {
 
     /// Tells congestion control that the window must come down, of which `flight` bytes were used;
     /// the acknowledgment that says so has delivered `delivered` bytes.
-    pub(super) fn congested(
-        &mut self,
-        signal: Signal,
-        flight: u32,
-        delivered: u32,
-        now: Instant,
-    ) {
+    pub(super) fn congested(&mut self, signal: Signal, flight: u32, delivered: u32, now: Instant) {
         self.tlp = Probe::None;
         self.ecn.on_reduction();
         // RFC 9937 5: what had arrived before does not count.

@@ -101,7 +101,9 @@ impl RttEstimator {
     /// at least `min`, and the whole at most `max`.
     pub fn rto(&self, min: Duration, max: Duration) -> Duration {
         match self.srtt() {
-            None => INITIAL_RTO.max(Duration::from_us(self.rttvar.into())).min(max),
+            None => INITIAL_RTO
+                .max(Duration::from_us(self.rttvar.into()))
+                .min(max),
             Some(srtt) => {
                 let var = Duration::from_us(self.rttvar.into()).max(min);
                 (srtt + var).min(max)
