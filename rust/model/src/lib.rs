@@ -15,15 +15,17 @@
 //! In every state (`rust/tests/support/endpoint.rs` and `pair.rs` look after each event):
 //!
 //! 1. SND.UNA <= SND.NXT, and neither SND.UNA nor RCV.NXT goes back.
-//! 2. The right edge of the window that was offered does not move left.
+//! 2. The right edge of the window that a segment offers does not move left, but for a window that
+//!    closes where there was no memory for text.
 //! 3. No text is sent that was not written, and no more is acknowledged.
 //! 4. What a user read is a prefix of what the peer's user wrote.
 //! 5. Nothing is readable behind the peer's FIN.
 //! 6. The state changes as RFC 9293 figure 5 says, or by two of its steps at once where one segment
-//!    does both; a timer only ever ends a connection.
-//! 7. What is in flight has a timer that runs.
+//!    does both; a timer only ever ends a connection. It ends for a reason: an exact RST, the last
+//!    acknowledgment, its user, text that nobody will read, a silence of 100 s or the user timeout.
+//! 7. What is in flight has a timer that sends it again.
 //! 8. A RST that is not exact, and a SYN, change no synchronized state; an exact RST ends it
-//!    (RFC 5961).
+//!    (RFC 5961). Forgeries come in LISTEN, SYN-SENT, SYN-RECEIVED and TIME-WAIT too.
 //!
 //! From every state, when from then on the network is good and both users read all, end, and at last
 //! let go:
@@ -31,8 +33,8 @@
 //! 9. Both ends reach CLOSED (or LISTEN): no state is a dead end.
 //! 10. Without a timer, and without progress, only a bounded number of segments is exchanged: there
 //!     are no ACK wars.
-//! 11. If nobody broke the connection off, all text arrived, each end went through exactly one of
-//!     TIME-WAIT and LAST-ACK, and at least one through TIME-WAIT.
+//! 11. Unless the script, a forger or a silence broke the connection off, all text arrived, each end
+//!     went through exactly one of TIME-WAIT and LAST-ACK, and at least one through TIME-WAIT.
 //!
 //! # States that are one
 //!

@@ -416,7 +416,6 @@ impl Endpoint {
     pub fn arrive(&mut self, packet: &Packet, now: Instant) -> Events {
         let seg = &packet.seg;
         self.rx.segment = packet.text.clone();
-        self.heard = now;
         let mut events = Events::default();
         match &mut self.conn {
             Conn::Closed => {
@@ -456,6 +455,10 @@ impl Endpoint {
                     }
                 }
             }
+        }
+        // What is not acceptable is no sign of life.
+        if events.dropped.is_none() {
+            self.heard = now;
         }
         self.rx.segment.clear();
         self.flush(now);
@@ -760,7 +763,12 @@ impl Endpoint {
             let offset = next.map_or(0, |out| tcb.text_offset(out.seq));
             let (flight, armed) = (tcb.flight(), tcb.retransmission_due().is_some());
             self.scale = tcb.scales().1;
-            if flight == 0 && tcb.unsent() == 0 {
+            // A FIN may wait for the peer's window.
+            let closing = matches!(
+                tcb.state(),
+                State::FinWait1 | State::Closing | State::LastAck
+            );
+            if flight == 0 && tcb.unsent() == 0 && !closing {
                 self.moved = now;
             }
             if let Some(out) = next.filter(|_| self.full) {
