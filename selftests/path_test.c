@@ -343,14 +343,14 @@ TEST_F(path, route_is_looked_up_again_by_a_retransmission)
 /* A timeout: what hashes of the socket choose on the way is chosen anew (tcp_write_timeout). */
 TEST_F(path, timeout_has_another_hash_chosen)
 {
-	long before = counter("/proc/net/netstat", "TCPTimeoutRehash");
+	long before = counter("/proc/net/netstat", "TcpTimeoutRehash");
 
 	enter_far();
 	if (!run("nft '" DROP("input") "'"))
 		SKIP(return, "no nft");
 	enter_near();
 	send_all(self->p.client, "behind", 6);
-	EXPECT_TRUE(wait_until(counter("/proc/net/netstat", "TCPTimeoutRehash") > before, 5000));
+	EXPECT_TRUE(wait_until(counter("/proc/net/netstat", "TcpTimeoutRehash") > before, 5000));
 	enter_far();
 	EXPECT_TRUE(run("nft delete table ip t"));
 	EXPECT_TRUE(reaches_server(&self->p, "behind", 10000));
