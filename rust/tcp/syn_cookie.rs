@@ -408,7 +408,8 @@ mod tests {
     #[test]
     fn guesses_are_refused() {
         let hash = keyed(4);
-        let good = (0..1u32 << 20)
+        let tries = if cfg!(miri) { 1u32 << 8 } else { 1 << 20 };
+        let good = (0..tries)
             .filter(|guess| {
                 let iss = SeqNumber(guess.wrapping_mul(0x9e37_79b9));
                 decode(iss, SeqNumber(7), at(600), &hash).is_some()
