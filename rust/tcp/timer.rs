@@ -84,19 +84,6 @@ impl Tcb {
         }
     }
 
-    /// When what is in flight is sent again or asked for, unless it is acknowledged before: by the
-    /// retransmission timer (RFC 6298 5.1), a loss probe or the reordering window (RFC 8985 6.2, 7.2),
-    /// or another try where our own host had no room.
-    pub fn retransmission_due(&self) -> Option<Instant> {
-        match self.retransmit_timer {
-            RetransmitTimer::Rto(at)
-            | RetransmitTimer::Probe(at)
-            | RetransmitTimer::Reorder(at)
-            | RetransmitTimer::Retry(at) => Some(at),
-            RetransmitTimer::Persist(_) | RetransmitTimer::Off => None,
-        }
-    }
-
     /// Time has passed. Whatever is due is done; an early call does nothing.
     pub fn on_timer<S: RecordStore>(
         &mut self,

@@ -18,6 +18,7 @@ use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::{ReceiveQueue, Tcb};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use support::endpoint::is_sent_again;
 use support::rx::Rx;
 
 /// Distances for which the order on the circle is defined.
@@ -266,7 +267,7 @@ proptest! {
             prop_assert!(new_edge.at_or_after(edge));
             edge = new_edge;
             prop_assert!(tcb.snd_una().at_or_before(tcb.snd_nxt()));
-            prop_assert!(tcb.flight() == 0 || tcb.retransmission_due().is_some());
+            prop_assert!(tcb.flight() == 0 || is_sent_again(&tcb));
         }
     }
 }

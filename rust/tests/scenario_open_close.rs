@@ -273,22 +273,18 @@ fn a_syn_lost_twice_begins_with_one_segment() {
 /// RFC 6298 5.7: a SYN's timer that expired may have been too short for the path.
 #[test]
 fn without_a_measurement_the_first_timeout_is_three_seconds() {
-    for (until, timeout) in [(0, 1000), (1000, 3000)] {
+    // Answered before it is sent again there is a measurement of 800 ms, and thrice that the timeout.
+    for (sent_until, answered, timeout) in [(0, 800, 2400), (1000, 1000, 3000)] {
         let mut end = End::connecting(plain());
-        end.until(until);
-        if until == 0 {
-            end.now = Instant::from_us(800_000);
-        }
+        end.until(sent_until);
+        end.now = Instant::from_us(answered * 1000);
         let mut syn_ack = seg(SYN | ACK, IRS, ISS + 1, 0);
         syn_ack.options.mss = Some(MSS);
         end.arrive(syn_ack);
         end.send(100);
-        let at = end.ms();
         end.sent();
         let again = end.until(100_000);
-        // Of the first there is a measurement of 800 ms, and so a timeout of thrice that.
-        let timeout = if until == 0 { 2400 } else { timeout };
-        assert_eq!(again[0].0 - at, timeout, "{until}");
+        assert_eq!(again[0].0 - answered, timeout, "{answered} ms");
     }
 }
 

@@ -20,6 +20,7 @@ use oxtcp_core::tcp::syn_received::{self, on_listen, ListenVerdict, SynReceived,
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
+use oxtcp_core::tcp::timer::TimerKind;
 use oxtcp_core::tcp::Tcb;
 use std::collections::VecDeque;
 
@@ -31,6 +32,11 @@ const ANSWER_INTERVAL: Duration = Duration::from_ms(500);
 
 /// R2 at least (RFC 9293 3.8.3), for as long as nothing that was sent is acknowledged.
 const LEAST_PATIENCE: Duration = Duration::from_secs(100);
+
+/// Whether a timer runs that sends again what is in flight, and is not keepalive's.
+pub fn is_sent_again(tcb: &Tcb) -> bool {
+    matches!(tcb.timer(), Some((TimerKind::Retransmit, _)))
+}
 
 /// What the endpoint knows of its connection.
 #[derive(Clone, Debug)]
@@ -761,7 +767,7 @@ impl Endpoint {
             let next = tcb.poll_transmit(&self.config, &mut self.rx, &self.limits, now);
             let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
             let offset = next.map_or(0, |out| tcb.text_offset(out.seq));
-            let (flight, armed) = (tcb.flight(), tcb.retransmission_due().is_some());
+            let (flight, armed) = (tcb.flight(), is_sent_again(tcb));
             self.scale = tcb.scales().1;
             // A FIN may wait for the peer's window.
             let closing = matches!(
