@@ -78,6 +78,9 @@ impl Tcb {
             self.statistics
                 .add(Statistic::Delivered, news.delivered_segments);
             self.control(config, &news, limited, (delivered, lost), now);
+            if news.advanced {
+                self.validate_capacity(now);
+            }
             if news.advanced || dubious {
                 self.update_pacing(config);
             }
@@ -537,7 +540,7 @@ impl Tcb {
         if self.syn_again.times > 1 && !spurious {
             self.congestion.on_timeout(0, mss, false, now);
         }
-        self.usage = Usage::new(self.snd_una, now);
+        self.usage = Usage::new(self.snd_una);
         self.update_pacing(config);
         self.start_mtu_search(config, now);
     }

@@ -1,48 +1,78 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Whether the connection uses its congestion window, and what becomes of one that it does not use
-//! (RFC 7661, RFC 2861; RFC 5681 4.1).
+//! (RFC 7661; RFC 5681 4.1).
 
 use super::config::Config;
+use super::congestion::pipe_ack::PipeAck;
 use super::congestion::CongestionControl;
-use super::tcb::{Recovery, Tcb};
+use super::recovery::Recovery;
+use super::tcb::Tcb;
 use super::time::{Duration, Instant};
 
 impl Tcb {
-    /// All is sent that may be sent now: takes note of how full the window is, and gives back what
-    /// was not used for a whole retransmission timeout.
-    pub(super) fn validate_window(&mut self, config: &Config, now: Instant) {
+    /// All is sent that may be sent now: takes note of how full the window is.
+    pub(super) fn validate_window(&mut self, now: Instant) {
         let (pipe, cwnd) = (self.pipe(), self.cwnd());
-        self.validate_use(config, (pipe, cwnd), |tcb| tcb.rto(config), now);
+        self.validate_use((pipe, cwnd), now);
     }
 
-    /// The same, of what is known to be in the network and of the window, and with what
-    /// [`Tcb::rto`] says.
+    /// The same, of what is known to be in the network and of the window.
     #[inline]
-    pub(super) fn validate_use(
-        &mut self,
-        config: &Config,
-        (pipe, cwnd): (u32, u32),
-        rto: impl FnOnce(&Self) -> Duration,
-        now: Instant,
-    ) {
+    pub(super) fn validate_use(&mut self, (pipe, cwnd): (u32, u32), now: Instant) {
         let held_back = self.usage.take_held_back();
         let full = held_back || pipe.saturating_add(self.mss32()) > cwnd;
         if !self.usage.take_touched() && !full {
             return;
         }
         let range = (self.snd_una, self.snd_nxt);
-        self.usage.sent(full, self.flight(), range, now);
+        self.usage.sent(full, self.flight(), range);
+        // A round trip begins with all that can be outstanding, not with what a run is held back from.
+        if !held_back && !self.rules_itself() {
+            self.usage.pipe_ack.sent(range);
+        }
         if self.chrono.full {
             self.note_unlimited(now);
         }
-        if !config.slow_start_after_idle || self.rules_itself() || self.recovery != Recovery::Open {
-            return;
+        self.give_up_window(now);
+    }
+
+    /// Half of the window for each five minutes in which half of it was not used (RFC 7661 4.4.3).
+    #[inline]
+    fn give_up_window(&mut self, now: Instant) {
+        let periods = self.usage.pipe_ack.take_periods(now);
+        if periods > 0 && self.recovery == Recovery::Open {
+            self.congestion.on_disuse(periods, self.mss32());
         }
-        let window = (self.congestion.window(), self.congestion.ssthresh());
-        if let Some(used) = self.usage.disused(window, rto(self), now) {
-            self.congestion.on_disuse(used, self.mss32());
+    }
+
+    /// SND.UNA has moved, and the congestion control has heard of it: takes note of how much the path
+    /// carries, unless a recovery is under way (RFC 7661 4.2).
+    pub(super) fn validate_capacity(&mut self, now: Instant) {
+        if self.recovery == Recovery::Open && !self.rules_itself() {
+            self.measure_capacity(now);
         }
+    }
+
+    /// The same, where no recovery is, nor a control that rules its rate.
+    #[inline]
+    pub(super) fn measure_capacity(&mut self, now: Instant) {
+        let range = (self.snd_una, self.snd_nxt);
+        let srtt = self.rtt.srtt().unwrap_or(Duration::ZERO);
+        let cwnd = self.congestion.window();
+        self.usage.pipe_ack.acknowledged(range, cwnd, srtt, now);
+    }
+
+    /// The window has become another for a reason that is none any more, or that says all there is to
+    /// say of the path: what was known of it is void.
+    pub(super) fn forget_capacity(&mut self) {
+        self.usage.pipe_ack = PipeAck::new(self.snd_una);
+    }
+
+    /// A reduction of the window that ran its course is over.
+    pub(super) fn end_reduction(&mut self, now: Instant) {
+        let most = self.usage.pipe_ack.recovered(self.snd_una);
+        self.congestion.on_recovered(most, self.mss32(), now);
     }
 
     /// The user waits for room in the send buffer: it is that which holds us back, unless it is the
@@ -57,7 +87,7 @@ impl Tcb {
 
     /// Text is to be sent with none outstanding. A control that rules its rate hears of it if that
     /// is the user's doing; one that rules a window if the acknowledgments that clock it are long
-    /// gone.
+    /// gone, and its window is to begin anew then: else it is as any that is not used.
     pub(super) fn restart_from_idle(&mut self, config: &Config, now: Instant) {
         let (idle, rto) = (now.since(self.last_sent), self.rto(config));
         let heard = if self.rules_itself() {
@@ -67,7 +97,11 @@ impl Tcb {
         };
         if heard {
             self.congestion.on_idle(idle, rto, self.mss32(), now);
-            self.usage.restart(now);
+            self.forget_capacity();
+        } else if idle > rto {
+            let srtt = self.rtt.srtt().unwrap_or(Duration::ZERO);
+            self.usage.pipe_ack.rested(srtt, now);
+            self.give_up_window(now);
         }
     }
 }

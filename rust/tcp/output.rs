@@ -77,11 +77,11 @@ impl Tcb {
             if let Some(part) = self.next_part(config, queues, limits, now) {
                 let out = self.send(config, &part, queues, now);
                 if !self.has_more_to_send() {
-                    self.validate_window(config, now);
+                    self.validate_window(now);
                 }
                 return Some(out);
             }
-            self.validate_window(config, now);
+            self.validate_window(now);
         }
         (self.ack_due == AckDue::Now).then(|| self.send_ack(config, queues, now))
     }

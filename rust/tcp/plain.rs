@@ -184,7 +184,7 @@ impl Tcb {
         }
         let rto = self.rto(config);
         let idle = seq == self.snd_una;
-        let rested = idle && config.slow_start_after_idle && now.since(self.last_sent) > rto;
+        let rested = idle && now.since(self.last_sent) > rto;
         let stalled = matches!(
             self.retransmit_timer,
             RetransmitTimer::Persist(_) | RetransmitTimer::Retry(_)
@@ -232,7 +232,7 @@ impl Tcb {
         };
         self.acknowledged();
         self.usage.touch();
-        self.validate_use(config, (pipe, cwnd), |_| rto, now);
+        self.validate_use((pipe, cwnd), now);
         Some(out)
     }
 
@@ -249,7 +249,7 @@ impl Tcb {
         self.pacer.rest();
         let cwnd = self.congestion.window().max(self.mss32());
         let pipe = self.scoreboard.out().bytes;
-        self.validate_use(config, (pipe, cwnd), |tcb| tcb.rto(config), now);
+        self.validate_use((pipe, cwnd), now);
         self.totals.sent(0, 1);
         let out = Plain {
             seq: self.snd_nxt,

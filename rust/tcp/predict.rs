@@ -290,6 +290,7 @@ impl Tcb {
         if limited || !self.on_idle_ack(&idle) {
             self.congestion_on_ack(bytes, limited, Some(rtt), None, now);
         }
+        self.measure_capacity(now);
         self.update_pacing(config);
         segments
     }
@@ -359,6 +360,7 @@ impl Tcb {
         self.rate.progress(prior_delivered, now);
         let rtt = measured.map(|(_, last)| now.since(last));
         self.congestion_on_ack(delivered, limited, rtt, None, now);
+        self.measure_capacity(now);
         self.update_pacing(config);
         segments
     }

@@ -120,9 +120,11 @@ impl Tcb {
         let out = self.scoreboard.out().bytes;
         let out = out.saturating_sub(self.arrived_bytes());
         let window = self.cwnd();
+        let lost = self.scoreboard.lost().bytes;
         self.congestion.on_congestion(&Congested {
             signal,
             flight,
+            used: self.usage.pipe_ack.congested(flight, lost),
             mss: self.mss32(),
             now,
         });
@@ -193,6 +195,8 @@ impl Tcb {
         if was.fate == Fate::Resent {
             self.statistics
                 .add(Statistic::LostRetransmit, was.segments());
+        } else {
+            self.usage.pipe_ack.lost(was.len());
         }
     }
 
@@ -305,6 +309,7 @@ impl Tcb {
                 self.congestion.on_congestion(&Congested {
                     signal: Signal::Ecn,
                     flight,
+                    used: None,
                     mss: self.mss32(),
                     now,
                 });
@@ -378,6 +383,7 @@ impl Tcb {
         };
         self.congestion.on_timeout(flight, self.mss32(), fresh, now);
         self.ecn.on_reduction();
+        self.forget_capacity();
         self.recovery = Recovery::Loss {
             recover: self.snd_nxt,
         };
@@ -477,12 +483,11 @@ impl Tcb {
     /// must be acknowledged, else the duplicates that the retransmissions themselves bring about
     /// would begin another recovery (RFC 6582 3.2).
     fn leave(&mut self, news: &News, now: Instant) -> bool {
-        let mss = self.mss32();
         match self.recovery {
             Recovery::Cwr { recover } if self.snd_una.after(recover) => {
                 self.recovery = Recovery::Open;
                 if !self.rules_itself() {
-                    self.congestion.on_recovered(mss, now);
+                    self.end_reduction(now);
                 }
             }
             Recovery::Fast { recover } if self.snd_una.at_or_after(recover) => {
@@ -497,7 +502,7 @@ impl Tcb {
                 self.recovery = Recovery::Open;
                 self.reneged = false;
                 if !undone {
-                    self.congestion.on_recovered(mss, now);
+                    self.end_reduction(now);
                 }
             }
             _ => {}

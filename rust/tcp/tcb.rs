@@ -346,7 +346,7 @@ impl Tcb {
             syn_again: SynAgain::default(),
             rtt: RttEstimator::default(),
             congestion: Congestion::new(config.congestion, u32::from(DEFAULT_MSS)),
-            usage: Usage::new(iss, now),
+            usage: Usage::new(iss),
             pacer: Pacer::default(),
             mtu_probe: MtuProbe::new(&config.mtu, 0, u16::MAX, now),
             scoreboard: Scoreboard::default(),
@@ -497,6 +497,7 @@ impl Tcb {
         if self.state.is_synchronized() {
             let mss = self.mss32();
             self.congestion.change(algorithm, mss);
+            self.forget_capacity();
         }
     }
 
@@ -686,7 +687,7 @@ mod tests {
     #[test]
     fn a_block_is_small() {
         assert!(
-            core::mem::size_of::<Tcb>() <= 936,
+            core::mem::size_of::<Tcb>() <= 952,
             "{}",
             core::mem::size_of::<Tcb>()
         );

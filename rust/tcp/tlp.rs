@@ -5,7 +5,7 @@
 //! retransmission timer would expire.
 
 use super::config::Config;
-use super::congestion::{CongestionControl, Signal};
+use super::congestion::Signal;
 use super::pack::packed;
 use super::records::{Fate, Record, RecordStore};
 use super::seq::SeqNumber;
@@ -201,7 +201,8 @@ impl Tcb {
             return;
         }
         self.congested(Signal::Loss, self.flight(), 0, now);
-        self.congestion.on_recovered(mss, now);
+        self.usage.pipe_ack.lost(mss);
+        self.end_reduction(now);
         if let Recovery::Cwr { .. } = self.recovery {
             self.recovery = Recovery::Open;
         }

@@ -130,6 +130,7 @@ impl Tcb {
     }
 
     fn undo_reduction(&mut self, now: Instant) {
+        self.forget_capacity();
         if self.undo.end() {
             self.congestion.on_undo(now);
             self.ecn.withdraw_reduction();
@@ -143,7 +144,7 @@ impl Tcb {
     /// rate, for else the window is what grew since.
     fn repaired(&mut self, now: Instant) {
         if self.rules_itself() {
-            self.congestion.on_recovered(self.mss32(), now);
+            self.congestion.on_recovered(None, self.mss32(), now);
         }
     }
 

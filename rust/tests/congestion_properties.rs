@@ -9,6 +9,7 @@ use oxtcp_core::tcp::congestion::{
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use proptest::collection::vec;
+use proptest::option::of;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ enum Event {
         rate: Option<RateSample>,
     },
     Lost(Lost),
-    Congestion(Signal, u32),
-    Recovered,
+    Congestion(Signal, u32, Option<u32>),
+    Recovered(Option<u32>),
     Timeout(u32, bool),
     Undo,
     Idle(u64, u64),
@@ -107,12 +108,12 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => ack,
         2 => lost().prop_map(Event::Lost),
-        1 => (signal(), bytes()).prop_map(|(s, n)| Event::Congestion(s, n)),
-        1 => Just(Event::Recovered),
+        1 => (signal(), bytes(), of(bytes())).prop_map(|(s, n, used)| Event::Congestion(s, n, used)),
+        1 => of(bytes()).prop_map(Event::Recovered),
         1 => (bytes(), any::<bool>()).prop_map(|(n, first)| Event::Timeout(n, first)),
         1 => Just(Event::Undo),
         1 => (micros(), micros()).prop_map(|(idle, rto)| Event::Idle(idle, rto)),
-        1 => bytes().prop_map(Event::Disuse),
+        1 => (0u32..40).prop_map(Event::Disuse),
         1 => algorithm().prop_map(Event::Change),
     ]
 }
@@ -153,32 +154,38 @@ impl Run {
                 });
             }
             Event::Lost(lost) => self.cc.on_lost(&Lost { mss, now, ..lost }),
-            Event::Congestion(signal, flight) => self.cc.on_congestion(&Congested {
+            Event::Congestion(signal, flight, used) => self.cc.on_congestion(&Congested {
                 signal,
                 flight,
+                used,
                 mss,
                 now,
             }),
-            Event::Recovered => self.cc.on_recovered(mss, now),
+            Event::Recovered(most) => self.cc.on_recovered(most, mss, now),
             Event::Timeout(flight, first) => self.cc.on_timeout(flight, mss, first, now),
             Event::Undo => self.cc.on_undo(now),
             Event::Idle(idle, rto) => {
                 self.cc
                     .on_idle(Duration::from_us(idle), Duration::from_us(rto), mss, now);
             }
-            Event::Disuse(used) => self.cc.on_disuse(used, mss),
+            Event::Disuse(periods) => self.cc.on_disuse(periods, mss),
             Event::Change(algorithm) => self.cc.change(algorithm, mss),
         }
     }
 }
 
 /// What congestion leaves of the window, in whole segments of 1000 bytes, two at least: half of the
-/// flight (RFC 5681 3.1), seven tenths of the window (RFC 9438 4.6), all of it for BBR.
-fn left(cc: &Congestion, flight: u32) -> std::ops::RangeInclusive<u32> {
+/// flight (RFC 5681 3.1), seven tenths of the window (RFC 9438 4.6), all of it for BBR; half of what
+/// was `used` where that was less (RFC 7661 4.4.1).
+fn left(cc: &Congestion, flight: u32, used: Option<u32>) -> std::ops::RangeInclusive<u32> {
     let window = u64::from(cc.window());
     let flight = u64::from(flight).next_multiple_of(1000).min(window);
     let (low, high) = match cc.algorithm() {
         Algorithm::Bbr => return cc.window()..=cc.window(),
+        _ if used.is_some() => {
+            let used = window.min(u64::from(used.unwrap_or(0)));
+            (used / 2, used / 2)
+        }
         Algorithm::Reno => (flight / 2, flight / 2),
         Algorithm::Cubic => (window * 699 / 1000, window * 701 / 1000),
     };
@@ -225,8 +232,8 @@ proptest! {
             delivered: 0,
         };
         if reduced {
-            run.apply(&Event::Congestion(Signal::Loss, 10_000));
-            run.apply(&Event::Recovered);
+            run.apply(&Event::Congestion(Signal::Loss, 10_000, None));
+            run.apply(&Event::Recovered(None));
         }
         for (acked, wait) in acks {
             run.now = run.now + Duration::from_us(wait);
@@ -251,6 +258,7 @@ proptest! {
         events in vec((event(), 0u64..10_000_000), 0..50),
         signal in signal(),
         flight in bytes(),
+        used in of(bytes()),
     ) {
         let mut run = Run {
             cc: Congestion::new(algorithm, 1000),
@@ -262,10 +270,10 @@ proptest! {
             run.now = run.now + Duration::from_us(*wait);
             run.apply(event);
         }
-        let expected = left(&run.cc, flight);
-        run.apply(&Event::Congestion(signal, flight));
+        let expected = left(&run.cc, flight, used);
+        run.apply(&Event::Congestion(signal, flight, used));
         prop_assert!(expected.contains(&run.cc.window()), "{} {expected:?}", run.cc.window());
-        let expected = left(&run.cc, flight);
+        let expected = left(&run.cc, flight, None);
         run.apply(&Event::Timeout(flight, true));
         if run.cc.algorithm() == Algorithm::Bbr {
             // What is still in flight does not count.
@@ -294,14 +302,14 @@ proptest! {
             run.apply(event);
             most = most.max(run.cc.window());
         }
-        run.apply(&Event::Recovered);
+        run.apply(&Event::Recovered(None));
         let before = (run.cc.window(), run.cc.ssthresh());
         most = most.max(before.0);
         run.apply(&if timeout {
             most = most.max(before.0.saturating_add(1000));
             Event::Timeout(before.0, true)
         } else {
-            Event::Congestion(Signal::Loss, before.0)
+            Event::Congestion(Signal::Loss, before.0, None)
         });
         let reduced = run.cc.window();
         run.apply(&Event::Undo);
@@ -348,6 +356,7 @@ fn changing_the_control_keeps_the_window() {
             cc.on_congestion(&Congested {
                 signal: Signal::Loss,
                 flight: 10_000,
+                used: None,
                 mss: 1000,
                 now: Instant::default(),
             });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The congestion window and its use (RFC 7661): it grows only where it was full, is given back
-//! where it is not needed, and begins anew after idling.
+//! The congestion window and its use (RFC 7661): it grows only where it was full, is kept for a while
+//! where it is not used, though a loss shows it to be too wide then, and begins anew after idling.
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod harness;
@@ -107,55 +107,129 @@ fn in_congestion_avoidance_only_a_full_window_grows() {
 }
 
 #[test]
-fn a_window_that_is_not_needed_is_given_back() {
-    let mut s = Sender::new(idle_counts());
-    s.round(10);
-    s.round(20);
-    assert_eq!(s.cwnd(), 40);
-    let before = s.end.tcb.congestion().ssthresh();
-    for _ in 0..10 {
-        s.round(12);
+fn a_window_that_is_not_used_is_kept() {
+    for config in [with_sack(), idle_counts()] {
+        let mut s = Sender::new(config);
+        s.round(10);
+        s.round(20);
+        for _ in 0..100 {
+            s.round(12);
+        }
+        assert_eq!(s.cwnd(), 40);
     }
-    // Half of what was not used: (40 + 12) / 2.
-    assert_eq!(s.cwnd(), 26);
-    assert!(s.end.tcb.congestion().ssthresh() >= before.min(30_000));
 }
 
 #[test]
-fn it_is_kept_where_idling_does_not_count() {
+fn it_is_given_back_by_halves_after_five_minutes_each() {
+    for config in [with_sack(), idle_counts()] {
+        let mut s = Sender::new(config);
+        s.round(10);
+        s.round(20);
+        let mut windows = vec![(0, s.cwnd())];
+        while s.end.ms() < 1_000_000 {
+            s.round(3);
+            if windows.last().unwrap().1 != s.cwnd() {
+                windows.push((s.end.ms() / 60_000, s.cwnd()));
+            }
+        }
+        assert_eq!(windows, [(0, 40), (5, 20), (10, 10)]);
+        let ssthresh = s.end.tcb.congestion().ssthresh();
+        assert!(ssthresh >= 30_000, "the threshold remembers it: {ssthresh}");
+    }
+}
+
+#[test]
+fn idling_gives_it_back_likewise_where_the_window_does_not_begin_anew() {
+    for (minutes, window) in [(4, 40), (6, 20), (11, 10), (1000, 10)] {
+        let mut s = Sender::new(with_sack());
+        s.round(10);
+        s.round(20);
+        s.end.until(s.end.ms() + minutes * 60_000);
+        s.end.send(40_000);
+        assert_eq!(s.end.sent().len(), window, "{minutes}");
+    }
+}
+
+/// Half of what is used, if the window was wider than the path is known to carry: then, and less by
+/// half of what was lost, when the recovery ends (RFC 7661 4.4.1).
+#[test]
+fn a_loss_halves_what_was_used_of_it() {
+    for algorithm in [Algorithm::Reno, Algorithm::Cubic] {
+        let mut s = Sender::new(Config {
+            congestion: algorithm,
+            ..with_sack()
+        });
+        s.round(10);
+        s.round(20);
+        for _ in 0..30 {
+            s.round(12);
+        }
+        assert_eq!(s.cwnd(), 40);
+        let first = UNA + s.acked;
+        s.end.send(12_000);
+        assert_eq!(s.end.sent().len(), 12);
+        s.end.until(s.end.ms() + 40);
+        // The first two are lost.
+        for n in 3..=12 {
+            let next = s.end.tcb.rcv_nxt().0;
+            let block = (first + 2000, first + n * 1000);
+            s.end
+                .arrive(with_blocks(seg(ACK, next, first, 0), &[block]));
+            s.end.sent();
+        }
+        assert_eq!(s.end.tcb.congestion().ssthresh(), 6000, "{algorithm:?}");
+        s.end.until(s.end.ms() + 40);
+        s.end.acked(first + 12_000);
+        assert_eq!(s.cwnd(), 5, "{algorithm:?}");
+        assert_eq!(s.end.tcb.congestion().ssthresh(), 5000);
+    }
+}
+
+#[test]
+fn a_loss_reduces_a_window_that_was_used_as_usual() {
     let mut s = Sender::new(with_sack());
     s.round(10);
     s.round(20);
-    for _ in 0..10 {
-        s.round(12);
+    let first = UNA + s.acked;
+    s.end.send(30_000);
+    assert_eq!(s.end.sent().len(), 30);
+    s.end.until(s.end.ms() + 40);
+    for n in 3..=30 {
+        let next = s.end.tcb.rcv_nxt().0;
+        let block = (first + 2000, first + n * 1000);
+        s.end
+            .arrive(with_blocks(seg(ACK, next, first, 0), &[block]));
+        s.end.sent();
+    }
+    s.end.until(s.end.ms() + 40);
+    s.end.acked(first + 30_000);
+    assert_eq!((s.cwnd(), s.end.tcb.congestion().ssthresh()), (15, 15_000));
+}
+
+#[test]
+fn a_loss_that_a_probe_repairs_counts_as_one_segment_of_what_was_used() {
+    let mut s = Sender::new(with_sack());
+    s.round(10);
+    s.round(20);
+    for _ in 0..30 {
+        s.round(9);
     }
     assert_eq!(s.cwnd(), 40);
-}
-
-#[test]
-fn it_comes_down_once_for_each_timeout() {
-    let mut s = Sender::new(idle_counts());
-    s.round(10);
-    s.round(20);
-    let mut windows = vec![s.cwnd()];
-    for _ in 0..60 {
-        s.round(5);
-        if windows.last() != Some(&s.cwnd()) {
-            windows.push(s.cwnd());
-        }
-    }
-    assert_eq!(windows, [40, 25, 17, 13, 11, 10]);
-}
-
-#[test]
-fn a_window_that_fills_at_the_end_of_a_batch_is_needed() {
-    let mut s = Sender::new(idle_counts());
-    s.round(10);
-    s.round(20);
-    // Ten timeouts' worth of nothing but small flights would give it back; this comes first.
-    s.end.until(s.end.ms() + 150);
-    s.round(40);
-    assert_eq!(s.cwnd(), 80);
+    let first = UNA + s.acked;
+    s.end.send(9_000);
+    assert_eq!(s.end.sent().len(), 9);
+    s.end.until(s.end.ms() + 40);
+    s.end.acked(first + 8000);
+    // The ninth was lost, and is sent again as a probe.
+    s.end.expire();
+    assert_eq!(s.end.sent().len(), 1);
+    assert_eq!(s.end.tcb.recovery_number(), 0, "not a timeout");
+    s.end.until(s.end.ms() + 40);
+    s.end.acked(first + 9000);
+    s.end.send(1000);
+    assert_eq!(s.end.sent().len(), 1);
+    s.end.acked(first + 10_000);
+    assert_eq!(s.cwnd(), 4);
 }
 
 #[test]

@@ -5,7 +5,10 @@
 
 use super::cube::Curve;
 use super::hystart::{Advice, HyStart};
-use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
+use super::window::{
+    after_disuse, after_idle, after_recovery, half_of_used, initial_window, slow_start, whole,
+    Credit,
+};
 use super::{Ack, Congested, CongestionControl, IdleAck};
 use crate::tcp::pack::packed;
 use crate::tcp::time::{Duration, Instant};
@@ -165,7 +168,8 @@ impl Cubic {
         self.cwnd = cwnd.saturating_add(grow).max(epoch.w_est);
     }
 
-    fn reduce(&mut self, mss: u32) {
+    /// `used`: bytes of the window that were used, if it was not all of it that was tried.
+    fn reduce(&mut self, used: Option<u32>, mss: u32) {
         self.prior = Some(Prior {
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
@@ -173,19 +177,23 @@ impl Cubic {
             cwnd_prior: self.cwnd_prior,
             epoch: self.epoch.take(),
         });
-        let cwnd = u64::from(self.cwnd);
+        let tried = used.unwrap_or(u32::MAX).min(self.cwnd);
+        let cwnd = u64::from(tried);
         // Fast convergence: a flow that did not come back to its old window makes room for those
         // that are on their way up (RFC 9438 4.7).
-        let w_max = if self.cwnd < self.w_max {
+        let w_max = if tried < self.w_max {
             cwnd.saturating_mul(BETA_UNIT + BETA) / (2 * BETA_UNIT)
         } else {
             cwnd
         };
         self.w_max = u32::try_from(w_max).unwrap_or(u32::MAX);
-        self.cwnd_prior = self.cwnd;
+        self.cwnd_prior = tried;
         let left = cwnd.saturating_mul(BETA) / BETA_UNIT;
         let left = whole(u32::try_from(left).unwrap_or(u32::MAX), mss);
-        self.ssthresh = left.max(mss.saturating_mul(2));
+        self.ssthresh = match used {
+            Some(_) => half_of_used(tried, mss),
+            None => left.max(mss.saturating_mul(2)),
+        };
         self.credit = Credit::default();
     }
 
@@ -236,20 +244,19 @@ impl CongestionControl for Cubic {
         }
     }
 
-    /// As in Linux it is the window that is reduced, not the flight: it does not grow while it is
-    /// not used (RFC 9438 4.6).
+    /// As in Linux it is the window that is reduced, not the flight, if it was used (RFC 9438 4.6).
     fn on_congestion(&mut self, congested: &Congested) {
-        self.reduce(congested.mss);
+        self.reduce(congested.used, congested.mss);
         self.cwnd = self.ssthresh;
     }
 
-    fn on_recovered(&mut self, mss: u32, _now: Instant) {
-        self.cwnd = self.cwnd.min(self.ssthresh).max(mss);
+    fn on_recovered(&mut self, most: Option<u32>, mss: u32, _now: Instant) {
+        (self.cwnd, self.ssthresh) = after_recovery((self.cwnd, self.ssthresh), most, mss);
     }
 
     fn on_timeout(&mut self, _flight: u32, mss: u32, first: bool, _now: Instant) {
         if first {
-            self.reduce(mss);
+            self.reduce(None, mss);
         }
         // What was known of the path is void (RFC 9438 4.8).
         self.w_max = 0;
@@ -277,8 +284,8 @@ impl CongestionControl for Cubic {
         self.last_ack = self.last_ack + idle;
     }
 
-    fn on_disuse(&mut self, used: u32, mss: u32) {
-        (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), used, mss);
+    fn on_disuse(&mut self, periods: u32, mss: u32) {
+        (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), periods, mss);
         self.lower_estimate();
     }
 }
@@ -315,6 +322,7 @@ mod tests {
         Congested {
             signal: Signal::Loss,
             flight: 0,
+            used: None,
             mss: MSS,
             now: Instant::default(),
         }
@@ -324,7 +332,7 @@ mod tests {
     fn reduced(from: u32) -> Cubic {
         let mut cc = Cubic::with_window(from * MSS, from * MSS);
         cc.on_congestion(&loss());
-        cc.on_recovered(MSS, Instant::default());
+        cc.on_recovered(None, MSS, Instant::default());
         cc
     }
 
@@ -544,7 +552,7 @@ mod tests {
         let mut cc = Cubic::new(MSS);
         cc.on_congestion(&loss());
         cc.on_undo(at(0));
-        cc.on_recovered(MSS, at(0));
+        cc.on_recovered(None, MSS, at(0));
         assert_eq!(cc.window(), 10 * MSS);
     }
 
@@ -588,16 +596,31 @@ mod tests {
     }
 
     #[test]
+    fn of_a_window_that_was_not_used_what_was_used_is_halved_and_where_the_curve_is_flat() {
+        let mut cc = Cubic::with_window(100 * MSS, 50 * MSS);
+        cc.on_congestion(&Congested {
+            used: Some(30 * MSS),
+            ..loss()
+        });
+        assert_eq!((cc.window(), cc.ssthresh()), (15 * MSS, 15 * MSS));
+        assert_eq!((cc.w_max, cc.cwnd_prior), (30 * MSS, 30 * MSS));
+        cc.on_recovered(Some(12 * MSS), MSS, at(0));
+        assert_eq!((cc.window(), cc.ssthresh()), (12 * MSS, 12 * MSS));
+        cc.on_undo(at(0));
+        assert_eq!((cc.window(), cc.ssthresh()), (100 * MSS, 50 * MSS));
+    }
+
+    #[test]
     fn a_window_long_not_used_is_given_up_by_halves() {
         let mut cc = Cubic::with_window(100 * MSS, 50 * MSS);
-        cc.on_disuse(20 * MSS, MSS);
-        assert_eq!((cc.window(), cc.ssthresh()), (60 * MSS, 75 * MSS));
+        cc.on_disuse(1, MSS);
+        assert_eq!((cc.window(), cc.ssthresh()), (50 * MSS, 75 * MSS));
     }
 
     #[test]
     fn what_was_given_up_does_not_come_back_at_once() {
         let give_up: [fn(&mut Cubic); 2] = [
-            |cc| cc.on_disuse(20 * MSS, MSS),
+            |cc| cc.on_disuse(1, MSS),
             |cc| cc.on_idle(Duration::from_secs(10), Duration::from_ms(200), MSS, at(0)),
         ];
         for give_up in give_up {

@@ -8,6 +8,7 @@ mod cubic;
 mod hystart;
 mod newreno;
 pub mod pacing;
+pub mod pipe_ack;
 pub mod validation;
 mod window;
 
@@ -114,6 +115,9 @@ pub struct Congested {
     pub signal: Signal,
     /// Bytes outstanding.
     pub flight: u32,
+    /// Bytes of the window that were used of late, when that is less than the path was allowed: then
+    /// it is this that is halved (RFC 7661 4.4.1).
+    pub used: Option<u32>,
     /// Bytes of text in a full segment.
     pub mss: u32,
     /// When it was seen.
@@ -136,8 +140,9 @@ pub trait CongestionControl {
     /// Congestion: a recovery begins.
     fn on_congestion(&mut self, congested: &Congested);
     /// The recovery that [`CongestionControl::on_congestion`] began is over; for a control that rules
-    /// its rate that after a timeout too.
-    fn on_recovered(&mut self, mss: u32, now: Instant);
+    /// its rate that after a timeout too. `most`: bytes to be left at most, if what was lost counts
+    /// (RFC 7661 4.4.1).
+    fn on_recovered(&mut self, most: Option<u32>, mss: u32, now: Instant);
     /// The retransmission timer expired with `flight` bytes outstanding, of which those that may still
     /// arrive are all that count for a control that rules its rate; `first` unless it is a backed-off
     /// repetition.
@@ -147,10 +152,10 @@ pub trait CongestionControl {
     /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
     /// control rules the rate.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant);
-    /// For a whole retransmission timeout no more than `used` bytes of the window were used, since
-    /// the user or the peer's window allowed no more.
-    fn on_disuse(&mut self, used: u32, mss: u32) {
-        let _ = (used, mss);
+    /// For so many [`pipe_ack::NON_VALIDATED_PERIOD`]s half of the window or less was used, since the user or the
+    /// peer's window allowed no more (RFC 7661 4.4.3).
+    fn on_disuse(&mut self, periods: u32, mss: u32) {
+        let _ = (periods, mss);
     }
     /// The rate to send at, bytes a second, if it is this that the control rules; else it follows
     /// from the window.
@@ -327,8 +332,8 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.on_congestion(congested))
     }
 
-    fn on_recovered(&mut self, mss: u32, now: Instant) {
-        dispatch!(self, c => c.on_recovered(mss, now))
+    fn on_recovered(&mut self, most: Option<u32>, mss: u32, now: Instant) {
+        dispatch!(self, c => c.on_recovered(most, mss, now))
     }
 
     fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, now: Instant) {
@@ -343,8 +348,8 @@ impl CongestionControl for Congestion {
         dispatch!(self, c => c.on_idle(idle, rto, mss, now))
     }
 
-    fn on_disuse(&mut self, used: u32, mss: u32) {
-        dispatch!(self, c => c.on_disuse(used, mss))
+    fn on_disuse(&mut self, periods: u32, mss: u32) {
+        dispatch!(self, c => c.on_disuse(periods, mss))
     }
 
     fn pacing_rate(&self) -> Option<u64> {

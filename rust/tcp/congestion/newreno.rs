@@ -3,7 +3,10 @@
 //! NewReno's window (RFC 5681 3, RFC 6582): slow start with appropriate byte counting (RFC 3465),
 //! congestion avoidance, and half of the flight after a loss.
 
-use super::window::{after_disuse, after_idle, initial_window, slow_start, whole, Credit};
+use super::window::{
+    after_disuse, after_idle, after_recovery, half_of_used, initial_window, slow_start, whole,
+    Credit,
+};
 use super::{Ack, Congested, CongestionControl};
 use crate::tcp::pack::packed;
 use crate::tcp::time::{Duration, Instant};
@@ -70,11 +73,14 @@ impl CongestionControl for NewReno {
 
     fn on_congestion(&mut self, congested: &Congested) {
         self.halve(congested.flight, congested.mss);
+        if let Some(used) = congested.used {
+            self.ssthresh = half_of_used(used.min(self.cwnd), congested.mss);
+        }
         self.cwnd = self.ssthresh;
     }
 
-    fn on_recovered(&mut self, mss: u32, _now: Instant) {
-        self.cwnd = self.cwnd.min(self.ssthresh).max(mss);
+    fn on_recovered(&mut self, most: Option<u32>, mss: u32, _now: Instant) {
+        (self.cwnd, self.ssthresh) = after_recovery((self.cwnd, self.ssthresh), most, mss);
     }
 
     fn on_timeout(&mut self, flight: u32, mss: u32, first: bool, _now: Instant) {
@@ -97,8 +103,8 @@ impl CongestionControl for NewReno {
         self.credit = Credit::default();
     }
 
-    fn on_disuse(&mut self, used: u32, mss: u32) {
-        (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), used, mss);
+    fn on_disuse(&mut self, periods: u32, mss: u32) {
+        (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), periods, mss);
     }
 }
 
@@ -130,6 +136,7 @@ mod tests {
         Congested {
             signal: Signal::Loss,
             flight,
+            used: None,
             mss: MSS,
             now: Instant::default(),
         }
@@ -170,6 +177,22 @@ mod tests {
         let mut cc = NewReno::new(MSS);
         cc.on_congestion(&loss(1));
         assert_eq!(cc.ssthresh(), 2 * MSS);
+    }
+
+    #[test]
+    fn of_a_window_that_was_not_used_what_was_used_is_halved() {
+        for (used, left, most, end) in [(8, 4, 3, 3), (30, 10, 9, 9), (3, 2, 0, 1)] {
+            let mut cc = NewReno::with_window(20 * MSS, MSS);
+            cc.on_congestion(&Congested {
+                used: Some(used * MSS),
+                ..loss(MSS)
+            });
+            assert_eq!((cc.window(), cc.ssthresh()), (left * MSS, left * MSS));
+            cc.on_recovered(Some(most * MSS), MSS, Instant::default());
+            assert_eq!(cc.window(), end * MSS, "{used}");
+            cc.on_undo(Instant::default());
+            assert_eq!((cc.window(), cc.ssthresh()), (20 * MSS, MSS));
+        }
     }
 
     #[test]

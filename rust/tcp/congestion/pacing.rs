@@ -78,6 +78,7 @@ mod tests {
         cc.on_congestion(&Congested {
             signal: Signal::Loss,
             flight: 10_000,
+            used: None,
             mss: 1000,
             now: Instant::default(),
         });

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the congestion window is what holds the sender back (RFC 7661), as Linux tells: a window
-//! that was full once is taken for full until what was sent then is acknowledged.
+//! Whether the congestion window is what holds the sender back (RFC 7661 4.5.3), as Linux tells: a
+//! window that was full once is taken for full until what was sent then is acknowledged.
 
+use super::pipe_ack::PipeAck;
 use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::time::{Duration, Instant};
 
 /// How the window was used of late.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,29 +16,26 @@ pub struct Usage {
     most: u32,
     /// Until this is acknowledged, `full` and `most` hold.
     edge: SeqNumber,
-    /// Most bytes outstanding since `since`.
-    used: u32,
-    /// When the window was last seen to be needed.
-    since: Instant,
     /// Something was sent that was not yet looked at.
     touched: bool,
     /// Text waits for more room in the window, though there is some.
     held_back: bool,
+    /// How much of it the path is known to carry.
+    pub pipe_ack: PipeAck,
 }
 
-packed!(struct Usage { full, most, edge, used, since, touched, held_back });
+packed!(struct Usage { full, most, edge, touched, held_back, pipe_ack });
 
 impl Usage {
     /// Nothing was sent.
-    pub fn new(iss: SeqNumber, now: Instant) -> Self {
+    pub fn new(iss: SeqNumber) -> Self {
         Self {
             full: false,
             most: 0,
             edge: iss,
-            used: 0,
-            since: now,
             touched: false,
             held_back: false,
+            pipe_ack: PipeAck::new(iss),
         }
     }
 
@@ -62,12 +59,6 @@ impl Usage {
         core::mem::take(&mut self.touched)
     }
 
-    /// The window was made smaller since nothing was sent: its use is counted anew.
-    pub fn restart(&mut self, now: Instant) {
-        self.used = 0;
-        self.since = now;
-    }
-
     /// Something was sent, or could not be since the window was `full`; `outstanding` bytes are sent
     /// and not acknowledged, between `snd_una` and `snd_nxt`.
     pub fn sent(
@@ -75,7 +66,6 @@ impl Usage {
         full: bool,
         outstanding: u32,
         (snd_una, snd_nxt): (SeqNumber, SeqNumber),
-        now: Instant,
     ) {
         let over = snd_una.at_or_after(self.edge);
         if over || full || (!self.full && outstanding > self.most) {
@@ -83,46 +73,24 @@ impl Usage {
             self.most = outstanding;
             self.edge = snd_nxt;
         }
-        if full {
-            self.used = 0;
-            self.since = now;
-        } else {
-            self.used = self.used.max(outstanding);
-        }
     }
 
-    /// Whether a window of `cwnd` bytes may grow: it was full, or in slow start half full.
+    /// Whether a window of `cwnd` bytes may grow: it was full, or in slow start half full, and is
+    /// known to be carried (RFC 7661 4.4).
     pub fn is_limited(&self, cwnd: u32, ssthresh: u32) -> bool {
-        self.full || (cwnd < ssthresh && cwnd < self.most.saturating_mul(2))
-    }
-
-    /// How many bytes of the window were used, when it was not needed for `rto`; the time begins
-    /// anew then. `cwnd` and `ssthresh` as for [`Usage::is_limited`].
-    pub fn disused(
-        &mut self,
-        (cwnd, ssthresh): (u32, u32),
-        rto: Duration,
-        now: Instant,
-    ) -> Option<u32> {
-        if self.is_limited(cwnd, ssthresh) {
-            self.used = 0;
-            self.since = now;
-            return None;
-        }
-        if now.since(self.since) < rto {
-            return None;
-        }
-        self.since = now;
-        Some(core::mem::take(&mut self.used))
+        self.full
+            || (cwnd < ssthresh
+                && cwnd < self.most.saturating_mul(2)
+                && self.pipe_ack.is_validated())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::time::{Duration, Instant};
 
     const MSS: u32 = 1000;
-    const RTO: Duration = Duration::from_ms(200);
     const AVOIDANCE: (u32, u32) = (10 * MSS, 5 * MSS);
     const SLOW_START: (u32, u32) = (10 * MSS, u32::MAX);
 
@@ -135,16 +103,16 @@ mod tests {
     }
 
     fn new() -> Usage {
-        Usage::new(SeqNumber(0), at(0))
+        Usage::new(SeqNumber(0))
     }
 
     #[test]
     fn a_full_window_is_limited_until_its_end_is_acknowledged() {
         let mut usage = new();
-        usage.sent(true, 10 * MSS, seqs(0, 10), at(0));
-        usage.sent(false, 4 * MSS, seqs(7, 11), at(1));
+        usage.sent(true, 10 * MSS, seqs(0, 10));
+        usage.sent(false, 4 * MSS, seqs(7, 11));
         assert!(usage.is_limited(10 * MSS, 5 * MSS));
-        usage.sent(false, 2 * MSS, seqs(10, 12), at(2));
+        usage.sent(false, 2 * MSS, seqs(10, 12));
         assert!(!usage.is_limited(10 * MSS, 5 * MSS));
     }
 
@@ -152,7 +120,7 @@ mod tests {
     fn in_slow_start_more_than_half_suffices() {
         for (used, limited) in [(4, false), (5, false), (6, true), (10, true)] {
             let mut usage = new();
-            usage.sent(false, used * MSS, seqs(0, used), at(0));
+            usage.sent(false, used * MSS, seqs(0, used));
             assert_eq!(
                 usage.is_limited(SLOW_START.0, SLOW_START.1),
                 limited,
@@ -165,41 +133,35 @@ mod tests {
     #[test]
     fn the_most_of_a_window_counts() {
         let mut usage = new();
-        usage.sent(false, 8 * MSS, seqs(0, 8), at(0));
-        usage.sent(false, 3 * MSS, seqs(6, 9), at(1));
+        usage.sent(false, 8 * MSS, seqs(0, 8));
+        usage.sent(false, 3 * MSS, seqs(6, 9));
         assert!(usage.is_limited(SLOW_START.0, SLOW_START.1));
-        usage.sent(false, 3 * MSS, seqs(9, 12), at(2));
+        usage.sent(false, 3 * MSS, seqs(9, 12));
         assert!(!usage.is_limited(SLOW_START.0, SLOW_START.1));
     }
 
     #[test]
-    fn a_window_not_needed_for_a_timeout_is_told_once() {
-        let mut usage = new();
-        usage.sent(false, 3 * MSS, seqs(0, 3), at(10));
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(199)), None);
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(200)), Some(3 * MSS));
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(201)), None);
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(400)), Some(0));
-    }
-
-    #[test]
-    fn a_window_that_was_full_in_between_is_needed() {
-        let mut usage = new();
-        usage.sent(false, 3 * MSS, seqs(0, 3), at(0));
-        usage.sent(true, 10 * MSS, seqs(0, 10), at(150));
-        usage.sent(false, MSS, seqs(10, 11), at(300));
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(349)), None);
-        assert_eq!(usage.disused(AVOIDANCE, RTO, at(350)), Some(MSS));
+    fn a_window_that_the_path_is_not_known_to_carry_grows_only_when_it_is_full() {
+        for (full, limited) in [(true, true), (false, false)] {
+            let mut usage = new();
+            usage.pipe_ack.sent(seqs(0, 1));
+            let srtt = Duration::from_ms(1);
+            usage
+                .pipe_ack
+                .acknowledged(seqs(1, 1), SLOW_START.0, srtt, at(1));
+            usage.sent(full, 8 * MSS, seqs(1, 9));
+            assert_eq!(usage.is_limited(SLOW_START.0, SLOW_START.1), limited);
+        }
     }
 
     #[test]
     fn numbers_may_wrap() {
         let start = SeqNumber(u32::MAX - 5 * MSS);
-        let mut usage = Usage::new(start, at(0));
-        usage.sent(true, 10 * MSS, (start, start + 10 * MSS), at(0));
-        usage.sent(false, MSS, (start + 9 * MSS, start + 11 * MSS), at(1));
+        let mut usage = Usage::new(start);
+        usage.sent(true, 10 * MSS, (start, start + 10 * MSS));
+        usage.sent(false, MSS, (start + 9 * MSS, start + 11 * MSS));
         assert!(usage.is_limited(AVOIDANCE.0, AVOIDANCE.1));
-        usage.sent(false, MSS, (start + 10 * MSS, start + 11 * MSS), at(2));
+        usage.sent(false, MSS, (start + 10 * MSS, start + 11 * MSS));
         assert!(!usage.is_limited(AVOIDANCE.0, AVOIDANCE.1));
     }
 }

@@ -73,16 +73,33 @@ pub(super) fn after_idle(
     (halved.max(floor), remembered(cwnd, ssthresh))
 }
 
-/// The window and the threshold when no more than `used` bytes of the window were used for a whole
-/// retransmission timeout: half of what was not used is given up (RFC 2861 3.1, as in Linux; the
-/// intent of RFC 7661).
-pub(super) fn after_disuse((cwnd, ssthresh): (u32, u32), used: u32, mss: u32) -> (u32, u32) {
-    let used = used.max(initial_window(mss));
-    if used >= cwnd {
-        return (cwnd, ssthresh);
-    }
-    let half = used.saturating_add((cwnd.saturating_sub(used)) / 2);
-    (half, remembered(cwnd, ssthresh))
+/// The window and the threshold when for `periods` of five minutes each no more than half of the
+/// window was used: half of it is given up for each, not below the initial window (RFC 7661 4.4.3).
+pub(super) fn after_disuse((cwnd, ssthresh): (u32, u32), periods: u32, mss: u32) -> (u32, u32) {
+    let floor = initial_window(mss).min(cwnd).max(1);
+    let halved = cwnd.checked_shr(periods).unwrap_or(0);
+    (halved.max(floor), remembered(cwnd, ssthresh))
+}
+
+/// The threshold after congestion when no more than `used` bytes of the window were used, though more
+/// was allowed (RFC 7661 4.4.1; RFC 5681's least).
+pub(super) fn half_of_used(used: u32, mss: u32) -> u32 {
+    whole(used / 2, mss).max(mss.saturating_mul(2))
+}
+
+/// The window and the threshold at the end of a reduction, which leaves no more than `most` bytes if
+/// there is such a bound.
+pub(super) fn after_recovery(
+    (cwnd, ssthresh): (u32, u32),
+    most: Option<u32>,
+    mss: u32,
+) -> (u32, u32) {
+    let cwnd = cwnd.min(ssthresh);
+    let Some(most) = most else {
+        return (cwnd.max(mss), ssthresh);
+    };
+    let cwnd = cwnd.min(whole(most, mss)).max(mss);
+    (cwnd, ssthresh.min(cwnd.max(mss.saturating_mul(2))))
 }
 
 fn remembered(cwnd: u32, ssthresh: u32) -> u32 {
@@ -165,15 +182,35 @@ mod tests {
     }
 
     #[test]
-    fn half_of_an_unused_window_is_given_up_but_never_the_initial_one() {
-        assert_eq!(
-            after_disuse((100 * MSS, 40 * MSS), 20 * MSS, MSS),
-            (60 * MSS, 75 * MSS)
-        );
-        assert_eq!(
-            after_disuse((100 * MSS, 40 * MSS), 0, MSS),
-            (55 * MSS, 75 * MSS)
-        );
-        assert_eq!(after_disuse((8 * MSS, 4 * MSS), 0, MSS), (8 * MSS, 4 * MSS));
+    fn half_of_an_unused_window_is_given_up_for_each_period_but_never_the_initial_one() {
+        let before = (100 * MSS, 40 * MSS);
+        for (periods, window) in [(1, 50), (2, 25), (3, 12), (4, 10), (u32::MAX, 10)] {
+            let left = after_disuse(before, periods, MSS);
+            assert_eq!(left.0 / MSS, window, "{periods}");
+            assert_eq!(left.1, 75 * MSS);
+        }
+        assert_eq!(after_disuse((8 * MSS, 9 * MSS), 3, MSS), (8 * MSS, 9 * MSS));
+        assert_eq!(after_disuse((0, 0), 1, MSS).0, 1);
+    }
+
+    #[test]
+    fn a_reduction_ends_at_its_threshold_or_at_what_is_known_to_have_been_used() {
+        let before = (9 * MSS, 7 * MSS);
+        for (most, after) in [
+            (None, (7 * MSS, 7 * MSS)),
+            (Some(20 * MSS), (7 * MSS, 7 * MSS)),
+            (Some(5_999), (5 * MSS, 5 * MSS)),
+            (Some(MSS), (MSS, 2 * MSS)),
+            (Some(0), (MSS, 2 * MSS)),
+        ] {
+            assert_eq!(after_recovery(before, most, MSS), after, "{most:?}");
+        }
+        assert_eq!(after_recovery((1, 1), None, MSS), (MSS, 1));
+    }
+
+    #[test]
+    fn half_of_what_was_used_is_two_segments_at_least() {
+        assert_eq!(half_of_used(9 * MSS + 1, MSS), 4 * MSS);
+        assert_eq!(half_of_used(3 * MSS, MSS), 2 * MSS);
     }
 }

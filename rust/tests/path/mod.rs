@@ -441,7 +441,7 @@ impl Net {
         }
         if congested.is_none() && flow.recovery_end.is_some_and(|end| number >= end) {
             flow.recovery_end = None;
-            flow.cc.on_recovered(MSS, instant(now));
+            flow.cc.on_recovered(None, MSS, instant(now));
         }
         if let Some(flight) = congested {
             flow.recovery_end = Some(flow.next);
@@ -449,6 +449,7 @@ impl Net {
             flow.cc.on_congestion(&Congested {
                 signal: Signal::Loss,
                 flight,
+                used: None,
                 mss: MSS,
                 now: instant(now),
             });

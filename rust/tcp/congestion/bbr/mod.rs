@@ -401,7 +401,7 @@ impl CongestionControl for Bbr {
         }
     }
 
-    fn on_recovered(&mut self, mss: u32, _now: Instant) {
+    fn on_recovered(&mut self, _most: Option<u32>, mss: u32, _now: Instant) {
         if core::mem::replace(&mut self.repair, Repair::None) != Repair::None {
             self.restore_cwnd();
         }

@@ -123,6 +123,7 @@ fn loss() -> Congested {
     Congested {
         signal: Signal::Loss,
         flight: 100 * MSS,
+        used: None,
         mss: MSS,
         now: Instant::default(),
     }
@@ -606,7 +607,7 @@ fn the_window_before_a_timeout_comes_back_when_it_is_over() {
             feeder.bbr.on_congestion(&loss());
         }
         assert!(feeder.bbr.window() < window);
-        feeder.bbr.on_recovered(MSS, Instant::default());
+        feeder.bbr.on_recovered(None, MSS, Instant::default());
         assert_eq!(feeder.bbr.window(), window, "{again}");
     }
 }
@@ -668,7 +669,7 @@ fn a_mistake_that_ended_a_probe_takes_it_up_again() {
         feeder.bbr.on_congestion(&loss());
         assert_eq!(feeder.bbr.mode, Mode::Down);
         if recovered {
-            feeder.bbr.on_recovered(MSS, lost.now);
+            feeder.bbr.on_recovered(None, MSS, lost.now);
         }
         feeder.bbr.on_undo(lost.now);
         assert_eq!(feeder.bbr.mode, Mode::Refill, "{recovered}");
