@@ -30,6 +30,7 @@ mod ecn_handshake;
 pub mod events;
 pub mod fast_open;
 mod input;
+mod is_lost;
 pub mod mtu_probe;
 mod news;
 pub mod options;

@@ -5,6 +5,7 @@
 
 use super::config::Config;
 use super::congestion::{Congested, CongestionControl, Lost, Signal};
+use super::is_lost;
 use super::news::News;
 use super::pack::packed;
 use super::prr::Prr;
@@ -178,6 +179,21 @@ impl Tcb {
         (wait, again)
     }
 
+    /// Whether losses are found by the number of segments that arrived instead of by time.
+    fn detects_by_number(&self, config: &Config) -> bool {
+        config.recovery.by_number && !self.timestamps
+    }
+
+    fn look_by_number<S: RecordStore>(&mut self, store: &mut S, now: Instant) {
+        let sacked = self.scoreboard.sacked().segments;
+        let mut last = None;
+        is_lost::detect(store, sacked, self.rack.reordering(), |store, i| {
+            if let Some(was) = self.scoreboard.mark_lost(store, i) {
+                self.note_lost(&was, &mut last, now);
+            }
+        });
+    }
+
     /// What `was` on its way is taken for lost; `last` is where that ends which was before it.
     fn note_lost(&mut self, was: &Record, last: &mut Option<SeqNumber>, now: Instant) {
         self.rate.on_lost(was.len());
@@ -222,6 +238,9 @@ impl Tcb {
                 }
             }
             return;
+        }
+        if self.detects_by_number(config) {
+            return self.look_by_number(store, now);
         }
         if !self.rack.take_advanced() {
             return;

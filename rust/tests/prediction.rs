@@ -7,7 +7,7 @@
 #[allow(dead_code, reason = "each test program uses a part of it")]
 mod support;
 
-use oxtcp_core::tcp::config::{Config, Identity};
+use oxtcp_core::tcp::config::{Config, Identity, LossDetection};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::Events;
 use oxtcp_core::tcp::mtu_probe::When;
@@ -253,7 +253,7 @@ prop_compose! {
         congestion in prop_oneof![
             Just(Algorithm::Cubic), Just(Algorithm::Reno), Just(Algorithm::Bbr)
         ],
-        static_window: bool,
+        recovery in prop_oneof![4 => Just(1u8), 1 => 0u8..8],
         accurate in prop_oneof![4 => Just(0u8), 1 => Just(3)],
         loss_probes in prop_oneof![4 => Just(true), 1 => Just(false)],
         slow_start_after_idle: bool,
@@ -266,7 +266,7 @@ prop_compose! {
         if probes_mtu {
             config.mtu.when = When::Always;
         }
-        config.recovery.static_window = static_window;
+        config.recovery = LossDetection::from_bits(recovery);
         config.ecn = config.ecn.with_mode(accurate);
         config
     }

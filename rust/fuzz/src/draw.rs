@@ -5,7 +5,7 @@
 use crate::support::endpoint::Packet;
 use arbitrary::Unstructured;
 use oxtcp_core::tcp::accecn_option::AccEcnOption;
-use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::config::{Config, LossDetection};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::ecn::{Ecn, EcnConfig, OptionUse};
 use oxtcp_core::tcp::fast_open::{Cookie, Policy};
@@ -168,6 +168,7 @@ impl Draw<'_> {
                 when: self.pick(&[When::Never, When::BlackHole, When::Always]),
                 ..mtu_probe::Settings::default()
             },
+            recovery: LossDetection::from_bits(self.pick(&[1, 0, 2, 4])),
             ..Config::default()
         }
     }

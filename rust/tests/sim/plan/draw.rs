@@ -6,7 +6,7 @@ use crate::sim::link::Params as Link;
 use crate::sim::loss::Loss;
 use crate::sim::params::{App, Ending, Pace, Plan, Side};
 use crate::support::rng::Rng;
-use oxtcp_core::tcp::config::Config;
+use oxtcp_core::tcp::config::{Config, LossDetection};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::ecn::EcnConfig;
 use oxtcp_core::tcp::mtu_probe::{Settings, When};
@@ -81,6 +81,7 @@ pub fn side(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Side {
         slow_start_after_idle: rng.chance(700),
         ecn: EcnConfig::default().with_mode(rng.pick(&[0, 1, 2, 3, 3, 4, 5])),
         congestion: rng.pick(&[Algorithm::Cubic, Algorithm::Reno, Algorithm::Bbr]),
+        recovery: LossDetection::from_bits(rng.pick(&[1, 1, 1, 0, 0, 2, 4])),
         ..Config::default()
     };
     Side {

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Loss detection by number (RFC 6675), where it is asked for and the peer gives no timestamps. Round
+//! trips take 40 ms.
+
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod harness;
+#[allow(dead_code, reason = "each test program uses a part of it")]
+mod support;
+
+use harness::*;
+use oxtcp_core::tcp::config::{Config, LossDetection};
+
+const UNA: u32 = ISS + 1;
+const FAST: u8 = 3;
+const LOSS: u8 = 4;
+
+fn by_number(timestamps: bool) -> Config {
+    Config {
+        recovery: LossDetection::from_bits(0),
+        timestamps,
+        ..with_sack()
+    }
+}
+
+/// Segments of the length that the connection's options leave.
+struct Flight {
+    end: End,
+    stamps: bool,
+    mss: u32,
+}
+
+impl Flight {
+    /// With `n` segments in flight, a round trip ago.
+    fn new(stamps: bool, n: u32) -> Self {
+        let mut flight = Self {
+            end: End::established_in(by_number(stamps), 40),
+            stamps,
+            mss: u32::from(MSS) - if stamps { 12 } else { 0 },
+        };
+        flight.send(n);
+        flight.end.until(80);
+        flight
+    }
+
+    fn send(&mut self, n: u32) {
+        self.end.send(n * self.mss);
+        assert_eq!(self.end.sent().len(), n as usize);
+    }
+
+    /// The peer has what is before `ack`, and the ranges of segments in `blocks`.
+    fn sack(&mut self, ack: u32, blocks: &[(u32, u32)]) {
+        let at = |n: u32| UNA + n * self.mss;
+        let blocks: Vec<_> = blocks.iter().map(|&(f, t)| (at(f), at(t))).collect();
+        let seg = seg(ACK, self.end.tcb.rcv_nxt().0, at(ack), 0);
+        let seg = with_blocks(seg, &blocks);
+        self.end.arrive(if self.stamps {
+            with_stamp(seg, 100)
+        } else {
+            seg
+        });
+    }
+
+    fn numbers(&self, sent: &[Sent]) -> Vec<u32> {
+        sent.iter().map(|s| (s.1 - UNA) / self.mss).collect()
+    }
+
+    fn sent(&mut self) -> Vec<u32> {
+        let sent = self.end.sent();
+        self.numbers(&sent)
+    }
+}
+
+#[test]
+fn three_later_segments_show_a_loss_and_two_do_not() {
+    let mut flight = Flight::new(false, 6);
+    flight.sack(0, &[(1, 2), (3, 4)]);
+    assert_eq!(flight.end.tcb.recovery_number(), 1);
+    flight.sack(0, &[(1, 2), (3, 5)]);
+    assert_eq!(flight.end.tcb.recovery_number(), FAST);
+    assert_eq!(flight.sent(), [0]);
+    // By number the third has but two behind it.
+    assert_eq!(flight.end.tcb.scoreboard().lost().segments, 1);
+}
+
+/// Where RACK has a timer, nothing happens until a probe shows what is there.
+#[test]
+fn no_time_shows_a_loss() {
+    let mut flight = Flight::new(false, 3);
+    flight.sack(0, &[(1, 3)]);
+    let ms = flight.end.ms();
+    let sent = flight.end.until(1000);
+    assert!(sent[0].0 >= ms + 200, "{sent:?}");
+}
+
+#[test]
+fn on_a_path_that_reorders_the_number_counts_still() {
+    for (stamps, again) in [(false, vec![2]), (true, vec![])] {
+        let mut flight = Flight::new(stamps, 2);
+        flight.sack(0, &[(1, 2)]);
+        flight.sack(2, &[]);
+        assert_eq!(flight.end.tcb.rack().times_reordered(), 1);
+        flight.send(8);
+        flight.end.until(120);
+        flight.sack(2, &[(3, 6)]);
+        assert_eq!(flight.sent(), again, "timestamps: {stamps}");
+    }
+}
+
+#[test]
+fn a_repetition_is_lost_when_the_timer_says_so() {
+    let mut flight = Flight::new(false, 6);
+    flight.sack(0, &[(1, 4)]);
+    assert_eq!(flight.sent(), [0]);
+    flight.end.send(4000);
+    flight.end.until(85);
+    flight.sack(0, &[(1, 6)]);
+    assert!(!flight.sent().contains(&0));
+    flight.end.until(125);
+    flight.sack(0, &[(1, 8)]);
+    assert!(!flight.sent().contains(&0));
+    assert_eq!(flight.end.tcb.recovery_number(), FAST);
+    let sent = flight.end.until(1000);
+    assert!(flight.numbers(&sent).contains(&0), "{sent:?}");
+    assert_eq!(flight.end.tcb.recovery_number(), LOSS);
+}
+
+#[test]
+fn a_recovery_ends_when_all_is_acknowledged() {
+    let mut flight = Flight::new(false, 10);
+    flight.sack(0, &[(1, 3), (4, 8)]);
+    assert_eq!(flight.sent(), [0, 3]);
+    flight.end.until(120);
+    flight.sack(3, &[(4, 8)]);
+    assert_eq!(flight.end.tcb.recovery_number(), FAST);
+    assert!(flight.sent().is_empty());
+    flight.sack(10, &[]);
+    assert_eq!(flight.end.tcb.recovery_number(), 0);
+    assert_eq!(flight.end.tcb.totals().resent, 2);
+}
