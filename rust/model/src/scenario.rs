@@ -16,6 +16,8 @@ pub enum Call {
     Shutdown,
     Close,
     Abort,
+    /// Lets so many milliseconds pass, once the connection is over.
+    Wait(u64),
 }
 
 /// A scenario: two users with their scripts. Who does not connect listens.
@@ -33,8 +35,18 @@ pub struct Scenario {
     pub sack: bool,
     pub timestamps: bool,
     pub rfc1337: bool,
-    /// How far the ISS of a connection is from that of the one before.
-    pub iss_step: u32,
+    /// How far the ISS of a connection is from that of the one before, at each end.
+    ///
+    /// A listener's is at least the numbers that a connection uses there, as the clock of RFC 9293
+    /// 3.4.1 has it. Nothing else could keep apart two connections between the same ends: an old SYN
+    /// finds the listener after LAST-ACK, while its peer is in TIME-WAIT; the SYN-ACK is old to
+    /// TIME-WAIT, so is acknowledged (RFC 9293 3.10.7.4, first), and by the newest timestamp: no PAWS
+    /// (RFC 7323 5.3) is against it. If the SYN-ACK had the number of the last FIN, this would complete
+    /// a handshake that nobody began. Else a RST answers it, which TIME-WAIT may ignore (RFC 1337), and
+    /// the listener tries until it gives up.
+    ///
+    /// Who connects may take any: a SYN with a newer timestamp ends TIME-WAIT (RFC 6191 2).
+    pub iss_steps: [u32; 2],
     /// What has to be reachable, else the scenario shows nothing.
     pub goal: fn(&Pair) -> bool,
 }
@@ -86,7 +98,7 @@ const PLAIN: Scenario = Scenario {
     sack: false,
     timestamps: false,
     rfc1337: false,
-    iss_step: 1 << 16,
+    iss_steps: [1 << 16; 2],
     goal: |_| true,
 };
 
@@ -103,7 +115,7 @@ fn again_beside_time_wait(pair: &Pair) -> bool {
     pair.ends[1].reopened && pair.ends.iter().all(|end| end.opened)
 }
 
-use Call::{Abort, Close, Connect, Send, Shutdown};
+use Call::{Abort, Close, Connect, Send, Shutdown, Wait};
 
 /// All scenarios.
 pub const SCENARIOS: &[Scenario] = &[
@@ -215,7 +227,24 @@ pub const SCENARIOS: &[Scenario] = &[
         scripts: [&[Connect, Shutdown, Connect], &[Shutdown]],
         bounds: bounds(1, 0, 0),
         timer_too: false,
-        iss_step: 3,
+        iss_steps: [3; 2],
+        goal: again_beside_time_wait,
+        ..PLAIN
+    },
+    // Its SYN has a number that the last connection used (RFC 6191 2), and so is text of that one in
+    // its window: PAWS, or an acknowledgment that is too old (RFC 5961 5.2), keeps it out. The listener's
+    // next number is the first that it has not used.
+    Scenario {
+        name: "a new connection from TIME-WAIT, by its timestamp",
+        scripts: [
+            &[Connect, Send(2), Shutdown, Wait(1000), Connect],
+            &[Shutdown],
+        ],
+        bounds: bounds(1, 0, 0),
+        timer_too: false,
+        timestamps: true,
+        rfc1337: true,
+        iss_steps: [1, 2],
         goal: again_beside_time_wait,
         ..PLAIN
     },

@@ -11,6 +11,7 @@ use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::tcb::TxLimits;
+use oxtcp_core::tcp::time::Duration;
 use stateright::{Model, Property};
 use std::hash::{Hash, Hasher};
 
@@ -106,6 +107,14 @@ impl World {
         };
         let now = self.pair.now;
         let end = &mut self.pair.ends[who];
+        if let Call::Wait(ms) = *call {
+            let over = matches!(end.conn, Conn::Closed);
+            if over {
+                self.pair.pass(Duration::from_ms(ms));
+                self.made[who] += 1;
+            }
+            return over;
+        }
         let open = matches!(end.conn, Conn::Open(_));
         match *call {
             Call::Connect if matches!(end.conn, Conn::Closed) => {
@@ -224,8 +233,8 @@ impl Model for Scenario {
         let ends = [0xffff_fffe, 0xffff_ffff]
             .map(|iss| Endpoint::new(self.config(), limits, iss, self.room));
         let mut pair = Pair::new(ends);
-        for end in &mut pair.ends {
-            end.iss_step = self.iss_step;
+        for (end, step) in pair.ends.iter_mut().zip(self.iss_steps) {
+            end.iss_step = step;
         }
         if !self.scripts[1].contains(&Call::Connect) {
             pair.ends[1].listen();

@@ -71,4 +71,5 @@ scenarios! {
     selective_acknowledgments 11
     timestamps 12
     a_new_connection_by_its_number 13
+    a_new_connection_by_its_timestamp 14
 }
