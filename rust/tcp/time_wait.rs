@@ -21,8 +21,8 @@ pub struct TimeWait {
     timestamps: bool,
     ts_recent: u32,
     ts_offset: u32,
-    /// Of the answers to segments without text: two ends in TIME-WAIT that both find the other's
-    /// acknowledgments old would else answer each other for ever.
+    /// Of the answers to segments without text or FIN: two ends in TIME-WAIT that both find the
+    /// other's acknowledgments old would else answer each other for ever.
     answered: RateLimit,
     /// How often they are answered at most, ms.
     answer_interval: u32,
@@ -141,7 +141,8 @@ impl TimeWait {
         if seg.seq_len() == 0 && seg.seq == self.rcv_nxt && !old_stamp {
             return Verdict::Ignore;
         }
-        if seg.len == 0 || seg.has_syn() {
+        // A FIN is no part of such a conversation: its sender waits for this acknowledgment.
+        if seg.seq_len() == 0 || seg.has_syn() {
             let interval = Duration::from_ms(self.answer_interval.into());
             if !self.answered.allows(interval, now) {
                 return Verdict::Ignore;
@@ -244,6 +245,19 @@ mod tests {
                 .zip(kinds)
                 .filter(|(ms, flags)| is_answered(**flags, *ms));
             assert_eq!(answered.count(), expected, "{interval} ms");
+        }
+    }
+
+    #[test]
+    fn every_fin_is_acknowledged_whatever_was_answered_before() {
+        let mut tw = entry(None);
+        // Its sender tries again after 200 ms and after 400 more.
+        for ms in [1000, 1200, 1600] {
+            let now = Instant::from_us(ms * 1000);
+            tw.on_segment(&segment(Flags::ACK, 400), LENGTH, false, now);
+            let fin = segment(Flags::FIN | Flags::ACK, 499);
+            let verdict = tw.on_segment(&fin, LENGTH, false, now);
+            assert!(matches!(verdict, Verdict::Ack(_)), "{ms} ms");
         }
     }
 
