@@ -2,6 +2,8 @@
 
 //! Segments with ECN, and ends that negotiate it, in the notation of ECN's standards.
 
+pub mod accurate;
+
 use crate::harness::*;
 use crate::support::rx::Rx;
 use oxtcp_core::tcp::accecn_option::AccEcnOption;
