@@ -18,7 +18,7 @@ use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::{ReceiveQueue, Tcb};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use support::endpoint::is_sent_again;
+use support::endpoint::invariants::is_sent_again;
 use support::rx::Rx;
 
 /// Distances for which the order on the circle is defined.

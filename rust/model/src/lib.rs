@@ -12,7 +12,8 @@
 //!
 //! # Invariants
 //!
-//! In every state (`rust/tests/support/endpoint.rs` and `pair.rs` look after each event):
+//! In every state (`endpoint/invariants.rs` and `pair.rs` in `rust/tests/support` look after each
+//! event):
 //!
 //! 1. SND.UNA <= SND.NXT, and neither SND.UNA nor RCV.NXT goes back.
 //! 2. The right edge of the window that a segment offers does not move left, but for a window that

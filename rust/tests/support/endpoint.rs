@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! An endpoint: whatever a connection is at present (a listener, an entry in SYN-RECEIVED, a control
-//! block, an entry in TIME-WAIT) with its buffers, and what must hold of it after every event.
+//! block, an entry in TIME-WAIT) with its buffers; what its user calls is in `user`, what it sends
+//! in `output`, what must hold of it after every event in `invariants`.
 //!
 //! It asserts nothing: what went wrong first is in [`Endpoint::fault`], so that a model check, a
 //! fuzz target and a test can each tell of it in their own way.
 
+pub mod invariants;
+mod output;
+mod user;
+
 use super::bytes;
 use super::rx::Rx;
+use invariants::{Cause, Mark};
 use oxtcp_core::tcp::config::{Config, Identity};
 use oxtcp_core::tcp::congestion::Algorithm;
 use oxtcp_core::tcp::events::{Drop, Error, Events};
-use oxtcp_core::tcp::fast_open::{judge, Opening, Policy};
-use oxtcp_core::tcp::refused::Taken;
+use oxtcp_core::tcp::fast_open::{judge, Policy};
 use oxtcp_core::tcp::segment::{Flags, Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
@@ -20,23 +25,11 @@ use oxtcp_core::tcp::syn_received::{self, on_listen, ListenVerdict, SynReceived,
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
-use oxtcp_core::tcp::timer::TimerKind;
 use oxtcp_core::tcp::Tcb;
 use std::collections::VecDeque;
 
-/// More segments than this for one event are an endless loop.
-const MOST_AT_ONCE: usize = 5_000;
-
 /// Least time between answers of an entry (`tcp_invalid_ratelimit`).
 const ANSWER_INTERVAL: Duration = Duration::from_ms(500);
-
-/// R2 at least (RFC 9293 3.8.3), for as long as nothing that was sent is acknowledged.
-const LEAST_PATIENCE: Duration = Duration::from_secs(100);
-
-/// Whether a timer runs that sends again what is in flight, and is not keepalive's.
-pub fn is_sent_again(tcb: &Tcb) -> bool {
-    matches!(tcb.timer(), Some((TimerKind::Retransmit, _)))
-}
 
 /// What the endpoint knows of its connection.
 #[derive(Clone, Debug)]
@@ -55,18 +48,6 @@ pub struct Packet {
     pub text: Vec<u8>,
 }
 
-/// What made the state change.
-#[derive(Clone, Copy)]
-enum Cause<'a> {
-    Segment(&'a Segment),
-    User,
-    /// The user, who gives the connection up: by ABORT, or by CLOSE with text unread (RFC 2525 2.17).
-    Abort,
-    /// An ICMP error.
-    Icmp,
-    Timer,
-}
-
 /// How a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -76,29 +57,6 @@ pub enum End {
     Aborted,
     /// For a reason that the user is told.
     Error(Error),
-}
-
-/// What is compared before and after an event.
-#[derive(Clone, Copy)]
-struct Mark {
-    state: State,
-    snd_una: SeqNumber,
-    snd_nxt: SeqNumber,
-    rcv_nxt: SeqNumber,
-    /// The text of the peer's SYN is taken, and the handshake is not complete.
-    fast: bool,
-}
-
-impl Mark {
-    fn of(tcb: &Tcb) -> Self {
-        Self {
-            state: tcb.state(),
-            snd_una: tcb.snd_una(),
-            snd_nxt: tcb.snd_nxt(),
-            rcv_nxt: tcb.rcv_nxt(),
-            fast: tcb.is_passive_fast_open(),
-        }
-    }
 }
 
 /// An endpoint.
@@ -228,13 +186,6 @@ impl Endpoint {
         )
     }
 
-    /// Remembers the first thing that does not hold.
-    pub fn expect(&mut self, holds: bool, what: &'static str) {
-        if !holds && self.fault.is_none() {
-            self.fault = Some(what);
-        }
-    }
-
     pub fn state(&self) -> State {
         match &self.conn {
             Conn::Closed => State::Closed,
@@ -266,70 +217,6 @@ impl Endpoint {
         }
     }
 
-    pub fn listen(&mut self) {
-        self.listening = true;
-        self.conn = Conn::Listen;
-    }
-
-    pub fn connect(&mut self, now: Instant) {
-        self.begin(now);
-        let ids = self.identity();
-        self.conn = Conn::Open(Box::new(Tcb::connect(&self.config, ids, now)));
-        self.flush(now);
-    }
-
-    /// The same with a SYN that may have text (RFC 7413).
-    pub fn connect_fast(&mut self, opening: Opening, text: &[u8], now: Instant) {
-        self.begin(now);
-        let mut tcb = Tcb::connect(&self.config, self.identity(), now);
-        self.send.extend(text);
-        self.written.extend(text);
-        tcb.on_send(text.len() as u32, false);
-        let mut syn = tcb.open_fast(&self.config, opening, u32::MAX, &self.limits, now);
-        syn.mss = syn.len as u16;
-        let text = self.send.range(..syn.len as usize).copied().collect();
-        self.conn = Conn::Open(Box::new(tcb));
-        self.post(&syn, text);
-        self.flush(now);
-    }
-
-    /// The user writes; nothing happens where that is not allowed.
-    pub fn write(&mut self, text: &[u8], more: bool, now: Instant) {
-        let Conn::Open(tcb) = &mut self.conn else {
-            return;
-        };
-        let early = tcb.is_passive_fast_open() && !self.shut;
-        if tcb.state().may_send() || early {
-            self.send.extend(text);
-            self.written.extend(text);
-            tcb.on_send(text.len() as u32, more);
-            self.flush(now);
-        }
-    }
-
-    /// The same, with the last byte urgent.
-    pub fn write_urgent(&mut self, text: &[u8], now: Instant) {
-        let Conn::Open(tcb) = &mut self.conn else {
-            return;
-        };
-        if tcb.state().may_send() && !text.is_empty() {
-            self.send.extend(text);
-            self.written.extend(text);
-            tcb.on_send(text.len() as u32, false);
-            tcb.on_send_urgent();
-            self.flush(now);
-        }
-    }
-
-    /// The user reads no more, though it may write.
-    pub fn stop_reading(&mut self) {
-        if let Conn::Open(tcb) = &mut self.conn {
-            self.excused = true;
-            self.deaf = true;
-            tcb.shutdown_read();
-        }
-    }
-
     /// An ICMP error quotes a segment of ours.
     pub fn icmp(&mut self, seq: SeqNumber, now: Instant) {
         let Conn::Open(tcb) = &mut self.conn else {
@@ -358,64 +245,6 @@ impl Endpoint {
         if let Conn::Open(tcb) = &mut self.conn {
             tcb.set_congestion(algorithm);
         }
-    }
-
-    /// The user reads up to `n` bytes.
-    pub fn read(&mut self, n: usize, now: Instant) {
-        let text = self.rx.read(n);
-        self.got.extend(&text);
-        if let Conn::Open(tcb) = &mut self.conn {
-            if !text.is_empty() {
-                tcb.on_receive(&self.config, &self.rx);
-            }
-        }
-        self.flush(now);
-    }
-
-    pub fn shutdown(&mut self, now: Instant) {
-        self.shut = true;
-        self.on_user(Cause::User, now, |tcb, _, _, _| tcb.shutdown_write());
-    }
-
-    /// The user closes, and what the peer may still say is refused.
-    pub fn close(&mut self, now: Instant) {
-        self.excused = true;
-        self.let_go(now);
-    }
-
-    /// The user closes when nothing is to come any more.
-    pub fn let_go(&mut self, now: Instant) {
-        if matches!(self.conn, Conn::Listen) {
-            self.listening = false;
-            self.conn = Conn::Closed;
-        }
-        self.shut = true;
-        self.gone = true;
-        let unread = self.rx.readable() > 0;
-        let cause = if unread { Cause::Abort } else { Cause::User };
-        self.on_user(cause, now, |tcb, config, _, now| {
-            tcb.close(config, unread, now)
-        });
-    }
-
-    pub fn abort(&mut self, now: Instant) {
-        self.excused = true;
-        self.on_user(Cause::Abort, now, |tcb, _, _, now| tcb.abort(now));
-    }
-
-    fn on_user(
-        &mut self,
-        cause: Cause<'_>,
-        now: Instant,
-        call: impl FnOnce(&mut Tcb, &Config, &Rx, Instant) -> Events,
-    ) {
-        let Conn::Open(tcb) = &mut self.conn else {
-            return;
-        };
-        let before = Mark::of(tcb);
-        let events = call(tcb, &self.config, &self.rx, now);
-        self.apply(before, cause, events, now);
-        self.flush(now);
     }
 
     /// A segment arrives; what happened to it, where there is a control block to say so.
@@ -617,49 +446,17 @@ impl Endpoint {
         let after = Mark::of(tcb);
         self.scale = tcb.scales().1;
         self.opened |= events.connected;
-        self.expect(
-            may_follow(cause, &before, after.state),
-            "a change of state that RFC 9293 does not have",
-        );
-        if after.state == State::Closed {
-            let may = self.may_end(&before, cause, &events, now);
-            self.expect(may, "the connection broke off for no reason");
-        }
-        self.expect(
-            after.snd_una.at_or_after(before.snd_una),
-            "SND.UNA went back",
-        );
-        self.expect(
-            after.snd_una.at_or_before(after.snd_nxt),
-            "SND.UNA is beyond SND.NXT",
-        );
-        if before.state.is_synchronized() {
-            self.expect(
-                after.rcv_nxt.at_or_after(before.rcv_nxt),
-                "RCV.NXT went back",
-            );
-        }
+        self.check_step(&before, &after, cause, &events, now);
         if after.snd_una != before.snd_una {
             self.moved = now;
         }
         if let (Cause::Segment(seg), Some(Drop::NoRoom)) = (cause, events.dropped) {
-            self.expect(self.rx.fail, "text is dropped although there is memory");
             self.starved |= seg.text_start().at_or_before(before.rcv_nxt);
         }
         self.passive |= after.state == State::CloseWait;
-        self.expect(
-            events.acked as usize <= self.send.len(),
-            "more was acknowledged than was written",
-        );
         let acked = self.send.len().min(events.acked as usize);
         self.send.drain(..acked);
-        self.expect(!(self.eof && events.readable), "text behind the peer's FIN");
         self.eof |= events.peer_closed;
-        let reset = events.reply.is_some_and(|out| out.flags.has(Flags::RST));
-        self.expect(
-            !reset || after.state == State::Closed || !before.state.is_synchronized(),
-            "a RST for a connection that goes on",
-        );
         self.reply(events.reply);
         if let Some(tw) = events.time_wait {
             self.waited = true;
@@ -672,169 +469,5 @@ impl Endpoint {
                 None => End::Aborted,
             });
         }
-    }
-
-    /// Whether what happened ends a connection that was as `before`: nothing but a RST that is exact,
-    /// the last acknowledgment, our user, or long silence does.
-    fn may_end(&mut self, before: &Mark, cause: Cause<'_>, events: &Events, now: Instant) -> bool {
-        use State::{FinWait1, FinWait2, LastAck, SynReceived, SynSent};
-        match cause {
-            Cause::Abort => true,
-            Cause::User => before.state == SynSent,
-            Cause::Icmp => !before.state.is_synchronized(),
-            Cause::Segment(seg) if seg.has_rst() => match before.state {
-                SynSent => {
-                    let acks = seg.ack.after(before.snd_una) && !seg.ack.after(before.snd_nxt);
-                    seg.has_ack() && acks
-                }
-                _ => seg.seq == before.rcv_nxt,
-            },
-            Cause::Segment(seg) => match before.state {
-                LastAck => seg.has_ack() && seg.ack == before.snd_nxt,
-                SynReceived | FinWait1 | FinWait2 => (self.gone || self.deaf) && seg.len > 0,
-                _ => false,
-            },
-            Cause::Timer if events.error.is_none() => self.gone && before.state == FinWait2,
-            Cause::Timer => {
-                self.excused = true;
-                let least = match self.config.user_timeout {
-                    Duration::ZERO => LEAST_PATIENCE,
-                    timeout => timeout.min(LEAST_PATIENCE),
-                };
-                let silent = now.since(self.heard) >= least || now.since(self.moved) >= least;
-                silent || self.crowded || !before.state.is_synchronized()
-            }
-        }
-    }
-
-    /// What the peer is offered: its right edge does not move left (RFC 9293 3.8.6), but for a window
-    /// that closes because there was no memory for what came.
-    fn note_offer(&mut self, out: &Transmit) {
-        if out.flags.has(Flags::RST) || !out.flags.has(Flags::ACK) {
-            return;
-        }
-        let syn = out.flags.has(Flags::SYN);
-        if syn {
-            self.scale = out.options.window_scale.unwrap_or(0);
-        } else if matches!(self.conn, Conn::Half(_)) {
-            return;
-        }
-        let scale = if syn { 0 } else { self.scale };
-        let edge = out.ack + (u32::from(out.wnd) << scale);
-        // A SYN-ACK that is sent again says what it said, and not in the units of the others.
-        if !syn && self.edge.is_some_and(|last| edge.before(last)) {
-            let closes = self.starved && out.wnd == 0;
-            self.expect(closes, "the window that was offered shrank");
-        }
-        self.starved &= out.wnd > 0;
-        let last = self.edge.filter(|_| syn).unwrap_or(edge);
-        self.edge = Some(edge.max(last));
-    }
-
-    fn reply(&mut self, out: Option<Transmit>) {
-        if let Some(out) = out {
-            self.note_offer(&out);
-            self.expect(out.len == 0, "text outside of the stream");
-            self.post(&out, Vec::new());
-        }
-    }
-
-    fn post(&mut self, out: &Transmit, text: Vec<u8>) {
-        for (part, text) in bytes::split(out, &text) {
-            let seg = Segment {
-                src_port: 0,
-                dst_port: 0,
-                seq: part.seq,
-                ack: part.ack,
-                flags: part.flags,
-                wnd: part.wnd,
-                urg: part.urg,
-                options: part.options,
-                len: part.len,
-                ecn: part.ecn,
-                ..Segment::default()
-            };
-            self.outbox.push(Packet { seg, text });
-        }
-    }
-
-    /// Sends what can be sent.
-    fn flush(&mut self, now: Instant) {
-        for _ in 0..MOST_AT_ONCE {
-            let Conn::Open(tcb) = &mut self.conn else {
-                return;
-            };
-            let next = tcb.poll_transmit(&self.config, &mut self.rx, &self.limits, now);
-            let (una, nxt) = (tcb.snd_una(), tcb.snd_nxt());
-            let offset = next.map_or(0, |out| tcb.text_offset(out.seq));
-            let (flight, armed) = (tcb.flight(), is_sent_again(tcb));
-            self.scale = tcb.scales().1;
-            // A FIN may wait for the peer's window.
-            let closing = matches!(
-                tcb.state(),
-                State::FinWait1 | State::Closing | State::LastAck
-            );
-            if flight == 0 && tcb.unsent() == 0 && !closing {
-                self.moved = now;
-            }
-            if let Some(out) = next.filter(|_| self.full) {
-                let refused = (&out, Taken::Part(0));
-                self.crowded = true;
-                tcb.on_taken(&self.config, &mut self.rx, refused, now);
-                self.note_offer(&out);
-                return;
-            }
-            let Some(out) = next else {
-                self.expect(flight == 0 || armed, "something in flight and no timer");
-                return;
-            };
-            self.note_offer(&out);
-            self.expect(
-                (out.seq + out.len).at_or_before(nxt),
-                "a segment that ends beyond SND.NXT",
-            );
-            let mut text = Vec::new();
-            if out.len > 0 {
-                let at = offset as usize;
-                let end = at + out.len as usize;
-                self.expect(
-                    out.seq.at_or_after(una) && end <= self.send.len(),
-                    "text that was never written is sent",
-                );
-                let end = end.min(self.send.len());
-                text.extend(self.send.range(at.min(end)..end));
-                text.resize(out.len as usize, 0);
-            }
-            self.post(&out, text);
-        }
-        self.expect(false, "no end of segments");
-    }
-}
-
-/// Whether RFC 9293 (figure 5, and 3.10.7 where one segment does two things at once) lets a
-/// connection go from one state to the other. What ends one is another question.
-fn may_follow(cause: Cause<'_>, before: &Mark, to: State) -> bool {
-    use State::*;
-    let from = before.state;
-    if from == to || to == Closed {
-        return true;
-    }
-    match cause {
-        Cause::Segment(_) => match from {
-            SynSent => matches!(to, SynReceived | Established | CloseWait),
-            // Its FIN may have gone before the handshake was complete (RFC 7413).
-            SynReceived if before.fast && matches!(to, FinWait2 | TimeWait) => true,
-            SynReceived => matches!(
-                to,
-                // With the user's CLOSE pending the ACK leads to FIN-WAIT-1, a FIN on it further.
-                Established | CloseWait | FinWait1 | Closing
-            ),
-            Established => to == CloseWait,
-            FinWait1 => matches!(to, FinWait2 | Closing | TimeWait),
-            FinWait2 | Closing => to == TimeWait,
-            _ => false,
-        },
-        Cause::User => matches!((from, to), (Established, FinWait1) | (CloseWait, LastAck)),
-        Cause::Abort | Cause::Icmp | Cause::Timer => false,
     }
 }
