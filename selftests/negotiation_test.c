@@ -3,6 +3,7 @@
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 
+#include "lib/busy.h"
 #include "lib/selftest.h"
 #include "lib/wire.h"
 
@@ -336,6 +337,26 @@ TEST_F(negotiation, fragmentation_needed_for_what_was_never_sent_is_ignored)
 	struct segment s;
 
 	wire_icmp(&self->w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, self->w.rcv_nxt + 100000, 700);
+	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
+	s = wire_expect(&self->w, ACK);
+	EXPECT_EQ(1000 - 12, s.len);
+}
+
+/* What waits until the user lets go of the socket is judged like all others (RFC 5927 4.1). */
+TEST_F(negotiation, fragmentation_needed_that_waits_is_ignored_for_what_was_never_sent)
+{
+	static const char block[2000];
+	struct segment s;
+	pid_t child;
+	int i;
+
+	child = keep_busy(self->fd);
+	for (i = 0; i < 20; i++) {
+		pause_ms(2);
+		wire_icmp(&self->w, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, self->w.rcv_nxt + 100000,
+			  700);
+	}
+	stop_child(child);
 	EXPECT_EQ(sizeof(block), send(self->fd, block, sizeof(block), 0));
 	s = wire_expect(&self->w, ACK);
 	EXPECT_EQ(1000 - 12, s.len);

@@ -294,6 +294,68 @@ TEST_F(path, changed_route_is_followed)
 	EXPECT_TRUE(exchange_both(self->p.server, self->p.client, 100000));
 }
 
+#define BEHIND_ADDR "10.1.2.2"
+
+/*
+ * A listener in a third namespace, to which the far end forwards, but no packet of
+ * more than 700 bytes; -1 when that cannot be had.
+ */
+static int listen_behind(const struct combo *c)
+{
+	int behind, fd;
+
+	behind = enter_new_namespace();
+	enter_far();
+	set_sysctl("net/ipv4/ip_forward", "1");
+	if (!run("ip link add vc type veth peer name vd"))
+		return -1;
+	device_to_namespace("vd", behind);
+	device_address("vc", "10.1.2.1", 24);
+	device_up("vc");
+	if (!run("ip route add " BEHIND_ADDR "/32 dev vc mtu 700"))
+		return -1;
+	enter_namespace(behind);
+	device_address("vd", BEHIND_ADDR, 24);
+	device_up("vd");
+	if (!run("ip route add default via 10.1.2.1"))
+		return -1;
+	fd = socket(family_of(c->server), SOCK_STREAM, 0);
+	if (fd < 0 || bind_to(fd, BEHIND_ADDR, 0) || listen(fd, 1))
+		die("listen behind");
+	enter_near();
+	if (!run("ip route add 10.1.2.0/24 via " FAR_ADDR))
+		return -1;
+	return fd;
+}
+
+/*
+ * Here a router answers in the call that sends, while the sender has its socket: what
+ * it says is heard when the sender lets go (TCP_MTU_REDUCED_DEFERRED), not by a timer.
+ */
+TEST_F(path, router_that_answers_while_the_socket_is_in_use_is_heard)
+{
+	long asked = counter("/proc/net/snmp", "InDestUnreachs");
+	int listener = listen_behind(&variant->combo), client, server;
+	static char text[1400], got[1400];
+	struct sockaddr_in sin;
+
+	if (listener < 0)
+		SKIP(return, "no ip");
+	sin = local_address(listener);
+	client = client_socket(&variant->combo, 0);
+	ASSERT_EQ(0, connect(client, (struct sockaddr *)&sin, sizeof(sin)));
+	server = accept(listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	memset(text, 'x', sizeof(text));
+	send_all(client, text, sizeof(text));
+	recv_all(server, got, sizeof(got));
+	EXPECT_EQ(0, memcmp(text, got, sizeof(text)));
+	EXPECT_EQ(1, counter("/proc/net/snmp", "InDestUnreachs") - asked);
+	EXPECT_EQ(0, counter("/proc/net/netstat", "TCPTimeouts"));
+	EXPECT_EQ(0, counter("/proc/net/netstat", "TCPLossProbes"));
+	EXPECT_TRUE(exchange_both(server, client, 1 << 20));
+}
+
 #define OTHER_ADDR "10.1.1.3"
 
 /* From now on IP chooses a second address of the near end for what goes to the far one. */

@@ -30,6 +30,8 @@ struct ox_sock {
 	unsigned long inet[offsetof(struct inet_sock, cork) / sizeof(long)];
 	struct llist_node tsq_node;	/* waits for ox_tsq_work() */
 	bool stamps;			/* were asked for, of anything sent or received */
+	u16 too_big_mtu;		/* see ox_icmp_defer(); under the spin lock */
+	u32 too_big_seq;
 };
 
 /* The note on an skb that holds text, in skb->cb. */
@@ -341,6 +343,7 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		     __be16 sport, __be16 dport, struct dst_entry **dst);
 void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
+void ox_sk_update_pmtu(struct sock *sk, u32 mtu);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 u32 ox_sk_advmss(struct sock *sk);
 bool ox_sk_rethink_txhash(struct sock *sk);
@@ -366,8 +369,8 @@ bool ox_read_autobind_reuse(struct net *net);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);
-void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
-			 u32 mtu);
+void ox_icmp_defer(struct sock *sk, u32 seq, u16 mtu);
+bool ox_icmp_deferred(struct sock *sk, u32 *seq, u16 *mtu);
 
 /* established table */
 u64 ox_tuple_siphash(const struct ox_tuple *t, u32 salt);

@@ -311,17 +311,30 @@ int ox_icmp_errno(u8 type, u8 code, bool *fatal)
 	}
 }
 
-/* Teaches the route the MTU of a "fragmentation needed", pull bytes from data. */
-void ox_icmp_update_pmtu(struct sk_buff *skb, struct net *net, u32 pull,
-			 u32 mtu)
+/*
+ * A process has the socket: it hears of a "fragmentation needed" when it lets go.
+ * Of several the last is kept, as in tcp_v4_err(). With the spin lock.
+ */
+void ox_icmp_defer(struct sock *sk, u32 seq, u16 mtu)
 {
-	struct sk_buff *inner = skb_clone(skb, GFP_ATOMIC);
+	struct ox_sock *ox = (struct ox_sock *)sk;
 
-	if (!inner)
-		return;
-	if (skb_pull(inner, pull))
-		ipv4_update_pmtu(inner, net, mtu, 0, IPPROTO_TCP);
-	consume_skb(inner);
+	ox->too_big_seq = seq;
+	ox->too_big_mtu = mtu;
+	set_bit(TCP_MTU_REDUCED_DEFERRED, &sk->sk_tsq_flags);
+}
+
+/* Whether there is one, once. */
+bool ox_icmp_deferred(struct sock *sk, u32 *seq, u16 *mtu)
+{
+	const struct ox_sock *ox = (const struct ox_sock *)sk;
+
+	if (!(READ_ONCE(sk->sk_tsq_flags) & TCPF_MTU_REDUCED_DEFERRED))
+		return false;
+	clear_bit(TCP_MTU_REDUCED_DEFERRED, &sk->sk_tsq_flags);
+	*seq = ox->too_big_seq;
+	*mtu = ox->too_big_mtu;
+	return true;
 }
 
 #define READ_IPV4(field, name) \

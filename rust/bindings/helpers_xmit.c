@@ -138,6 +138,18 @@ u32 ox_sk_path_mtu(struct sock *sk)
 	return mtu;
 }
 
+/* The route learns that the path carries no more, and keeps it for others too. */
+void ox_sk_update_pmtu(struct sock *sk, u32 mtu)
+{
+	struct dst_entry *dst;
+
+	rcu_read_lock();
+	dst = ox_sk_dst(sk);
+	if (dst && dst->ops->update_pmtu)
+		dst->ops->update_pmtu(dst, sk, NULL, mtu, true);
+	rcu_read_unlock();
+}
+
 u32 ox_sk_advmss(struct sock *sk)
 {
 	struct dst_entry *dst;

@@ -128,6 +128,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn segment_of(net: &NetNs<Self>, sock: &Sock<Self>, skb: RxSkb);
     /// An ICMP error arrived that quotes a segment of one of our ports. Softirq.
     fn icmp_error(net: &NetNs<Self>, error: &IcmpError);
+    /// "Fragmentation needed" came while the socket was in use ([`Sock::try_lock_for`]): it quotes
+    /// the sequence number `seq`, and says `mtu`, as [`IcmpError`] has them.
+    fn too_big(sock: &mut Locked<'_, Self>, seq: u32, mtu: u16);
     /// A segment that arrived while the socket was in use ([`BhLock::Busy`]).
     fn backlog(sock: &mut Locked<'_, Self>, skb: RxSkb);
     /// The device has sent some of what [`SendBuffer::throttle`] waits for.

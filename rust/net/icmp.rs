@@ -3,6 +3,7 @@
 //! ICMP errors about our segments.
 
 use super::bindings as b;
+use super::held::Held;
 use super::*;
 use core::net::SocketAddrV4;
 use core::slice;
@@ -21,15 +22,12 @@ pub struct IcmpError {
     pub code: u8,
     /// Next-hop MTU of "fragmentation needed" (3/4), bytes; 0 from a router that does not say it
     /// (RFC 1191 5).
-    pub mtu: Option<u32>,
+    pub mtu: Option<u16>,
     /// The errno that Linux's table gives (positive), 0 when it is no error.
     pub errno: i32,
     /// Whether the table calls it fatal.
     pub fatal: bool,
     skb: *mut b::sk_buff,
-    net: *mut b::net,
-    /// Where the quoted IP header begins in the skb.
-    inner: u32,
 }
 
 impl IcmpError {
@@ -38,13 +36,30 @@ impl IcmpError {
         // SAFETY: The hook has the skb as long as anybody can have this.
         unsafe { b::ox_skb_iif(self.skb) }
     }
+}
 
-    /// Teaches the route to the peer the MTU of a "fragmentation needed" that is believed:
-    /// [`Locked::path_mtu`] has it then, but none below `net.ipv4.route.min_pmtu`.
-    pub fn learn_mtu(&self) {
-        if let Some(mtu) = self.mtu {
-            // SAFETY: The hook has the skb as long as anybody can have this; it lends it only.
-            unsafe { b::ox_icmp_update_pmtu(self.skb, self.net, self.inner, mtu) }
+impl<F: Family> Sock<F> {
+    /// As [`Sock::try_lock_bh`], for `error`. When a process has the socket, "fragmentation needed"
+    /// waits until it lets go, and comes by [`Family::too_big`]: where the next hop is on this machine
+    /// it always comes while the socket sends. Other errors may be lost, and are counted
+    /// (`tcp_v4_err`).
+    pub fn try_lock_for(&self, error: &IcmpError) -> Option<Locked<'_, F>> {
+        self.try_lock_bh_or(|| match error.mtu {
+            // SAFETY: The socket is alive, and we have the spin lock.
+            Some(mtu) => unsafe { b::ox_icmp_defer(self.sk(), error.seq, mtu) },
+            None => self.net().count(Counter::LockDroppedIcmps),
+        })
+    }
+}
+
+/// A process lets go of the socket: tells the family of what had to wait for that. A connection whose
+/// state cannot be unpacked has nothing in flight.
+pub(super) fn release<F: Family>(held: &mut Held<'_, F>) {
+    let (mut seq, mut mtu) = (0, 0);
+    // SAFETY: The socket is alive, who releases it has the spin lock; the pointers are valid.
+    if unsafe { b::ox_icmp_deferred(held.sock().sk(), &mut seq, &mut mtu) } {
+        if let Some(locked) = held.try_unpacked() {
+            F::too_big(locked, seq, mtu);
         }
     }
 }
@@ -75,7 +90,7 @@ pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ih
     if !ERRORS.contains(&icmp_type) {
         return;
     }
-    let mtu = u32::from(u16::from_be_bytes([outer[ihl + 6], outer[ihl + 7]]));
+    let mtu = u16::from_be_bytes([outer[ihl + 6], outer[ihl + 7]]);
     let Some(header) = bytes(inner + MIN_IP_HEADER) else {
         return;
     };
@@ -124,8 +139,6 @@ pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ih
             errno,
             fatal,
             skb,
-            net: net.raw(),
-            inner: inner as u32,
         },
     );
 }

@@ -511,6 +511,14 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_path_mtu(self.sk()) }
     }
 
+    /// Teaches the route to the peer that the path carries `mtu` bytes and no more, or a router does
+    /// not say how many (0): [`Locked::path_mtu`] has it then, but none below
+    /// `net.ipv4.route.min_pmtu`.
+    pub fn learn_path_mtu(&mut self, mtu: u16) {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_update_pmtu(self.sk(), mtu.into()) }
+    }
+
     /// Largest MSS to announce to the peer: the route's advmss, or the device's MTU less 40.
     pub fn advmss(&self) -> u16 {
         // SAFETY: We hold the lock.

@@ -34,6 +34,7 @@ impl Mib for Counter {
             Self::ZeroWindowProbes => b::LINUX_MIB_TCPWINPROBE,
             Self::OfoQueue => b::LINUX_MIB_TCPOFOQUEUE,
             Self::OutOfWindowIcmps => b::LINUX_MIB_OUTOFWINDOWICMPS,
+            Self::LockDroppedIcmps => b::LINUX_MIB_LOCKDROPPEDICMPS,
             Self::SynQueueFull => b::LINUX_MIB_TCPREQQFULLDROP,
             Self::ReqQFullDoCookies => b::LINUX_MIB_TCPREQQFULLDOCOOKIES,
             Self::AckSkippedSynRecv => b::LINUX_MIB_TCPACKSKIPPEDSYNRECV,

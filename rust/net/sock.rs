@@ -122,6 +122,8 @@ impl<F: Family> Sock<F> {
         let mut held = unsafe { Held::by_caller(Self::from_sk(sk)) };
         // SAFETY: The socket is alive.
         if unsafe { (&raw const (*sk).sk_tsq_flags).read_volatile() } != 0 {
+            // First: what is sent then fits.
+            icmp::release(&mut held);
             small_queue::release(&mut held);
         }
         timer::release(&mut held);
@@ -236,11 +238,17 @@ impl<F: Family> Sock<F> {
     /// Takes the lock in softirq without a segment; `None` when a process has the socket, or there is
     /// no memory to unpack its state.
     pub fn try_lock_bh(&self) -> Option<Locked<'_, F>> {
+        self.try_lock_bh_or(|| ())
+    }
+
+    /// As [`Sock::try_lock_bh`]; when a process has the socket, calls `busy` before it can let go.
+    pub(super) fn try_lock_bh_or(&self, busy: impl FnOnce()) -> Option<Locked<'_, F>> {
         let sk = self.sk();
         // SAFETY: The socket is alive; the spin lock is released below or by the guard.
         unsafe { b::ox_bh_lock_sock(sk) };
         // SAFETY: We hold the spin lock.
         if unsafe { b::ox_sock_owned_by_user(sk) } {
+            busy();
             // SAFETY: Taken above.
             unsafe { b::ox_bh_unlock_sock(sk) };
             return None;

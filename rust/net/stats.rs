@@ -195,6 +195,8 @@ counters! {
     IcmpErrors,
     /// ICMP errors whose quoted sequence number is not in flight (RFC 5927).
     OutOfWindowIcmps,
+    /// ICMP errors lost because a process had the socket.
+    LockDroppedIcmps,
     /// Segments taken by the early demux.
     EarlyDemux,
     /// States of idle sockets packed.

@@ -338,8 +338,21 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
     flush_at(locked, now);
 }
 
-/// The route has learnt a smaller MTU.
-fn mtu_reduced(locked: &mut Locked<'_, Oxtcp>) {
+/// "Fragmentation needed" of a path that carries `mtu` bytes quotes a segment of ours with the number
+/// `seq`: believed only if that is in flight (RFC 5927 4.1).
+///
+/// Only who has the socket knows what is in flight: one that has to wait for a process to let go is
+/// judged then. That is no weaker, as a guess still has to hit what was sent and not acknowledged; and
+/// nothing that matters is lost, as what did not fit is in flight still, or else its text got through
+/// without.
+pub fn too_big(locked: &mut Locked<'_, Oxtcp>, seq: SeqNumber, mtu: u16) {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
+        return;
+    };
+    if !tcb.is_in_flight(seq) {
+        return locked.net().count(Counter::OutOfWindowIcmps);
+    }
+    locked.learn_path_mtu(mtu);
     let size = path_mss(locked);
     let state: &mut super::sock_state::SockState = locked;
     if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
@@ -357,17 +370,14 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     if error.mtu.is_none() && error.errno == 0 {
         return;
     }
-    // A process has the socket, or there is no memory: an ICMP error may always be lost.
-    let Some(mut locked) = sock.try_lock_bh() else {
+    let Some(mut locked) = sock.try_lock_for(error) else {
         return;
     };
     let seq = SeqNumber(error.seq);
-    let accepted = locked.has_file();
-    let in_flight = matches!(&locked.conn, Conn::Tcb(Life::Open, tcb) if tcb.is_in_flight(seq));
-    if error.mtu.is_some() && in_flight {
-        error.learn_mtu();
-        return mtu_reduced(&mut locked);
+    if let Some(mtu) = error.mtu {
+        return too_big(&mut locked, seq, mtu);
     }
+    let accepted = locked.has_file();
     let state: &mut super::sock_state::SockState = &mut locked;
     let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
@@ -398,7 +408,7 @@ fn half_open_error(net: &Net, error: &IcmpError) {
         .bind_table
         .lock()
         .listener(local.port(), local.ip().to_bits(), error.iif());
-    let Some(mut locked) = listener.as_ref().and_then(|l| l.try_lock_bh()) else {
+    let Some(mut locked) = listener.as_ref().and_then(|l| l.try_lock_for(error)) else {
         return;
     };
     // Unreachable network or host, time exceeded, parameter problem (`tcp_v4_err`).

@@ -59,6 +59,7 @@ use crate::net::{
     Destination, Entry, Family, FourTuple, IcmpError, Idle, Locked, Msg, MsgFlags, NetNs, OptValue,
     OptWriter, Pipe, RxSkb, Shutdown, Sock, Tunable, Verdict,
 };
+use crate::tcp::seq::SeqNumber;
 use crate::tcp::time::Instant;
 use core::net::SocketAddrV4;
 use kernel::prelude::*;
@@ -188,6 +189,10 @@ impl Family for Oxtcp {
 
     fn icmp_error(net: &NetNs<Self>, error: &IcmpError) {
         input::icmp_error(net, error);
+    }
+
+    fn too_big(sock: &mut Locked<'_, Self>, seq: u32, mtu: u16) {
+        input::too_big(sock, SeqNumber(seq), mtu);
     }
 
     fn backlog(sock: &mut Locked<'_, Self>, skb: RxSkb) {
