@@ -7,6 +7,7 @@
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 
+#include "lib/busy.h"
 #include "lib/selftest.h"
 #include "lib/stream.h"
 #include "lib/wire.h"
@@ -321,4 +322,83 @@ TEST_F(syn_queue, SOCK_DESTROY_ends_a_listener_and_what_it_queued)
 	wire_syn(&half, 5002, PORT);
 	wire_expect(&half, RST);
 	EXPECT_EQ(ENOENT, destroy_listener());
+}
+
+/* A connection from @port that has ended here, and is in TIME-WAIT. */
+static struct wire ended(int listener, uint16_t port)
+{
+	struct segment fin;
+	struct wire w;
+	int fd;
+
+	wire_connect(&w, port, PORT);
+	fd = accept(listener, NULL, NULL);
+	if (fd < 0)
+		die("accept");
+	close(fd);
+	fin = wire_expect(&w, FIN);
+	wire_ack(&w, &fin);
+	wire_send(&w, FIN | ACK, NULL, 0);
+	if (!reaches_state(own_family(), PORT, port, TCP_TIME_WAIT, 5000))
+		die("no TIME-WAIT");
+	return w;
+}
+
+/* How many segments waited for their socket; AF_INET does not lock a listener. */
+static long waited(void)
+{
+	return own_is_inet() ? 0 : own_counter("Backlog");
+}
+
+/*
+ * RFC 9293 3.10.7.4, MAY-2: old duplicates are none of the new connection's, also when
+ * its SYN had to wait for the listener. The clock of initial numbers alone needs 262 ms
+ * to be that far.
+ */
+TEST_F(syn_queue, syn_that_waits_reopens_behind_the_connection_in_time_wait)
+{
+	int fd = listen_anywhere(BACKLOG), port = 5000;
+	long before = waited();
+	struct segment s;
+	struct wire w;
+	pid_t child;
+
+	do {
+		w = ended(fd, ++port);
+		w.snd_nxt += 100000;
+		child = keep_busy(fd);
+		pause_ms(5);
+		wire_send(&w, SYN, NULL, 0);
+		s = wire_expect(&w, SYN | ACK);
+		stop_child(child);
+		EXPECT_LE(0, (int32_t)(s.seq - (w.rcv_nxt + 65535 + 2)));
+		/* There is room for the next one. */
+		wire_send(&w, RST, NULL, 0);
+	} while (!own_is_inet() && waited() == before && port < 5050);
+	if (!own_is_inet())
+		EXPECT_LT(before, waited());
+}
+
+/* A SYN for which there is no room leaves TIME-WAIT as it is, for when it comes again. */
+TEST_F(syn_queue, syn_without_room_does_not_end_time_wait)
+{
+	int fd = listen_anywhere(0), port = 5000;
+	struct wire w = ended(fd, port), other;
+	struct segment s;
+
+	wire_connect(&other, port + 1, PORT);
+	EXPECT_TRUE(reaches_state(own_family(), PORT, port + 1, TCP_ESTABLISHED, 5000));
+	w.snd_nxt += 100000;
+	wire_send_at(&w, w.snd_nxt, SYN, NULL, 0);
+	EXPECT_EQ(0, wire_count(&w, SYN, 50));
+	/* AF_INET ends it first, and then finds that there is no room. */
+	if (!own_is_inet())
+		EXPECT_EQ(TCP_TIME_WAIT, connection_state(own_family(), PORT, port));
+	ASSERT_LE(0, accept(fd, NULL, NULL));
+	wire_send(&w, SYN, NULL, 0);
+	s = wire_expect(&w, SYN | ACK);
+	EXPECT_LE(0, (int32_t)(s.seq - (w.rcv_nxt + 65535 + 2)));
+	EXPECT_EQ(w.snd_nxt, s.ack);
+	wire_ack(&w, &s);
+	EXPECT_TRUE(reaches_state(own_family(), PORT, port, TCP_ESTABLISHED, 5000));
 }

@@ -116,9 +116,6 @@ fn to_listener(
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
-    if floor.is_some() {
-        time_wait::forget(net, ends);
-    }
     let listener = if !seg.flags.has(Flags::SYN) && listener.reuseport() {
         holder(net, listener, &skb)
     } else {
@@ -189,15 +186,23 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
     if !matches!(locked.conn, Conn::Listening(_)) {
         return on_connection(locked, skb);
     }
+    let net = locked.net();
     let mut parsed = parse(&skb);
     let Ok(seg) = &mut parsed else {
         return;
     };
     complete(seg, &skb);
-    let ends = locked.net().ehash().ends_of(&skb);
-    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, None, &ends) {
+    let ends = net.ehash().ends_of(&skb);
+    // A SYN that ends a TIME-WAIT has left it there until now: it alone knows where the new
+    // connection may begin.
+    let (skb, floor) = match time_wait::on_segment(net, skb, seg, &ends) {
+        time_wait::Outcome::Taken => return,
+        time_wait::Outcome::NotHere(skb) => (skb, None),
+        time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
+    };
+    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, floor, &ends) {
         // The listener is ours still, but nobody who has a connection waits for its listener.
-        elsewhere(locked.net(), skb, &ends);
+        elsewhere(net, skb, &ends);
     }
 }
 

@@ -12,7 +12,7 @@ use super::ports::Role;
 use super::receive_queue::Queues;
 use super::sock_state::{Conn, Life, Phase, SockState};
 use super::syn::{open, terms};
-use super::{buffers, cookies, fast_open, now, Oxtcp};
+use super::{buffers, cookies, fast_open, now, time_wait, Oxtcp};
 use crate::net::route::{BackRoute, Route};
 use crate::net::{trace, Counter, DropReason, Ends, FourTuple, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Terms};
@@ -132,7 +132,8 @@ pub(super) enum Outcome {
 }
 
 /// A segment at a listener. `floor`: the ISS of a new connection must come after this number, since
-/// it takes the place of one in TIME-WAIT.
+/// it takes the place of one in TIME-WAIT, which ends here and not before: until then the number is
+/// known there alone.
 pub(super) fn on_segment(
     locked: &mut Locked<'_, Oxtcp>,
     skb: RxSkb,
@@ -169,6 +170,10 @@ pub(super) fn on_segment(
             net.count(Counter::ListenDrops);
         }
     } else {
+        if floor.is_some() {
+            // The entry is older than what is in TIME-WAIT, and would get nothing beside it.
+            time_wait::forget(net, ends);
+        }
         on_entry(locked, skb, seg, entry, ends, now);
     }
     Outcome::Taken

@@ -9,7 +9,7 @@ use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::receive_queue::Queues;
 use super::sock_state::{BufferSize, Conn, Life, SockState};
-use super::{buffers, cookies, fast_open, identity, now, saved_syn, Oxtcp};
+use super::{buffers, cookies, fast_open, identity, now, saved_syn, time_wait, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{trace, Counter, DropReason, Ends, Locked, RxSkb, Sock, Way};
 use crate::tcp::config::{Config, Identity, Terms};
@@ -62,8 +62,12 @@ pub(super) fn open(
         return reply_to(net, tuple, way, Some(&route), &out, Some(skb));
     }
     let mut ids = identity::of(tuple, now);
-    if let Some(floor) = floor.filter(|f| ids.iss.before(*f)) {
-        ids.iss = floor;
+    if let Some(floor) = floor {
+        // Before the SYN-ACK is answered. A SYN for which there was no room has left it there.
+        time_wait::forget(net, ends);
+        if ids.iss.before(floor) {
+            ids.iss = floor;
+        }
     }
     let judgement = fast_open::on_syn(locked, tuple, seg);
     let skb = if judgement.accept {

@@ -130,7 +130,8 @@ pub(super) enum Outcome {
     /// It is dealt with.
     Taken,
     /// It opens a new connection, whose ISS must come after this number, if anybody listens: then
-    /// the entry is to be forgotten, else [`decline`] is to be called.
+    /// the entry is to be forgotten once the listener has a place for it, else [`decline`] is to be
+    /// called.
     Reopen(RxSkb, SeqNumber),
 }
 
