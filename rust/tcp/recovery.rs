@@ -511,18 +511,17 @@ impl Tcb {
             }
             Recovery::Fast { recover } if self.snd_una.at_or_after(recover) => {
                 self.dup_acks = 0;
+                let was_held = news.prior_una.at_or_after(recover);
                 let undone = self.undo_if_late(news, now);
-                if !undone {
+                if !undone && !was_held {
                     self.rack.recovered(false);
+                    self.end_reduction(now);
                 }
                 if self.is_held(recover) {
                     return true;
                 }
                 self.recovery = Recovery::Open;
                 self.reneged = false;
-                if !undone {
-                    self.end_reduction(now);
-                }
             }
             _ => {}
         }
