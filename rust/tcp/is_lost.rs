@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Loss detection by number (RFC 6675): what was sent once is lost when as many segments of later
+//! Loss detection by number (RFC 6675): what was not lost before is when as many segments of later
 //! text as DupThresh have arrived. Time does not matter, so that it need not be known which copy of
 //! a segment arrived; a repetition is lost only when the retransmission timer says so.
 //!
 //! Segments are counted, as in Linux before it had RACK, whether they are contiguous or not: that
 //! holds wherever IsLost does, and where three duplicate acknowledgments begin a recovery
-//! (RFC 6675 5). Of NextSeg rules 1 and 2 hold; instead of 3 and 4 a loss probe is sent.
+//! (RFC 6675 5). Of NextSeg rules 1 and 2 hold.
 
 use super::records::{Fate, RecordStore};
 
@@ -28,7 +28,7 @@ pub(super) fn detect<S: RecordStore>(
         i = i.saturating_add(1);
         match record.fate {
             Fate::Sacked => above = above.saturating_sub(record.segments()),
-            Fate::Sent if !record.resent => lost(store, at),
+            Fate::Sent => lost(store, at),
             _ => {}
         }
     }
@@ -85,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_again_or_is_lost_already_is_left_alone() {
-        assert_eq!(lost(&mut flight("rpl.sss"), 3), [3]);
+    fn what_was_lost_is_left_alone_but_not_a_probe() {
+        assert_eq!(lost(&mut flight("rpl.sss"), 3), [1, 3]);
     }
 
     #[test]

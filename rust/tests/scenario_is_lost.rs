@@ -83,7 +83,7 @@ fn three_later_segments_show_a_loss_and_two_do_not() {
     assert_eq!(flight.end.tcb.scoreboard().lost().segments, 1);
 }
 
-/// Where RACK has a timer, nothing happens until a probe shows what is there.
+/// RACK has a timer for this.
 #[test]
 fn no_time_shows_a_loss() {
     let mut flight = Flight::new(false, 3);
@@ -91,6 +91,7 @@ fn no_time_shows_a_loss() {
     let ms = flight.end.ms();
     let sent = flight.end.until(1000);
     assert!(sent[0].0 >= ms + 200, "{sent:?}");
+    assert_eq!(flight.end.tcb.recovery_number(), LOSS);
 }
 
 #[test]
