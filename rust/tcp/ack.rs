@@ -433,9 +433,15 @@ impl Tcb {
             return;
         }
         let last = news.late.or(news.acked.filter(|_| !news.resent));
-        let limited = limited || matches!(self.recovery, Recovery::Loss { .. });
+        let limited = limited || self.is_slow_starting_anew();
         let rtt = last.map(|span| now.since(span.last));
         self.congestion_on_ack(news.delivered, limited, rtt, rate, now);
+    }
+
+    /// After a timeout the window grows whether it is full or not, for it was chosen to begin with
+    /// little; not so after a lost MTU probe, for which it stays as it was.
+    fn is_slow_starting_anew(&self) -> bool {
+        matches!(self.recovery, Recovery::Loss { .. }) && self.usage.pipe_ack.is_validated()
     }
 
     /// Tells the congestion control of `acked` bytes that arrived; what it means is in [`Ack`].
@@ -449,9 +455,16 @@ impl Tcb {
         now: Instant,
     ) {
         let began = self.congestion.ssthresh() == u32::MAX;
+        let mss = self.mss32();
+        let usual = self.recovery == Recovery::Open && !self.rules_itself();
+        let counts = if limited && usual {
+            self.usage.growth(acked, self.congestion.window(), mss)
+        } else {
+            acked
+        };
         let ack = Ack {
-            acked,
-            mss: self.mss32(),
+            acked: counts,
+            mss,
             limited,
             flight: self.pipe(),
             snd_una: self.snd_una,

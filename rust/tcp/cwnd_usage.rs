@@ -5,7 +5,7 @@
 
 use super::config::Config;
 use super::congestion::pipe_ack::PipeAck;
-use super::congestion::CongestionControl;
+use super::congestion::{initial_window, CongestionControl};
 use super::recovery::Recovery;
 use super::tcb::Tcb;
 use super::time::{Duration, Instant};
@@ -27,9 +27,11 @@ impl Tcb {
         }
         let range = (self.snd_una, self.snd_nxt);
         self.usage.sent(full, self.flight(), range);
-        // A round trip begins with all that can be outstanding, not with what a run is held back from.
-        if !held_back && !self.rules_itself() {
-            self.usage.pipe_ack.sent(range);
+        if self.recovery == Recovery::Open && !self.rules_itself() {
+            // Of a full window the part of a segment is missing, or a run that is held back for now.
+            let most = if full { cwnd } else { 0 };
+            let edge = self.snd_nxt.max(self.snd_una + most);
+            self.usage.pipe_ack.sent(self.snd_una, edge);
         }
         if self.chrono.full {
             self.note_unlimited(now);
@@ -40,8 +42,11 @@ impl Tcb {
     /// Half of the window for each five minutes in which half of it was not used (RFC 7661 4.4.3).
     #[inline]
     fn give_up_window(&mut self, now: Instant) {
+        if self.recovery != Recovery::Open {
+            return;
+        }
         let periods = self.usage.pipe_ack.take_periods(now);
-        if periods > 0 && self.recovery == Recovery::Open {
+        if periods > 0 {
             self.congestion.on_disuse(periods, self.mss32());
         }
     }
@@ -97,8 +102,14 @@ impl Tcb {
         };
         if heard {
             self.congestion.on_idle(idle, rto, self.mss32(), now);
+        }
+        if idle <= rto {
+            return;
+        }
+        if self.congestion.window() <= initial_window(self.mss32()) {
+            // It is as safe as a start's.
             self.forget_capacity();
-        } else if idle > rto {
+        } else {
             let srtt = self.rtt.srtt().unwrap_or(Duration::ZERO);
             self.usage.pipe_ack.rested(srtt, now);
             self.give_up_window(now);

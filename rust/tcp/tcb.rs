@@ -494,7 +494,7 @@ impl Tcb {
     /// Another congestion control takes the window over; before there is one, nothing changes, as
     /// the connection's settings name it when it opens.
     pub fn set_congestion(&mut self, algorithm: Algorithm) {
-        if self.state.is_synchronized() {
+        if self.state.is_synchronized() && algorithm != self.congestion.algorithm() {
             let mss = self.mss32();
             self.congestion.change(algorithm, mss);
             self.forget_capacity();

@@ -247,6 +247,7 @@ impl Tcb {
             if !self.is_held(recover) {
                 self.recovery = Recovery::Open;
                 self.reneged = false;
+                self.forget_capacity();
                 self.repaired(now);
                 self.undo.frto = Frto::Off;
             }

@@ -62,7 +62,8 @@ pub struct Lost {
 /// What congestion control hears of an acknowledgment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ack {
-    /// Bytes newly delivered, cumulatively or selectively.
+    /// Bytes newly delivered, cumulatively or selectively; of a window that was not full as many as it
+    /// may grow by.
     pub acked: u32,
     /// Bytes of text in a full segment.
     pub mss: u32,
@@ -152,8 +153,8 @@ pub trait CongestionControl {
     /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
     /// control rules the rate.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant);
-    /// For so many [`pipe_ack::NON_VALIDATED_PERIOD`]s half of the window or less was used, since the user or the
-    /// peer's window allowed no more (RFC 7661 4.4.3).
+    /// For so many [non-validated periods](pipe_ack::NON_VALIDATED_PERIOD) half of the window or less
+    /// was used, since the user or the peer's window allowed no more (RFC 7661 4.4.3).
     fn on_disuse(&mut self, periods: u32, mss: u32) {
         let _ = (periods, mss);
     }

@@ -38,8 +38,8 @@ packed!(enum Phase { 0 => Undefined, 1 => Validated, 2 => NonValidated, 3 => Red
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PipeAck {
     phase: Phase,
-    /// A round trip is measured from SND.UNA at its begin until all that was outstanding then is
-    /// acknowledged; equal between two.
+    /// A round trip is measured from SND.UNA at its begin until all is acknowledged that was
+    /// outstanding then or might be; equal between two.
     begin: SeqNumber,
     edge: SeqNumber,
     /// The largest sample in the half of a sampling period that began at `since`, and in the half
@@ -77,13 +77,13 @@ impl PipeAck {
         self.latest.max(self.earlier)
     }
 
-    /// Bytes between SND.UNA and SND.NXT are outstanding, as many as are to be for now: a round trip
+    /// Text is outstanding from SND.UNA on, up to `edge` by what is sent or about to be: a round trip
     /// begins, if none is being measured.
     #[inline]
-    pub fn sent(&mut self, (snd_una, snd_nxt): (SeqNumber, SeqNumber)) {
+    pub fn sent(&mut self, snd_una: SeqNumber, edge: SeqNumber) {
         if self.begin == self.edge {
             self.begin = snd_una;
-            self.edge = snd_nxt;
+            self.edge = edge;
         }
     }
 
@@ -111,7 +111,7 @@ impl PipeAck {
         srtt: Duration,
         now: Instant,
     ) {
-        if snd_una.before(self.edge) {
+        if snd_una.before(self.edge) && snd_una != snd_nxt {
             return;
         }
         let measured = self.begin != self.edge;
@@ -121,8 +121,6 @@ impl PipeAck {
         if measured {
             self.take(sample, sampling_period(srtt), now);
             self.judge(cwnd, now);
-        } else {
-            self.edge = snd_nxt;
         }
     }
 
@@ -138,16 +136,14 @@ impl PipeAck {
         self.latest = self.latest.max(sample);
     }
 
-    /// RFC 7661 4.3, 4.4: below half of the window the phase begins, above it ends.
+    /// RFC 7661 4.3. Half of the window is enough to end the phase too: in slow start no more than
+    /// that was acknowledged of a window that is always full.
     fn judge(&mut self, cwnd: u32, now: Instant) {
-        let (bytes, half) = (self.bytes(), cwnd / 2);
-        match self.phase {
-            Phase::NonValidated if bytes <= half => {}
-            Phase::Undefined | Phase::Validated if bytes < cwnd - half => {
-                self.phase = Phase::NonValidated;
-                self.entered = ticks(now.us());
-            }
-            _ => self.phase = Phase::Validated,
+        if self.bytes() >= cwnd.div_ceil(2) {
+            self.phase = Phase::Validated;
+        } else if self.phase != Phase::NonValidated {
+            self.phase = Phase::NonValidated;
+            self.entered = ticks(now.us());
         }
     }
 
@@ -238,7 +234,8 @@ mod tests {
         fn round(&mut self, n: u32) -> bool {
             self.pipe.rested(SRTT, at(self.ms));
             let nxt = self.una + n;
-            self.pipe.sent(seqs(self.una, nxt));
+            self.pipe
+                .sent(SeqNumber(self.una * MSS), SeqNumber(nxt * MSS));
             self.ms += 100;
             for _ in 0..n {
                 self.una += 1;
@@ -260,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_was_not_validated_is_by_more_than_half_of_it() {
+    fn a_window_that_was_not_validated_is_by_half_of_it() {
         let mut rounds = Rounds::new();
         assert!(!rounds.round(3));
-        assert!(!rounds.round(10));
-        assert!(rounds.round(11));
+        assert!(!rounds.round(9));
+        assert!(rounds.round(10));
     }
 
     #[test]
     fn before_all_of_a_round_trip_is_acknowledged_nothing_is_known() {
         let mut pipe = PipeAck::new(SeqNumber(0));
-        pipe.sent(seqs(0, 4));
+        pipe.sent(SeqNumber(0 * MSS), SeqNumber(4 * MSS));
         pipe.acknowledged(seqs(3, 4), CWND, SRTT, at(100));
         assert!(pipe.is_validated());
         pipe.acknowledged(seqs(4, 4), CWND, SRTT, at(100));
@@ -283,13 +280,13 @@ mod tests {
         for stretch in [1, 2, 3, 7] {
             let mut pipe = PipeAck::new(SeqNumber(0));
             let (mut una, mut cwnd) = (0, 10);
-            pipe.sent(seqs(0, cwnd));
+            pipe.sent(SeqNumber(0 * MSS), SeqNumber(cwnd * MSS));
             for n in 0..200 {
                 let nxt = una + cwnd;
                 una += stretch;
                 cwnd += stretch;
                 pipe.acknowledged(seqs(una, nxt), cwnd * MSS, SRTT, at(n));
-                pipe.sent(seqs(una, una + cwnd));
+                pipe.sent(SeqNumber(una * MSS), SeqNumber((una + cwnd) * MSS));
                 assert!(pipe.is_validated(), "{stretch}: {una}");
             }
         }
@@ -314,7 +311,7 @@ mod tests {
     fn on_a_long_path_samples_count_for_three_round_trips() {
         let long = Duration::from_secs(2);
         let mut pipe = PipeAck::new(SeqNumber(0));
-        pipe.sent(seqs(0, 10));
+        pipe.sent(SeqNumber(0 * MSS), SeqNumber(10 * MSS));
         pipe.acknowledged(seqs(10, 10), CWND, long, at(2000));
         pipe.rested(long, at(7_999));
         assert_eq!(pipe.bytes(), 10 * MSS);
@@ -391,7 +388,7 @@ mod tests {
         let at = |ms: u64| at((1 << 32) * 1024 / 1000 - 50 + ms);
         let start = SeqNumber(u32::MAX - 5 * MSS);
         let mut pipe = PipeAck::new(start);
-        pipe.sent((start, start + 10 * MSS));
+        pipe.sent(start, start + 10 * MSS);
         pipe.acknowledged((start + 9 * MSS, start + 10 * MSS), CWND, SRTT, at(100));
         assert_eq!(pipe.bytes(), 0);
         pipe.acknowledged((start + 10 * MSS, start + 10 * MSS), CWND, SRTT, at(100));
@@ -404,12 +401,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_without_a_round_trips_begin_begins_one_when_it_is_acknowledged() {
+    fn a_round_trip_ends_when_all_is_acknowledged_though_more_might_have_been_sent() {
+        let mut pipe = PipeAck::new(SeqNumber(0));
+        pipe.sent(SeqNumber(0), SeqNumber(20 * MSS));
+        pipe.acknowledged(seqs(8, 9), CWND, SRTT, at(100));
+        assert_eq!(pipe.bytes(), 0);
+        pipe.acknowledged(seqs(9, 9), CWND, SRTT, at(100));
+        assert_eq!(pipe.bytes(), 9 * MSS);
+    }
+
+    #[test]
+    fn what_was_sent_without_a_round_trips_begin_is_not_measured() {
         let mut pipe = PipeAck::new(SeqNumber(0));
         pipe.acknowledged(seqs(1, 9), CWND, SRTT, at(100));
-        pipe.acknowledged(seqs(8, 9), CWND, SRTT, at(150));
-        assert_eq!(pipe.bytes(), 0);
         pipe.acknowledged(seqs(9, 9), CWND, SRTT, at(200));
-        assert_eq!(pipe.bytes(), 8 * MSS);
+        assert_eq!(pipe.bytes(), 0);
+        assert!(pipe.is_validated());
     }
 }

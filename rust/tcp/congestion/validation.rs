@@ -4,6 +4,7 @@
 //! window that was full once is taken for full until what was sent then is acknowledged.
 
 use super::pipe_ack::PipeAck;
+use super::window::whole;
 use crate::tcp::pack::packed;
 use crate::tcp::seq::SeqNumber;
 
@@ -83,6 +84,15 @@ impl Usage {
                 && cwnd < self.most.saturating_mul(2)
                 && self.pipe_ack.is_validated())
     }
+
+    /// How many of `acked` bytes such a window may grow by: in slow start to twice what was used, for
+    /// a window wider than that would not be validated (RFC 7661 4.3). Whole segments.
+    pub fn growth(&self, acked: u32, cwnd: u32, mss: u32) -> u32 {
+        if self.full {
+            return acked;
+        }
+        acked.min(whole(self.most.saturating_mul(2).saturating_sub(cwnd), mss))
+    }
 }
 
 #[cfg(test)]
@@ -141,10 +151,27 @@ mod tests {
     }
 
     #[test]
+    fn it_grows_to_twice_what_was_used_and_if_it_was_full_by_all_that_arrived() {
+        for (full, used, acked, grown) in [
+            (true, 10, 10, 10),
+            (false, 9, 3, 3),
+            (false, 9, 9, 8),
+            (false, 6, 6, 2),
+            (false, 5, 5, 0),
+            (false, 4, 4, 0),
+        ] {
+            let mut usage = new();
+            usage.sent(full, used * MSS + 1, seqs(0, used));
+            let growth = usage.growth(acked * MSS, SLOW_START.0, MSS);
+            assert_eq!(growth, grown * MSS, "{used} {acked}");
+        }
+    }
+
+    #[test]
     fn a_window_that_the_path_is_not_known_to_carry_grows_only_when_it_is_full() {
         for (full, limited) in [(true, true), (false, false)] {
             let mut usage = new();
-            usage.pipe_ack.sent(seqs(0, 1));
+            usage.pipe_ack.sent(SeqNumber(0), SeqNumber(MSS));
             let srtt = Duration::from_ms(1);
             usage
                 .pipe_ack
