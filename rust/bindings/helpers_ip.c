@@ -312,8 +312,8 @@ int ox_icmp_errno(u8 type, u8 code, bool *fatal)
 }
 
 /*
- * A process has the socket: it hears of a "fragmentation needed" when it lets go.
- * Of several the last is kept, as in tcp_v4_err(). With the spin lock.
+ * A process has the socket: it hears of a "fragmentation needed" when it lets go, of
+ * the last one if there are several. With the spin lock.
  */
 void ox_icmp_defer(struct sock *sk, u32 seq, u16 mtu)
 {

@@ -349,7 +349,8 @@ pub fn timer(locked: &mut Locked<'_, Oxtcp>) {
 /// Only who has the socket knows what is in flight: one that has to wait for a process to let go is
 /// judged then. That is no weaker, as a guess still has to hit what was sent and not acknowledged; and
 /// nothing that matters is lost, as what did not fit is in flight still, or else its text got through
-/// without.
+/// without. Of several that come in that time the last is judged: a forged one can displace the true
+/// one, which comes again with the next segment that does not fit.
 pub fn too_big(locked: &mut Locked<'_, Oxtcp>, seq: SeqNumber, mtu: u16) {
     let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
         return;
@@ -413,10 +414,14 @@ fn half_open_error(net: &Net, error: &IcmpError) {
         .bind_table
         .lock()
         .listener(local.port(), local.ip().to_bits(), error.iif());
-    let Some(mut locked) = listener.as_ref().and_then(|l| l.try_lock_for(error)) else {
-        return;
-    };
     // Unreachable network or host, time exceeded, parameter problem (`tcp_v4_err`).
     let fatal = matches!((error.icmp_type, error.code), (3, 0 | 1) | (11 | 12, _));
+    let locked = listener.as_ref().and_then(|l| match fatal {
+        true => l.try_lock_for(error),
+        false => l.try_lock_bh(),
+    });
+    let Some(mut locked) = locked else {
+        return;
+    };
     listen::on_icmp(&mut locked, &error.tuple, SeqNumber(error.seq), fatal);
 }

@@ -62,15 +62,12 @@ pub(super) fn open(
         return reply_to(net, tuple, way, Some(&route), &out, Some(skb));
     }
     let mut ids = identity::of(tuple, now);
-    if let Some(floor) = floor {
-        // Before the SYN-ACK is answered. A SYN for which there was no room has left it there.
-        time_wait::forget(net, ends);
-        if ids.iss.before(floor) {
-            ids.iss = floor;
-        }
+    if let Some(floor) = floor.filter(|floor| ids.iss.before(*floor)) {
+        ids.iss = floor;
     }
     let judgement = fast_open::on_syn(locked, tuple, seg);
     let skb = if judgement.accept {
+        end_time_wait(net, ends, floor);
         match open_fast(locked, skb, seg, ids, ends, &terms, judgement.offer) {
             None => return,
             Some(skb) => {
@@ -90,6 +87,7 @@ pub(super) fn open(
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
+    end_time_wait(net, ends, floor);
     let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
     let mut out = entry.syn_ack_on(&state.config, &terms, now);
     out.options.fast_open = judgement.offer;
@@ -111,6 +109,14 @@ pub(super) fn open(
         State::SynReceived.number(),
     );
     locked.set_deadline(deadline.map(|at| at.us()));
+}
+
+/// The connection in TIME-WAIT whose number the new one begins behind ends when that is certain: a SYN
+/// for which there is no room leaves it there, for when it comes again.
+fn end_time_wait(net: &Net, ends: &Ends, floor: Option<SeqNumber>) {
+    if floor.is_some() {
+        time_wait::forget(net, ends);
+    }
 }
 
 /// A SYN whose text is taken: the connection is there at once, at the end of the accept queue. Gives
