@@ -280,3 +280,51 @@ fn a_needless_timeout_ends_with_a_timeout_that_fits_the_path() {
     assert_eq!(end.tcb.backoff(), 0);
     assert!(end.tcb.rto(&end.config) > ms(400));
 }
+
+/// Without SACK a recovery is held until something later is acknowledged (RFC 6582 3.2); the window
+/// has been restored by then, and an earlier threshold has nothing to do with it (RFC 4015 3).
+#[test]
+fn a_restored_window_stays_when_the_recovery_is_held_no_more() {
+    let mut end = flight_of(with_timestamps(), 10);
+    let mss = u32::from(end.tcb.mss());
+    // A mark halves the window, which then grows beyond the threshold.
+    let flight = end.tcb.flight();
+    end.tcb.enter_cwr(flight, 0, end.now);
+    let (mut acked, mut sent, mut stamp) = (0, 10, 40);
+    while end.tcb.recovery_number() != 0 || end.tcb.cwnd() < 8 * mss {
+        end.wait(40);
+        acked += sent;
+        ack(&mut end, acked, &[], Some(stamp));
+        stamp += 40;
+        sent = end.tcb.cwnd() / mss;
+        end.send(sent * mss);
+        assert_eq!(end.sent().len(), sent as usize);
+    }
+    let (cwnd, ssthresh) = (end.tcb.cwnd(), end.tcb.congestion().ssthresh());
+    assert!(ssthresh < cwnd);
+
+    end.wait(40);
+    end.send(6 * mss);
+    let mut recover = 0;
+    for n in 1..sent {
+        ack(&mut end, acked, &[], Some(stamp - 40));
+        if n == 3 {
+            assert_eq!(end.tcb.recovery_number(), 3);
+            recover = (end.tcb.snd_nxt().0 - UNA) / mss;
+        }
+        end.sent();
+    }
+    assert!(end.tcb.cwnd() < cwnd);
+    assert!(end.tcb.snd_nxt().0 > UNA + recover * mss, "new text too");
+    // The first was only late.
+    ack(&mut end, recover, &[], Some(stamp));
+    assert_eq!(end.tcb.recovery_number(), 3, "held");
+    assert!(end.tcb.congestion().window() >= cwnd, "restored");
+    end.sent();
+
+    end.wait(40);
+    ack(&mut end, recover + 1, &[], Some(stamp + 40));
+    assert_eq!(end.tcb.recovery_number(), 0);
+    assert!(end.tcb.cwnd() >= cwnd, "{} {cwnd}", end.tcb.cwnd());
+    assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
+}
