@@ -126,6 +126,23 @@ fn a_repetition_is_lost_when_the_timer_says_so() {
     assert_eq!(flight.end.tcb.recovery_number(), LOSS);
 }
 
+/// A probe repeats what was sent last, so that all later text is behind it (RFC 8985 7.3, RFC 6675 4).
+#[test]
+fn a_loss_probe_is_lost_when_three_later_segments_have_arrived() {
+    let mut flight = Flight::new(false, 5);
+    flight.sack(4, &[]);
+    let probe = flight.end.until(370);
+    assert_eq!(flight.numbers(&probe), [4]);
+    assert_eq!(flight.end.tcb.recovery_number(), 0);
+    flight.send(4);
+    flight.end.wait(40);
+    flight.sack(4, &[(5, 7)]);
+    assert!(!flight.sent().contains(&4));
+    flight.sack(4, &[(5, 8)]);
+    assert_eq!(flight.end.tcb.recovery_number(), FAST);
+    assert_eq!(flight.sent(), [4]);
+}
+
 #[test]
 fn a_recovery_ends_when_all_is_acknowledged() {
     let mut flight = Flight::new(false, 10);
