@@ -130,7 +130,7 @@ impl Tcb {
     }
 
     fn undo_reduction(&mut self, now: Instant) {
-        self.forget_capacity();
+        self.usage.pipe_ack.withdrawn(self.snd_una);
         if self.undo.end() {
             self.congestion.on_undo(now);
             self.ecn.withdraw_reduction();
@@ -247,7 +247,7 @@ impl Tcb {
             if !self.is_held(recover) {
                 self.recovery = Recovery::Open;
                 self.reneged = false;
-                self.forget_capacity();
+                self.usage.pipe_ack.repaired(self.snd_una);
                 self.repaired(now);
                 self.undo.frto = Frto::Off;
             }

@@ -252,3 +252,22 @@ fn a_repair_after_a_smaller_mtu_is_no_sample() {
     let left = loses(&mut end, 5, 1);
     assert!(left <= 1000, "{left}");
 }
+
+/// What was not validated is not by being sent again in smaller segments.
+#[test]
+fn a_smaller_mtu_makes_no_window_validated() {
+    let mut end = underused(with(Algorithm::Cubic), 20);
+    let mut ack = end.tcb.snd_nxt().0;
+    let last = ack + 20_000;
+    end.send(20_000);
+    assert_eq!(end.sent().len(), 20);
+    end.limits.mss = 500;
+    end.tcb.on_mtu_reduced(&mut end.rx, 500);
+    while end.tcb.recovery_number() == LOSS {
+        ack = last.min(ack + end.sent().iter().map(|s| s.2).sum::<u32>());
+        heard(&mut end, ack, &[]);
+    }
+    assert_eq!(ack, last);
+    let left = loses(&mut end, 20, 1);
+    assert!(left <= 10_000, "half of what was used, {left}");
+}

@@ -184,6 +184,25 @@ impl PipeAck {
         }
     }
 
+    /// A repair is over, during which nothing was to be measured. If it has cut a reduction short,
+    /// nothing is known of the path any more.
+    pub fn repaired(&mut self, snd_una: SeqNumber) {
+        if self.phase == Phase::Reduced {
+            *self = Self::new(snd_una);
+        }
+        self.begin = snd_una;
+        self.edge = snd_una;
+    }
+
+    /// A reduction was a mistake: the window is as wide as before, and as little validated.
+    pub fn withdrawn(&mut self, snd_una: SeqNumber) {
+        if self.phase == Phase::Reduced {
+            self.phase = Phase::NonValidated;
+        }
+        self.begin = snd_una;
+        self.edge = snd_una;
+    }
+
     /// A reduction ends. Returns the most bytes that the window may have now, if it was not validated
     /// before; nothing is known of the path any more.
     pub fn recovered(&mut self, snd_una: SeqNumber) -> Option<u32> {
@@ -371,6 +390,35 @@ mod tests {
             assert!(rounds.pipe.is_validated());
             assert_eq!(rounds.pipe.recovered(SeqNumber(0)), None);
         }
+    }
+
+    #[test]
+    fn a_window_is_as_little_validated_after_a_mistake_and_after_a_repair() {
+        for reduced in [false, true] {
+            let mut rounds = Rounds::new();
+            rounds.round(4);
+            if reduced {
+                rounds.pipe.congested(4 * MSS, 0);
+                rounds.pipe.withdrawn(SeqNumber(0));
+            } else {
+                rounds.pipe.sent(SeqNumber(0), SeqNumber(20 * MSS));
+                rounds.pipe.repaired(SeqNumber(0));
+            }
+            assert!(!rounds.pipe.is_validated());
+            rounds.pipe.acknowledged(seqs(20, 20), CWND, SRTT, at(200));
+            assert!(!rounds.pipe.is_validated(), "not measured");
+            assert_eq!(rounds.pipe.congested(0, 0), Some(4 * MSS));
+        }
+    }
+
+    #[test]
+    fn a_reduction_that_a_repair_cuts_short_leaves_nothing() {
+        let mut rounds = Rounds::new();
+        rounds.round(4);
+        rounds.pipe.congested(4 * MSS, 0);
+        rounds.pipe.repaired(SeqNumber(0));
+        assert!(rounds.pipe.is_validated());
+        assert_eq!(rounds.pipe.recovered(SeqNumber(0)), None);
     }
 
     #[test]
