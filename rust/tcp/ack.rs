@@ -455,17 +455,13 @@ impl Tcb {
         now: Instant,
     ) {
         let began = self.congestion.ssthresh() == u32::MAX;
-        let mss = self.mss32();
-        let usual = self.recovery == Recovery::Open && !self.rules_itself();
-        let counts = if limited && usual {
-            self.usage.growth(acked, self.congestion.window(), mss)
-        } else {
-            acked
-        };
+        let (mss, cwnd) = (self.mss32(), self.congestion.window());
+        let usual = limited && self.recovery == Recovery::Open && !self.rules_itself();
+        let growth = usual.then(|| self.usage.growth(cwnd, mss)).flatten();
         let ack = Ack {
-            acked: counts,
+            acked,
             mss,
-            limited,
+            limited: limited && growth != Some(0),
             flight: self.pipe(),
             snd_una: self.snd_una,
             snd_nxt: self.snd_nxt,
@@ -476,6 +472,12 @@ impl Tcb {
             now,
         };
         self.congestion.on_ack(&ack);
+        if let Some(growth) = growth {
+            let beyond = self.congestion.window().saturating_sub(cwnd);
+            self.usage
+                .pipe_ack
+                .grew_beyond(beyond.saturating_sub(growth));
+        }
         let over = began && self.congestion.ssthresh() != u32::MAX;
         if over && self.congestion.algorithm() == Algorithm::Cubic {
             self.statistics.note(Statistic::HystartDelayDetect);

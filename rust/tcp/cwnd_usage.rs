@@ -32,11 +32,23 @@ impl Tcb {
             let most = if full { cwnd } else { 0 };
             let edge = self.snd_nxt.max(self.snd_una + most);
             self.usage.pipe_ack.sent(self.snd_una, edge);
+            self.give_up_excess(full);
         }
         if self.chrono.full {
             self.note_unlimited(now);
         }
         self.give_up_window(now);
+    }
+
+    /// What slow start has opened the window by beyond twice what was used, unless it was needed for
+    /// what has been sent since.
+    #[inline]
+    fn give_up_excess(&mut self, full: bool) {
+        let excess = self.usage.pipe_ack.take_excess();
+        let rest = self.congestion.window().saturating_sub(excess);
+        if excess > 0 && !full && self.flight() <= rest {
+            self.congestion.on_unused(excess);
+        }
     }
 
     /// Half of the window for each five minutes in which half of it was not used (RFC 7661 4.4.3).
@@ -102,6 +114,7 @@ impl Tcb {
         };
         if heard {
             self.congestion.on_idle(idle, rto, self.mss32(), now);
+            self.usage.pipe_ack.take_excess();
         }
         if idle <= rto {
             return;

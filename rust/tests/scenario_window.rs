@@ -59,11 +59,22 @@ fn a_full_window_grows_in_slow_start() {
 }
 
 #[test]
-fn a_window_more_than_half_full_grows_in_slow_start_to_twice_what_was_used() {
+fn a_window_more_than_half_full_grows_in_slow_start() {
     let mut s = Sender::new(with_sack());
-    for _ in 0..3 {
+    s.round(6);
+    assert_eq!(s.cwnd(), 16);
+}
+
+/// By all that was acknowledged, but what that is more than twice of what was used is given up if it
+/// is not used either: it would not be validated.
+#[test]
+fn what_it_grows_by_beyond_twice_what_was_used_is_given_up() {
+    for (next, left) in [(6, 12), (3, 12), (12, 12), (13, 16), (16, 16)] {
+        let mut s = Sender::new(with_sack());
         s.round(6);
-        assert_eq!(s.cwnd(), 12);
+        s.end.send(next * 1000);
+        assert_eq!(s.end.sent().len(), next as usize);
+        assert_eq!(s.cwnd(), left, "{next}");
     }
 }
 

@@ -284,6 +284,10 @@ impl CongestionControl for Cubic {
         self.last_ack = self.last_ack + idle;
     }
 
+    fn on_unused(&mut self, bytes: u32) {
+        self.cwnd = self.cwnd.saturating_sub(bytes).max(1);
+    }
+
     fn on_disuse(&mut self, periods: u32, mss: u32) {
         (self.cwnd, self.ssthresh) = after_disuse((self.cwnd, self.ssthresh), periods, mss);
         self.lower_estimate();

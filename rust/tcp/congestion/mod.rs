@@ -62,8 +62,7 @@ pub struct Lost {
 /// What congestion control hears of an acknowledgment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ack {
-    /// Bytes newly delivered, cumulatively or selectively; of a window that was not full as many as it
-    /// may grow by.
+    /// Bytes newly delivered, cumulatively or selectively.
     pub acked: u32,
     /// Bytes of text in a full segment.
     pub mss: u32,
@@ -153,6 +152,10 @@ pub trait CongestionControl {
     /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
     /// control rules the rate.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant);
+    /// The last `bytes` by which a window grew that was not full are not used: it is as if it had not.
+    fn on_unused(&mut self, bytes: u32) {
+        let _ = bytes;
+    }
     /// For so many [non-validated periods](pipe_ack::NON_VALIDATED_PERIOD) half of the window or less
     /// was used, since the user or the peer's window allowed no more (RFC 7661 4.4.3).
     fn on_disuse(&mut self, periods: u32, mss: u32) {
@@ -347,6 +350,10 @@ impl CongestionControl for Congestion {
 
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant) {
         dispatch!(self, c => c.on_idle(idle, rto, mss, now))
+    }
+
+    fn on_unused(&mut self, bytes: u32) {
+        dispatch!(self, c => c.on_unused(bytes))
     }
 
     fn on_disuse(&mut self, periods: u32, mss: u32) {

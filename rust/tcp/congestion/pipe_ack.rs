@@ -49,9 +49,11 @@ pub struct PipeAck {
     since: u32,
     /// When the window was last known to be carried, while it is not.
     entered: u32,
+    /// Bytes by which the window is wider than twice what was used when it last grew.
+    excess: u32,
 }
 
-packed!(struct PipeAck { phase, begin, edge, latest, earlier, since, entered });
+packed!(struct PipeAck { phase, begin, edge, latest, earlier, since, entered, excess });
 
 impl PipeAck {
     /// Nothing was sent yet, or what was known is void.
@@ -64,6 +66,7 @@ impl PipeAck {
             earlier: 0,
             since: 0,
             entered: 0,
+            excess: 0,
         }
     }
 
@@ -85,6 +88,18 @@ impl PipeAck {
             self.begin = snd_una;
             self.edge = edge;
         }
+    }
+
+    /// A window that was not full has grown by an acknowledgment, as in Linux by all of it: by `bytes`
+    /// more than to twice what was used. It would not be validated then.
+    pub fn grew_beyond(&mut self, bytes: u32) {
+        self.excess = bytes;
+    }
+
+    /// Those bytes, once: they are to be given up, if what is sent next does not need them.
+    #[inline]
+    pub fn take_excess(&mut self) -> u32 {
+        core::mem::take(&mut self.excess)
     }
 
     /// Nothing is outstanding: samples that are too old count no more, though nothing has come that
@@ -120,7 +135,7 @@ impl PipeAck {
         self.edge = snd_una;
         if measured {
             self.take(sample, sampling_period(srtt), now);
-            self.judge(cwnd, now);
+            self.judge(cwnd.saturating_sub(self.excess), now);
         }
     }
 
@@ -167,6 +182,7 @@ impl PipeAck {
     /// Congestion is found with `flight` bytes outstanding, of which `lost` are known to be lost.
     /// Returns how much of the window was used, if it was not validated (RFC 7661 4.4.1).
     pub fn congested(&mut self, flight: u32, lost: u32) -> Option<u32> {
+        self.excess = 0;
         if self.phase != Phase::NonValidated {
             return None;
         }
@@ -419,6 +435,19 @@ mod tests {
         rounds.pipe.repaired(SeqNumber(0));
         assert!(rounds.pipe.is_validated());
         assert_eq!(rounds.pipe.recovered(SeqNumber(0)), None);
+    }
+
+    #[test]
+    fn what_a_window_has_grown_too_far_does_not_count_and_is_told_once() {
+        let mut rounds = Rounds::new();
+        rounds.pipe.grew_beyond(4 * MSS);
+        assert!(rounds.round(8));
+        assert_eq!(rounds.pipe.take_excess(), 4 * MSS);
+        assert!(!rounds.round(8));
+        assert_eq!(rounds.pipe.take_excess(), 0);
+        rounds.pipe.grew_beyond(4 * MSS);
+        rounds.pipe.congested(8 * MSS, MSS);
+        assert_eq!(rounds.pipe.take_excess(), 0);
     }
 
     #[test]

@@ -85,13 +85,11 @@ impl Usage {
                 && self.pipe_ack.is_validated())
     }
 
-    /// How many of `acked` bytes such a window may grow by: in slow start to twice what was used, for
-    /// a window wider than that would not be validated (RFC 7661 4.3). Whole segments.
-    pub fn growth(&self, acked: u32, cwnd: u32, mss: u32) -> u32 {
-        if self.full {
-            return acked;
-        }
-        acked.min(whole(self.most.saturating_mul(2).saturating_sub(cwnd), mss))
+    /// By how many bytes such a window can grow until it is twice what was used, if it was not full:
+    /// wider it would not be validated (RFC 7661 4.3). Whole segments.
+    pub fn growth(&self, cwnd: u32, mss: u32) -> Option<u32> {
+        let most = self.most.saturating_mul(2).saturating_sub(cwnd);
+        (!self.full).then_some(whole(most, mss))
     }
 }
 
@@ -151,19 +149,18 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_to_twice_what_was_used_and_if_it_was_full_by_all_that_arrived() {
-        for (full, used, acked, grown) in [
-            (true, 10, 10, 10),
-            (false, 9, 3, 3),
-            (false, 9, 9, 8),
-            (false, 6, 6, 2),
-            (false, 5, 5, 0),
-            (false, 4, 4, 0),
+    fn a_window_that_was_not_full_can_grow_to_twice_what_was_used() {
+        for (full, used, growth) in [
+            (true, 10, None),
+            (false, 9, Some(8)),
+            (false, 6, Some(2)),
+            (false, 5, Some(0)),
+            (false, 4, Some(0)),
         ] {
             let mut usage = new();
             usage.sent(full, used * MSS + 1, seqs(0, used));
-            let growth = usage.growth(acked * MSS, SLOW_START.0, MSS);
-            assert_eq!(growth, grown * MSS, "{used} {acked}");
+            let segments = usage.growth(SLOW_START.0, MSS).map(|bytes| bytes / MSS);
+            assert_eq!(segments, growth, "{used}");
         }
     }
 
