@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn before_all_of_a_round_trip_is_acknowledged_nothing_is_known() {
         let mut pipe = PipeAck::new(SeqNumber(0));
-        pipe.sent(SeqNumber(0 * MSS), SeqNumber(4 * MSS));
+        pipe.sent(SeqNumber(0), SeqNumber(4 * MSS));
         pipe.acknowledged(seqs(3, 4), CWND, SRTT, at(100));
         assert!(pipe.is_validated());
         pipe.acknowledged(seqs(4, 4), CWND, SRTT, at(100));
@@ -315,7 +315,7 @@ mod tests {
         for stretch in [1, 2, 3, 7] {
             let mut pipe = PipeAck::new(SeqNumber(0));
             let (mut una, mut cwnd) = (0, 10);
-            pipe.sent(SeqNumber(0 * MSS), SeqNumber(cwnd * MSS));
+            pipe.sent(SeqNumber(0), SeqNumber(cwnd * MSS));
             for n in 0..200 {
                 let nxt = una + cwnd;
                 una += stretch;
@@ -346,7 +346,7 @@ mod tests {
     fn on_a_long_path_samples_count_for_three_round_trips() {
         let long = Duration::from_secs(2);
         let mut pipe = PipeAck::new(SeqNumber(0));
-        pipe.sent(SeqNumber(0 * MSS), SeqNumber(10 * MSS));
+        pipe.sent(SeqNumber(0), SeqNumber(10 * MSS));
         pipe.acknowledged(seqs(10, 10), CWND, long, at(2000));
         pipe.rested(long, at(7_999));
         assert_eq!(pipe.bytes(), 10 * MSS);
