@@ -45,6 +45,27 @@ impl Sender {
         self.end.sent();
     }
 
+    /// Sends `n` segments, of which the first two are lost and the others arrive.
+    fn loses_two(&mut self, n: u32) {
+        let first = UNA + self.acked;
+        self.end.send(n * 1000);
+        assert_eq!(self.end.sent().len(), n as usize);
+        self.end.until(self.end.ms() + 40);
+        for n in 3..=n {
+            let ack = seg(ACK, self.end.tcb.rcv_nxt().0, first, 0);
+            let block = (first + 2000, first + n * 1000);
+            self.end.arrive(with_blocks(ack, &[block]));
+            self.end.sent();
+        }
+    }
+
+    /// What was sent again of them arrives too.
+    fn repaired(&mut self, n: u32) {
+        self.end.until(self.end.ms() + 40);
+        self.acked += n * 1000;
+        self.end.acked(UNA + self.acked);
+    }
+
     /// The window, in segments.
     fn cwnd(&self) -> u32 {
         self.end.tcb.cwnd() / 1000
@@ -178,21 +199,9 @@ fn a_loss_halves_what_was_used_of_it() {
             s.round(12);
         }
         assert_eq!(s.cwnd(), 40);
-        let first = UNA + s.acked;
-        s.end.send(12_000);
-        assert_eq!(s.end.sent().len(), 12);
-        s.end.until(s.end.ms() + 40);
-        // The first two are lost.
-        for n in 3..=12 {
-            let next = s.end.tcb.rcv_nxt().0;
-            let block = (first + 2000, first + n * 1000);
-            s.end
-                .arrive(with_blocks(seg(ACK, next, first, 0), &[block]));
-            s.end.sent();
-        }
+        s.loses_two(12);
         assert_eq!(s.end.tcb.congestion().ssthresh(), 6000, "{algorithm:?}");
-        s.end.until(s.end.ms() + 40);
-        s.end.acked(first + 12_000);
+        s.repaired(12);
         assert_eq!(s.cwnd(), 5, "{algorithm:?}");
         assert_eq!(s.end.tcb.congestion().ssthresh(), 5000);
     }
@@ -203,19 +212,8 @@ fn a_loss_reduces_a_window_that_was_used_as_usual() {
     let mut s = Sender::new(with_sack());
     s.round(10);
     s.round(20);
-    let first = UNA + s.acked;
-    s.end.send(30_000);
-    assert_eq!(s.end.sent().len(), 30);
-    s.end.until(s.end.ms() + 40);
-    for n in 3..=30 {
-        let next = s.end.tcb.rcv_nxt().0;
-        let block = (first + 2000, first + n * 1000);
-        s.end
-            .arrive(with_blocks(seg(ACK, next, first, 0), &[block]));
-        s.end.sent();
-    }
-    s.end.until(s.end.ms() + 40);
-    s.end.acked(first + 30_000);
+    s.loses_two(30);
+    s.repaired(30);
     assert_eq!((s.cwnd(), s.end.tcb.congestion().ssthresh()), (15, 15_000));
 }
 
