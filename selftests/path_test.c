@@ -317,11 +317,14 @@ static int listen_behind(const struct combo *c)
 	enter_namespace(behind);
 	device_address("vd", BEHIND_ADDR, 24);
 	device_up("vd");
+	device_await_carrier("vd");
 	if (!run("ip route add default via 10.1.2.1"))
 		return -1;
 	fd = socket(family_of(c->server), SOCK_STREAM, 0);
 	if (fd < 0 || bind_to(fd, BEHIND_ADDR, 0) || listen(fd, 1))
 		die("listen behind");
+	enter_far();
+	device_await_carrier("vc");
 	enter_near();
 	if (!run("ip route add 10.1.2.0/24 via " FAR_ADDR))
 		return -1;

@@ -511,6 +511,7 @@ impl Tcb {
             }
             Recovery::Fast { recover } if self.snd_una.at_or_after(recover) => {
                 self.dup_acks = 0;
+                // Then the reduction ended when the hold began, or was undone.
                 let was_held = news.prior_una.at_or_after(recover);
                 let undone = self.undo_if_late(news, now);
                 if !undone && !was_held {
