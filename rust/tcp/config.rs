@@ -10,19 +10,19 @@ use super::pacing::Runs;
 use super::pack::packed;
 use super::time::Duration;
 
-/// How losses are detected where the peer tells what it has (SACK): by RACK (RFC 8985), but for what
-/// is changed of it.
+/// How losses are detected where the peer tells what it has (SACK): by RACK (RFC 8985), and where it
+/// gives no timestamps by the number that arrived too (RFC 6675), but for what is changed of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LossDetection {
     /// The reordering window stays as wide as it is.
     pub static_window: bool,
-    /// A number of segments that arrived does not close the window.
+    /// The number of segments that arrived means nothing.
     pub no_threshold: bool,
-    /// Where the peer gives no timestamps, it is by number alone (RFC 6675).
-    pub by_number: bool,
+    /// Where the peer gives no timestamps, it is by number alone.
+    pub no_time: bool,
 }
 
-packed!(struct LossDetection { static_window, no_threshold, by_number });
+packed!(struct LossDetection { static_window, no_threshold, no_time });
 
 impl LossDetection {
     /// As the bits of `tcp_recovery` say.
@@ -30,7 +30,7 @@ impl LossDetection {
         Self {
             static_window: bits & 2 != 0,
             no_threshold: bits & 4 != 0,
-            by_number: bits & 1 == 0,
+            no_time: bits & 1 == 0,
         }
     }
 }

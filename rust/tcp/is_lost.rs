@@ -2,11 +2,13 @@
 
 //! Loss detection by number (RFC 6675): what was not lost before is when as many segments of later
 //! text as DupThresh have arrived. Time does not matter, so that it need not be known which copy of
-//! a segment arrived; a repetition is lost only when the retransmission timer says so.
+//! a segment arrived; a repetition is not found to be lost.
 //!
 //! Segments are counted, as in Linux before it had RACK, whether they are contiguous or not: that
 //! holds wherever IsLost does, and where three duplicate acknowledgments begin a recovery
-//! (RFC 6675 5). Of NextSeg rules 1 and 2 hold.
+//! (RFC 6675 5). DupThresh is as far as the path was seen to reorder. What NextSeg's rules 3 and 4
+//! repeat without a sign of loss, so that the end of a flight needs no timeout, RACK's timer and the
+//! tail loss probe find.
 
 use super::records::{Fate, RecordStore};
 

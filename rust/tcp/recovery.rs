@@ -3,7 +3,7 @@
 //! The recovery from loss: when it begins, what counts as lost, when it ends, when it was a
 //! mistake (RFC 5681, 6582, 6675, 8985, 5682; the states and their order are Linux's).
 
-use super::config::Config;
+use super::config::{Config, LossDetection};
 use super::congestion::{Congested, CongestionControl, Lost, Signal};
 use super::is_lost;
 use super::news::News;
@@ -38,6 +38,17 @@ pub(super) enum Recovery {
 packed!(enum Recovery {
     0 => Open, 1 => Cwr { recover }, 2 => Fast { recover }, 3 => Loss { recover },
 });
+
+/// What tells that something was lost, where the peer gives SACK.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Detectors {
+    /// RACK (RFC 8985).
+    Time,
+    /// The number of segments that arrived (RFC 6675).
+    Number,
+    /// Either.
+    Both,
+}
 
 impl Tcb {
     /// The congestion control rules its window during a recovery too.
@@ -179,9 +190,21 @@ impl Tcb {
         (wait, again)
     }
 
-    /// Whether losses are found by the number of segments that arrived instead of by time.
-    fn detects_by_number(&self, config: &Config) -> bool {
-        config.recovery.by_number && !self.timestamps
+    /// By what losses are found where the peer gives SACK. Without timestamps it is uncertain which
+    /// copy of a segment arrived, and with it what RACK knows of time: the number that arrived is
+    /// heard too.
+    fn detectors(&self, config: &Config) -> Detectors {
+        let LossDetection {
+            no_time,
+            no_threshold,
+            ..
+        } = config.recovery;
+        match self.timestamps {
+            true => Detectors::Time,
+            false if no_time => Detectors::Number,
+            false if no_threshold => Detectors::Time,
+            false => Detectors::Both,
+        }
     }
 
     fn look_by_number<S: RecordStore>(&mut self, store: &mut S, now: Instant) {
@@ -239,10 +262,11 @@ impl Tcb {
             }
             return;
         }
-        if self.detects_by_number(config) {
-            return self.look_by_number(store, now);
+        let detectors = self.detectors(config);
+        if detectors != Detectors::Time {
+            self.look_by_number(store, now);
         }
-        if !self.rack.take_advanced() {
+        if detectors == Detectors::Number || !self.rack.take_advanced() {
             return;
         }
         let (wait, again) = self.look_for_losses(config, store, now);

@@ -71,22 +71,6 @@ fn what_arrives_within_the_window_was_reordered() {
 }
 
 #[test]
-fn a_path_that_reorders_is_given_the_window_whatever_has_arrived() {
-    let mut end = in_flight(2);
-    end.until(80);
-    sack(&mut end, 0, &[(1, 2)]);
-    sack(&mut end, 2, &[]);
-    end.send(8000);
-    assert_eq!(end.sent().len(), 8);
-    end.until(120);
-    assert!(
-        !sack(&mut end, 2, &[(3, 10)]),
-        "seven segments, no loss yet"
-    );
-    assert_eq!(short(&end.until(200))[0], (132, 2));
-}
-
-#[test]
 fn all_that_was_sent_before_is_lost_at_once() {
     let mut end = in_flight(10);
     end.until(80);
