@@ -8,6 +8,7 @@ use super::time_wait_table::TimeWaitTable;
 use super::Oxtcp;
 use crate::net::{BhSpinLock, NetNs, Reservation, Sock, Tunable};
 use crate::new_bh_spinlock;
+use crate::tcp::user_timeout::MOST_SECONDS;
 use kernel::prelude::*;
 use kernel::sync::aref::ARef;
 use kernel::sync::atomic::Atomic;
@@ -30,6 +31,9 @@ pub enum Setting {
     /// `idle_pack_ms`: how long nothing has to happen to a connection for its state to be packed, ms;
     /// 0 for never.
     IdlePackMs,
+    /// `tcp_user_timeout_option`: what a peer is told of how long text is kept, s (RFC 5482); 0 for
+    /// nothing, and not to hear it either.
+    UserTimeoutOption,
 }
 
 /// `net.oxtcp.*`: what Linux has no setting for. The ports lie beyond `ip_local_port_range`'s
@@ -64,6 +68,12 @@ pub const TUNABLES: &[Tunable] = &[
         default: 10_000,
         min: 0,
         max: 86_400_000,
+    },
+    Tunable {
+        name: c"tcp_user_timeout_option",
+        default: 0,
+        min: 0,
+        max: MOST_SECONDS,
     },
 ];
 

@@ -120,7 +120,7 @@ pub fn set(sock: &Sock<Oxtcp>, name: i32, value: OptValue) -> Result {
         TCP_LINGER2 => locked.chosen.linger2 = Some(value.clamp(-1, 120)),
         TCP_USER_TIMEOUT => {
             let ms = u64::try_from(value).map_err(|_| EINVAL)?;
-            locked.config.user_timeout = Duration::from_ms(ms);
+            set_user_timeout(&mut locked, Duration::from_ms(ms));
         }
         TCP_INQ => locked.chosen.inq = in_range(value, 0, 1)? != 0,
         TCP_THIN_LINEAR_TIMEOUTS => {
@@ -252,6 +252,15 @@ pub fn keepalive(locked: &mut Locked<'_, Oxtcp>, on: bool) {
     locked.read_settings(net);
     locked.config.keepalive = on;
     keepalive_changed(locked);
+}
+
+/// A connection has its peer know, where that is asked for.
+fn set_user_timeout(state: &mut SockState, timeout: Duration) {
+    let told = state.config.advertised();
+    state.config.user_timeout = timeout;
+    if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
+        tcb.on_user_timeout(&state.config, told);
+    }
 }
 
 fn keepalive_changed(locked: &mut Locked<'_, Oxtcp>) {

@@ -247,6 +247,7 @@ impl SockState {
         let ipv4 = net.ipv4();
         let seconds = |s: u16| Duration::from_secs(u64::from(s));
         let chosen = self.chosen;
+        let user_timeout_option = setting(net, Setting::UserTimeoutOption);
         self.config = Config {
             syn_retries: chosen.syn_retries.unwrap_or(ipv4.syn_retries),
             syn_linear_timeouts: ipv4.syn_linear_timeouts,
@@ -262,6 +263,7 @@ impl SockState {
                 .keepintvl
                 .map_or(ms(ipv4.keepalive_intvl_ms), seconds),
             keepalive_probes: chosen.keepcnt.unwrap_or(ipv4.keepalive_probes),
+            user_timeout_option: u16::try_from(user_timeout_option).unwrap_or(u16::MAX),
             rto_min: chosen
                 .timing
                 .rto_min(Duration::from_us(u64::from(ipv4.rto_min_us))),

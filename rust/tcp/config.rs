@@ -62,9 +62,12 @@ pub struct Config {
     pub keepalive_interval: Duration,
     /// Unanswered probes before giving up.
     pub keepalive_probes: u8,
-    /// Give up when text stays unacknowledged for so long (`TCP_USER_TIMEOUT`, RFC 5482); zero for
+    /// Give up when text stays unacknowledged for so long (`TCP_USER_TIMEOUT`); zero for
     /// no such limit.
     pub user_timeout: Duration,
+    /// The peer is told for how long text is kept, and heard about it (RFC 5482): what it is told
+    /// unless the user has set a timeout, s; zero for neither.
+    pub user_timeout_option: u16,
     /// Least retransmission timeout.
     pub rto_min: Duration,
     /// Largest retransmission timeout.
@@ -146,7 +149,7 @@ pub struct Config {
 packed!(struct Config like Config::default(), {
     syn_retries, syn_linear_timeouts, synack_retries, retries1, retries, orphan_retries,
     fin_timeout, time_wait, keepalive, keepalive_time, keepalive_interval, keepalive_probes,
-    user_timeout, rto_min, rto_max, min_rtt_window, recovery, thin_linear, loss_probes, frto,
+    user_timeout, user_timeout_option, rto_min, rto_max, min_rtt_window, recovery, thin_linear, loss_probes, frto,
     dsack, reordering, max_reordering, nodelay, cork, window_scaling, timestamps, sack,
     window_scale, mss, initial_window, window_clamp, receive_memory, shrink_window,
     pingpong_threshold, delayed_ack_max, congestion, pacing, max_pacing_rate, paced_below,
@@ -170,6 +173,7 @@ impl Default for Config {
             keepalive_interval: Duration::from_secs(75),
             keepalive_probes: 9,
             user_timeout: Duration::ZERO,
+            user_timeout_option: 0,
             rto_min: Duration::from_ms(200),
             rto_max: Duration::from_secs(120),
             min_rtt_window: Duration::from_secs(300),

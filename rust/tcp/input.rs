@@ -131,6 +131,7 @@ impl Tcb {
         }
         self.peer_mss = options.mss.unwrap_or(DEFAULT_MSS);
         self.set_mss(config.mss);
+        self.hear_user_timeout(config, seg);
     }
 
     /// To ESTABLISHED: `seg` acknowledges our SYN.
@@ -241,6 +242,7 @@ impl Tcb {
         self.probes = 0;
         self.ecn_on_arrival(seg);
         self.note_timestamp(seg, now);
+        self.hear_user_timeout(config, seg);
         self.acknowledge(config, seg, queues, now, events);
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;

@@ -69,6 +69,7 @@ mod totals;
 mod undo;
 pub mod urgent;
 pub mod user;
+pub mod user_timeout;
 mod windowed_min;
 
 pub use receive::{Arrived, Memory, NoRoom, Queues, ReceiveQueue};

@@ -184,7 +184,7 @@ pub(super) enum Next {
 }
 
 impl Tcb {
-    fn options_len(&self) -> u16 {
+    pub(super) fn options_len(&self) -> u16 {
         if self.timestamps {
             TIMESTAMPS_LEN
         } else {
@@ -212,7 +212,8 @@ impl Tcb {
         queues: &Q,
         now: Instant,
     ) -> Next {
-        if !self.mtu_probe.on || self.mtu_probe.outstanding.is_some() || self.is_urgent() {
+        let marked = self.is_urgent() || self.tells_user_timeout(0, now);
+        if !self.mtu_probe.on || self.mtu_probe.outstanding.is_some() || marked {
             return Next::Text;
         }
         let mss = self.mss32();

@@ -7,6 +7,7 @@ use super::accecn_option::AccEcnOption;
 use super::fast_open::Cookie;
 use super::pack::packed;
 use super::seq::SeqNumber;
+use super::user_timeout::Advertised;
 
 const END: u8 = 0;
 const NOP: u8 = 1;
@@ -15,6 +16,7 @@ const WINDOW_SCALE: u8 = 3;
 const SACK_PERMITTED: u8 = 4;
 const SACK: u8 = 5;
 const TIMESTAMPS: u8 = 8;
+const USER_TIMEOUT: u8 = 28;
 const ACCECN_E0_FIRST: u8 = 172;
 const ACCECN_E1_FIRST: u8 = 174;
 const FAST_OPEN: u8 = 34;
@@ -137,6 +139,8 @@ pub struct Options {
     pub accecn: Option<AccEcnOption>,
     /// A Fast Open cookie, or the request for one (RFC 7413); only meaningful in a SYN.
     pub fast_open: Option<Cookie>,
+    /// For how long the sender keeps text that is not acknowledged (RFC 5482).
+    pub user_timeout: Option<Advertised>,
 }
 
 /// The end of an option that takes the place of padding before the next.
@@ -319,6 +323,10 @@ impl Options {
                     ecr: u32::from_be_bytes([e, f, g, h]),
                 });
             }
+            (USER_TIMEOUT, &[a, b]) => {
+                let read = Advertised::from_wire(u16::from_be_bytes([a, b]));
+                self.user_timeout = read.or(self.user_timeout);
+            }
             (FAST_OPEN, cookie) => self.fast_open = Cookie::new(cookie),
             (EXPERIMENT, [0xf9, 0x89, cookie @ ..]) if self.fast_open.is_none() => {
                 self.fast_open = Cookie::new(cookie).map(Cookie::experimental);
@@ -346,14 +354,18 @@ impl Options {
             || self.sack_permitted
             || !self.sack.is_empty()
             || self.accecn.is_some()
-            || self.fast_open.is_some();
+            || self.fast_open.is_some()
+            || self.user_timeout.is_some();
         self.timestamps.filter(|_| !others)
     }
 
     /// Writes the options of a SYN that has all but the rare ones; `None` when it is another.
     fn write_usual_syn(&self, buf: &mut [u8]) -> Option<usize> {
         let (mss, scale, ts) = (self.mss?, self.window_scale?, self.timestamps?);
-        let rare = !self.sack.is_empty() || self.accecn.is_some() || self.fast_open.is_some();
+        let rare = !self.sack.is_empty()
+            || self.accecn.is_some()
+            || self.fast_open.is_some()
+            || self.user_timeout.is_some();
         let (head, rest) = buf.split_first_chunk_mut()?;
         let rest = rest.first_chunk_mut()?;
         if rare || !self.sack_permitted {
@@ -429,6 +441,10 @@ impl Options {
         }
         if let Some(cookie) = &self.fast_open {
             w.fast_open(cookie);
+        }
+        if let Some(timeout) = self.user_timeout {
+            let [a, b] = timeout.wire().to_be_bytes();
+            w.put(&[USER_TIMEOUT, 4, a, b]);
         }
         w.at
     }

@@ -16,6 +16,7 @@ use super::tcb::{AckDue, Control, Recovery, RetransmitTimer, Tcb, TxLimits};
 use super::time::Instant;
 use super::tlp::Probe;
 use super::undo::Frto;
+use super::user_timeout::USER_TIMEOUT_LEN;
 
 /// Least segment size that a peer may ask for (`tcp_min_snd_mss`): smaller ones would cost us more
 /// than they cost the peer.
@@ -46,9 +47,16 @@ impl Tcb {
         }
         // What only some segments carry is taken off of these alone: the path has room for more.
         let usual = self.eff_mss;
-        self.eff_mss = usual.saturating_sub(self.blocks_len(queues));
-        let out = self.poll_synchronized(config, queues, limits, now);
+        let blocks_len = self.blocks_len(queues);
+        let tells = self.tells_user_timeout(blocks_len, now);
+        let timeout_len = if tells { USER_TIMEOUT_LEN } else { 0 };
+        let own = blocks_len.saturating_add(timeout_len);
+        self.eff_mss = usual.saturating_sub(own);
+        let mut out = self.poll_synchronized(config, queues, limits, now);
         self.eff_mss = usual;
+        if let Some(out) = out.as_mut().filter(|_| tells) {
+            self.tell_user_timeout(config, out);
+        }
         out
     }
 
@@ -56,7 +64,7 @@ impl Tcb {
     pub fn has_output(&self) -> bool {
         self.has_more_to_send()
             || self.ack_due == AckDue::Now
-            || self.control != Control::None
+            || !matches!(self.control, Control::None | Control::Tell)
             || self.tlp == Probe::Due
             || self.is_probing()
     }
@@ -68,9 +76,16 @@ impl Tcb {
         limits: &TxLimits,
         now: Instant,
     ) -> Option<Transmit> {
-        if self.control == Control::Probe {
-            self.control = Control::None;
-            return Some(self.probe(queues, now));
+        match self.control {
+            Control::Probe => {
+                self.control = Control::None;
+                return Some(self.probe(queues, now));
+            }
+            Control::ProbeAndTell => {
+                self.control = Control::Tell;
+                return Some(self.probe(queues, now));
+            }
+            Control::None | Control::Tell | Control::Syn => {}
         }
         if self.state.may_transmit() || self.is_passive_fast_open() {
             let limits = &self.limits_while_urgent(limits);
@@ -151,7 +166,7 @@ impl Tcb {
             State::SynReceived => (Flags::SYN | Flags::ACK, self.rcv_nxt),
             _ => (Flags::SYN, SeqNumber(0)),
         };
-        self.control = Control::None;
+        self.control = Control::behind_syn(config);
         self.snd_nxt = self.snd_nxt.max(self.iss + 1);
         if self.state == State::SynReceived {
             self.last_ack_sent = self.rcv_nxt;
@@ -179,6 +194,9 @@ impl Tcb {
         };
         syn.retransmission = again;
         self.mark_syn(config, &mut syn);
+        if !again {
+            syn.options.add_user_timeout(config.advertised());
+        }
         syn
     }
 

@@ -48,6 +48,9 @@ impl Tcb {
         let text_end = out.seq + out.len;
         let end = text_end + u32::from(out.flags.has(Flags::FIN));
         let flight = self.flight();
+        if taken == Taken::Part(0) && out.options.user_timeout.is_some() {
+            self.control = self.control.telling();
+        }
         if let Taken::Part(bytes) = taken {
             let from = out.seq + bytes;
             if from.before(end) {
@@ -177,6 +180,7 @@ impl Tcb {
             patience = patience + timeout;
             timeout = (timeout + timeout).min(config.rto_max);
         }
-        now.since(self.stalled_since) >= patience || self.is_over_user_timeout(config, now)
+        let tried = now.since(self.stalled_since) >= patience;
+        (tried && self.adopted_timeout(config).is_none()) || self.is_over_user_timeout(config, now)
     }
 }

@@ -228,6 +228,7 @@ impl Transmit {
                 sack: super::options::SackBlocks::NONE,
                 accecn: None,
                 fast_open: None,
+                user_timeout: None,
             },
             len: 0,
             mss: 0,

@@ -180,6 +180,9 @@ impl SynReceived {
         };
         out.retransmission = self.retries > 0;
         self.ecn.mark(&terms.ecn, &mut out);
+        if !out.retransmission {
+            out.options.add_user_timeout(config.advertised());
+        }
         out
     }
 

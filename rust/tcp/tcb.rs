@@ -31,6 +31,7 @@ use super::tlp::Probe;
 use super::totals::Totals;
 use super::undo::Undo;
 use super::urgent::Mark;
+use super::user_timeout::Advertised;
 
 pub(super) use super::recovery::Recovery;
 
@@ -125,9 +126,13 @@ pub(super) enum Control {
     Syn,
     /// A probe of a closed window or of an idle peer.
     Probe,
+    /// None, but what goes out next tells of our user timeout (RFC 5482 3).
+    Tell,
+    /// The probe, and then that.
+    ProbeAndTell,
 }
 
-packed!(enum Control { 0 => None, 1 => Syn, 2 => Probe });
+packed!(enum Control { 0 => None, 1 => Syn, 2 => Probe, 3 => Tell, 4 => ProbeAndTell });
 
 /// Whether the user reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,6 +181,8 @@ pub struct Tcb {
     pub(super) iss: SeqNumber,
     /// Peer's MSS, bytes.
     pub(super) peer_mss: u16,
+    /// The timeout that the peer has last told (REMOTE_UTO, RFC 5482 3.1).
+    pub(super) peer_timeout: Option<Advertised>,
     /// Text bytes in a full segment at present, options taken off.
     pub(super) eff_mss: u16,
 
@@ -267,7 +274,7 @@ packed!(struct Tcb {
     iss, snd_una, snd_nxt, write_seq, pushed, last_end, snd_sml, snd_up, rtt, undo, usage,
     scoreboard, rack, tlp, recovery, congestion, mtu_probe, rcv_nxt, rcv_adv, last_ack_sent,
     snd_wl1, window, peer_fin, dsack, mark, ecn, state, ack_due, control, fast_open, snd_wnd,
-    max_snd_wnd, peer_mss, eff_mss, acks, chrono, snd_scale, rcv_scale, timestamps, sack, reports,
+    max_snd_wnd, peer_mss, peer_timeout, eff_mss, acks, chrono, snd_scale, rcv_scale, timestamps, sack, reports,
     scaling, fin_queued, more_to_come, override_sws, reader, ts_recent, ts_recent_at, ts_offset,
     retransmit_timer, idle_timer, retries, backoff, probes, dup_acks, challenges, challenge_since,
     receiver_rtt, last_heard, last_sent, stalled_since, syn_sent, syn_again, pacer, prr, rate,
@@ -291,7 +298,7 @@ impl Tcb {
             state,
             recovery: Recovery::Open,
             ack_due: AckDue::No,
-            control: Control::None,
+            control: Control::behind_syn(config),
             fast_open: FastOpen::Off,
             snd_una: iss,
             snd_nxt: iss,
@@ -304,6 +311,7 @@ impl Tcb {
             snd_sml: iss,
             iss,
             peer_mss: DEFAULT_MSS,
+            peer_timeout: None,
             eff_mss: DEFAULT_MSS,
             rcv_nxt: SeqNumber(0),
             rcv_adv: SeqNumber(0),

@@ -142,7 +142,8 @@ impl Tcb {
             _ => self.most_retries(config),
         };
         events.timed_out = true;
-        let over = self.retries >= limit && !self.is_peer_full(config, now);
+        let tried = self.retries >= limit && self.adopted_timeout(config).is_none();
+        let over = tried && !self.is_peer_full(config, now);
         if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
@@ -227,7 +228,7 @@ impl Tcb {
             self.pushed = self.write_seq;
         } else {
             self.probes = self.probes.saturating_add(1);
-            self.control = Control::Probe;
+            self.control = self.control.probing();
             self.statistics.note(Statistic::WinProbe);
         }
     }
@@ -243,7 +244,8 @@ impl Tcb {
 
     /// Whether there were probes enough without an answer.
     pub(super) fn is_probed_out(&self, config: &Config, now: Instant) -> bool {
-        self.probes >= self.most_retries(config)
+        let tried = self.probes >= self.most_retries(config);
+        (tried && self.adopted_timeout(config).is_none())
             || self.is_over_user_timeout(config, now)
             || self.is_orphan_waited_out(config)
     }
@@ -264,8 +266,8 @@ impl Tcb {
     }
 
     pub(super) fn is_over_user_timeout(&self, config: &Config, now: Instant) -> bool {
-        config.user_timeout != Duration::ZERO
-            && now.since(self.stalled_since) >= config.user_timeout
+        self.running_user_timeout(config)
+            .is_some_and(|(since, timeout)| now.since(since) >= timeout)
     }
 
     /// `wait`, or what is left of the user timeout, so that the user hears of it when it is over
@@ -276,10 +278,10 @@ impl Tcb {
         wait: Duration,
         now: Instant,
     ) -> Duration {
-        if config.user_timeout == Duration::ZERO {
+        let Some((since, timeout)) = self.running_user_timeout(config) else {
             return wait;
-        }
-        let left = (self.stalled_since + config.user_timeout).since(now);
+        };
+        let left = (since + timeout).since(now);
         wait.min(left.max(Duration::from_ms(1)))
     }
 
@@ -289,13 +291,14 @@ impl Tcb {
             self.idle_timer = IdleTimer::Off;
             return;
         }
-        let due = self.last_heard + config.keepalive_time;
+        let time = self.keepalive_time(config);
+        let due = self.last_heard + time;
         if due > now {
             self.idle_timer = IdleTimer::Keepalive(due);
             return;
         }
         if self.retransmit_timer != RetransmitTimer::Off {
-            self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_time);
+            self.idle_timer = IdleTimer::Keepalive(now + time);
             return;
         }
         let over = if config.user_timeout == Duration::ZERO {
@@ -309,7 +312,7 @@ impl Tcb {
             return;
         }
         self.probes = self.probes.saturating_add(1);
-        self.control = Control::Probe;
+        self.control = self.control.probing();
         self.statistics.note(Statistic::KeepAlive);
         self.idle_timer = IdleTimer::Keepalive(now + config.keepalive_interval);
     }
@@ -320,7 +323,7 @@ impl Tcb {
             return;
         }
         self.idle_timer = if config.keepalive {
-            IdleTimer::Keepalive((self.last_heard + config.keepalive_time).max(now))
+            IdleTimer::Keepalive((self.last_heard + self.keepalive_time(config)).max(now))
         } else {
             IdleTimer::Off
         };

@@ -258,10 +258,11 @@ prop_compose! {
         loss_probes in prop_oneof![4 => Just(true), 1 => Just(false)],
         slow_start_after_idle: bool,
         probes_mtu in prop_oneof![9 => Just(false), 1 => Just(true)],
+        user_timeout_option in prop_oneof![4 => Just(0u16), 1 => 1u16..=3600],
     ) -> Config {
         let mut config = Config {
             sack, timestamps, nodelay, congestion, loss_probes, slow_start_after_idle,
-            initial_window: 60_000, ..Config::default()
+            user_timeout_option, initial_window: 60_000, ..Config::default()
         };
         if probes_mtu {
             config.mtu.when = When::Always;

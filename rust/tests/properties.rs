@@ -15,6 +15,7 @@ use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::small_queue::DeviceQueue;
 use oxtcp_core::tcp::tcb::TxLimits;
 use oxtcp_core::tcp::time::{Duration, Instant};
+use oxtcp_core::tcp::user_timeout::Advertised;
 use oxtcp_core::tcp::{ReceiveQueue, Tcb};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -32,6 +33,7 @@ prop_compose! {
         stamps in proptest::option::of(any::<(u32, u32)>()),
         blocks in vec(any::<(u32, u32)>(), 0..=4),
         cookie in proptest::option::of((prop_oneof![Just(0usize), 2usize..=8], any::<[u8; 16]>(), any::<bool>())),
+        timeout in proptest::option::of(1u16..0x8000),
     ) -> Options {
         let timestamps = stamps.map(|(val, ecr)| Timestamps { val, ecr });
         let is_syn = mss.is_some() || window_scale.is_some() || sack_permitted;
@@ -48,7 +50,13 @@ prop_compose! {
             let cookie = Cookie::new(&bytes[..2 * words])?;
             Some(if experimental { cookie.experimental() } else { cookie })
         });
-        Options { mss, window_scale, sack_permitted, timestamps, sack, fast_open, ..Options::default() }
+        // Where all else leaves room for it.
+        let room = fast_open.is_none() && sack.len() < 3;
+        let user_timeout = timeout.filter(|_| room).and_then(Advertised::from_wire);
+        Options {
+            mss, window_scale, sack_permitted, timestamps, sack, fast_open, user_timeout,
+            ..Options::default()
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use oxtcp_core::tcp::options::{SeqRange, Timestamps};
 use oxtcp_core::tcp::segment::{Flags, Segment};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::time::Duration;
+use oxtcp_core::tcp::user_timeout::Advertised;
 use oxtcp_core::tcp::Tcb;
 
 /// The cookie that a listener knows.
@@ -142,6 +143,10 @@ impl Draw<'_> {
         if rare & 8 != 0 && seg.has_syn() {
             seg.options.fast_open = self.pick(&[Some(Cookie::REQUEST), Cookie::new(&COOKIE)]);
         }
+        if rare & 16 != 0 {
+            let wire = self.pick(&[1, 300, 0x7fff, 0x8001, 0xffff]);
+            seg.options.user_timeout = Advertised::from_wire(wire);
+        }
         let text = vec![7; seg.len as usize];
         Packet { seg, text }
     }
@@ -169,6 +174,7 @@ impl Draw<'_> {
                 ..mtu_probe::Settings::default()
             },
             recovery: LossDetection::from_bits(self.pick(&[1, 0, 2, 4])),
+            user_timeout_option: self.pick(&[0, 1, 300, 3600]),
             ..Config::default()
         }
     }

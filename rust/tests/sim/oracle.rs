@@ -305,7 +305,8 @@ impl Oracle {
             0 => 0,
             n => 4 + 8 * n,
         };
-        let text = out.mss + blocks;
+        let timeout = out.options.user_timeout.map_or(0, |_| 4);
+        let text = out.mss + blocks + timeout;
         let searched = config.mtu.when != When::Never && !out.retransmission;
         match out.options.accecn {
             // A probe of the path's MTU is a large segment.

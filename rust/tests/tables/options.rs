@@ -62,6 +62,7 @@ const NONE: Options = Options {
     sack: SackBlocks::NONE,
     accecn: None,
     fast_open: None,
+    user_timeout: None,
 };
 
 const STAMPS: Option<Timestamps> = Some(Timestamps {

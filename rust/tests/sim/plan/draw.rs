@@ -82,6 +82,8 @@ pub fn side(rng: &mut Rng, clean: bool, mss: u16, most: u64) -> Side {
         ecn: EcnConfig::default().with_mode(rng.pick(&[0, 1, 2, 3, 3, 4, 5])),
         congestion: rng.pick(&[Algorithm::Cubic, Algorithm::Reno, Algorithm::Bbr]),
         recovery: LossDetection::from_bits(rng.pick(&[1, 1, 1, 0, 0, 2, 4])),
+        // An adopted one must outlast all that is lost.
+        user_timeout_option: rng.pick(&[0, 0, 3600]),
         ..Config::default()
     };
     Side {
