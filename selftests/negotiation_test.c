@@ -9,6 +9,7 @@
 
 #define PORT 4000
 #define PEER_PORT 5000
+#define TCPOPT_USER_TIMEOUT 28
 
 /* What the peer offers: MSS 1000, SACK, timestamps, a window scale of 5. */
 static const uint8_t all_options[] = {
@@ -45,6 +46,14 @@ static const uint8_t *find_option(const uint8_t *options, size_t len, uint8_t ki
 static uint32_t number(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+/* The user timeout (RFC 5482) that @s tells, as on the wire; 0 when it tells none. */
+static int user_timeout(const struct segment *s)
+{
+	const uint8_t *p = find_option(s->options, s->options_len, TCPOPT_USER_TIMEOUT);
+
+	return p ? p[0] << 8 | p[1] : 0;
 }
 
 static void put_number(uint8_t *p, uint32_t n)
@@ -446,4 +455,78 @@ TEST_F(negotiation, connection_in_place_of_one_in_time_wait_begins_behind_it)
 	pause_ms(1100);
 	s = connect_again(&fd, &w);
 	EXPECT_LE(0, (int32_t)(s.seq - (end + 65535 + 2)));
+}
+
+TEST_F(negotiation, user_timeout_is_not_told_by_default)
+{
+	struct segment s;
+
+	EXPECT_FALSE(find_option(self->options, self->syn_ack.options_len, TCPOPT_USER_TIMEOUT));
+	ASSERT_EQ(1, send(self->fd, "x", 1, 0));
+	s = wire_expect(&self->w, PSH);
+	EXPECT_EQ(0, user_timeout(&s));
+}
+
+/* RFC 5482 3: in the SYN, the first segment behind it, and when there is another. */
+TEST_F(negotiation, user_timeout_is_told_where_that_is_asked_for)
+{
+	uint8_t options[] = { 2, 4, 1000 >> 8, 1000 & 255, TCPOPT_USER_TIMEOUT, 4, 0x80, 1 };
+	struct segment s;
+	struct wire w;
+	int fd;
+
+	set_sysctl("net/oxtcp/tcp_user_timeout_option", "300");
+	s = connect_again(&fd, &w);
+	w.window = 60000;
+	EXPECT_EQ(300, user_timeout(&s));
+	s = (struct segment){
+		.sport = w.port, .dport = w.stack_port, .seq = w.snd_nxt++, .ack = w.rcv_nxt,
+		.flags = SYN | ACK, .window = 60000,
+		.options = options, .options_len = sizeof(options),
+	};
+	wire_inject(&s);
+	s = wire_expect(&w, ACK);
+	EXPECT_EQ(300, user_timeout(&s));
+
+	ASSERT_EQ(1, send(fd, "x", 1, 0));
+	s = wire_expect(&w, PSH);
+	EXPECT_EQ(0, user_timeout(&s));
+	wire_ack(&w, &s);
+
+	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 4001);
+	ASSERT_EQ(1, send(fd, "x", 1, 0));
+	s = wire_expect(&w, PSH);
+	EXPECT_EQ(5, user_timeout(&s));
+	wire_ack(&w, &s);
+	ASSERT_EQ(1, send(fd, "x", 1, 0));
+	s = wire_expect(&w, PSH);
+	EXPECT_EQ(0, user_timeout(&s));
+}
+
+/* The first segment behind the SYN has it, too: the entry of a half-open connection keeps none. */
+TEST_F(negotiation, user_timeout_is_told_in_the_syn_ack)
+{
+	struct wire w = {
+		.port = PEER_PORT + 1, .stack_port = PORT + 1, .snd_nxt = 1001, .window = 60000,
+	};
+	struct segment syn = {
+		.sport = PEER_PORT + 1, .dport = PORT + 1, .seq = 1000, .flags = SYN, .window = 60000,
+	};
+	struct segment s;
+	int listener, fd;
+
+	set_sysctl("net/oxtcp/tcp_user_timeout_option", "300");
+	listener = own_socket(0);
+	ASSERT_EQ(0, bind_to(listener, STACK_ADDR, PORT + 1));
+	ASSERT_EQ(0, listen(listener, 1));
+	wire_inject(&syn);
+	s = wire_expect(&w, SYN | ACK);
+	EXPECT_EQ(300, user_timeout(&s));
+	w.rcv_nxt = s.seq + 1;
+	wire_send(&w, ACK, NULL, 0);
+	fd = accept(listener, NULL, NULL);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(1, send(fd, "x", 1, 0));
+	s = wire_expect(&w, PSH);
+	EXPECT_EQ(300, user_timeout(&s));
 }
