@@ -159,9 +159,21 @@ pub(super) struct Classic {
     pub(super) echo: bool,
     /// We have reduced the window: CWR is set on the next new text.
     pub(super) reduced: bool,
+    /// A SYN or SYN-ACK of either end said nothing of ECN, and may be the one that the other end goes
+    /// by: no text of ours is ECN-capable (RFC 3168 6.1.1).
+    pub(super) doubtful: bool,
 }
 
-packed!(struct Classic { echo, reduced });
+packed!(struct Classic { echo, reduced, doubtful });
+
+impl Classic {
+    pub(super) fn new(doubtful: bool) -> Self {
+        Self {
+            doubtful,
+            ..Self::default()
+        }
+    }
+}
 
 /// What was negotiated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -289,7 +301,7 @@ impl Tcb {
             Mode::Off | Mode::Requested(_) => {}
             Mode::Classic(classic) => {
                 // RFC 3168 6.1.4, 6.1.5: neither acknowledgments nor retransmissions nor probes.
-                if out.len > 0 && !out.retransmission {
+                if out.len > 0 && !out.retransmission && !classic.doubtful {
                     out.ecn = Ecn::Ect0;
                     if core::mem::take(&mut classic.reduced) {
                         out.flags = out.flags | Flags::CWR;

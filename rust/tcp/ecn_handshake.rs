@@ -105,6 +105,8 @@ pub(super) struct PassiveEcn {
     again: u8,
     /// The last SYN-ACK was given up on: the next says nothing of ECN.
     silent: bool,
+    /// A SYN said nothing of ECN, after the first one that did.
+    unasked: bool,
     failures: u8,
 }
 
@@ -116,6 +118,7 @@ impl PassiveEcn {
             syn: syn.ecn,
             again: 0,
             silent: false,
+            unasked: false,
             failures: 0,
         }
     }
@@ -137,6 +140,7 @@ impl PassiveEcn {
     /// answer.
     pub(super) fn on_syn(&mut self, syn: &Segment, timeouts: u8) {
         self.syn = syn.ecn;
+        self.unasked |= syn.flags.ace() & CLASSIC_SYN != CLASSIC_SYN;
         if self.feedback == Feedback::Accurate && syn.flags.ace() == 0 {
             self.failures |= ACE_FAIL_RECV;
         }
@@ -174,7 +178,10 @@ impl PassiveEcn {
     pub(super) fn into_mode(self, config: &EcnConfig, seg: &Segment) -> (Mode, bool) {
         match self.feedback {
             Feedback::None => (Mode::Off, false),
-            Feedback::Classic => (Mode::Classic(Classic::default()), false),
+            Feedback::Classic => {
+                let doubtful = self.silent || self.unasked;
+                (Mode::Classic(Classic::new(doubtful)), false)
+            }
             Feedback::Accurate => {
                 let mut accecn = AccEcn::new(config, self.syn);
                 let marked = accecn.on_last_ack(seg);
@@ -206,9 +213,8 @@ impl Tcb {
         }
         let ace = match &self.ecn.mode {
             Mode::Off => 0,
-            Mode::Requested(Feedback::Accurate) if self.retries > 1 && config.ecn.fallback => 0,
+            Mode::Requested(feedback) if again && self.asks_no_more(config, *feedback) => 0,
             Mode::Requested(Feedback::Accurate) => ACCURATE_SYN,
-            Mode::Requested(_) if again && config.ecn.fallback => 0,
             Mode::Requested(_) => CLASSIC_SYN,
             Mode::Classic(_) => CLASSIC_SYN_ACK,
             Mode::Accurate(accecn) => reflection(accecn.syn_ecn()),
@@ -220,6 +226,12 @@ impl Tcb {
         }
     }
 
+    /// Whether a SYN that goes out now, again, says nothing of the `feedback` that was asked for.
+    fn asks_no_more(&self, config: &Config, feedback: Feedback) -> bool {
+        let patience = u8::from(feedback == Feedback::Accurate);
+        config.ecn.fallback && self.retries > patience
+    }
+
     /// The SYN-ACK that answers our SYN.
     pub(super) fn ecn_on_syn_ack(&mut self, config: &Config, seg: &Segment) {
         let Mode::Requested(request) = self.ecn.mode else {
@@ -227,7 +239,7 @@ impl Tcb {
         };
         self.ecn.mode = match obtained(request, seg.flags.ace()) {
             Feedback::None => Mode::Off,
-            Feedback::Classic => Mode::Classic(Classic::default()),
+            Feedback::Classic => Mode::Classic(Classic::new(self.asks_no_more(config, request))),
             Feedback::Accurate => {
                 let mut accecn = AccEcn::new(&config.ecn, Ecn::NotEct);
                 accecn.on_syn_ack(seg);
@@ -246,7 +258,9 @@ impl Tcb {
             Feedback::Accurate if ace != 0 && ace != CLASSIC_SYN => {
                 Mode::Accurate(AccEcn::new(&config.ecn, seg.ecn))
             }
-            _ if ace & CLASSIC_SYN == CLASSIC_SYN => Mode::Classic(Classic::default()),
+            _ if ace & CLASSIC_SYN == CLASSIC_SYN => {
+                Mode::Classic(Classic::new(self.asks_no_more(config, request)))
+            }
             _ => Mode::Off,
         };
     }

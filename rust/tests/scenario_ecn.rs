@@ -178,6 +178,38 @@ fn a_syn_ack_that_answers_the_first_syn_late_still_grants_it() {
     end.until(1100);
     end.arrive(syn_ack(&mode(1), ECE, Ecn::NotEct));
     assert_eq!(feedback(&end), Feedback::Classic);
+    // But the peer may go by the second (RFC 3168 6.1.1).
+    end.out();
+    end.send(10);
+    assert_eq!(ecn_of(&end.out()), [(Ecn::NotEct, 0)]);
+}
+
+/// RFC 3168 6.1.1: the peer may have heard the one alone that says nothing of it, or have meant that.
+#[test]
+fn a_syn_or_syn_ack_without_it_leaves_text_that_is_not_capable() {
+    let config = mode(2);
+    for (timeouts, again, capable) in [
+        (0, None, true),
+        (0, Some(ECE | CWR), true),
+        (0, Some(0), false),
+        (1, None, true),
+        (2, None, false),
+    ] {
+        let mut entry = entry(&config, ECE | CWR, Ecn::NotEct);
+        for _ in 0..timeouts {
+            let at = entry.deadline();
+            entry.on_timer(&config, at);
+        }
+        if let Some(ace) = again {
+            entry.on_syn_again(&syn(&config, ace, Ecn::NotEct));
+        }
+        let mut end = End::established(config);
+        end.tcb = entry.into_tcb(&config, &last_ack(0, Ecn::NotEct), end.now);
+        assert_eq!(feedback(&end), Feedback::Classic);
+        end.send(10);
+        let field = if capable { Ecn::Ect0 } else { Ecn::NotEct };
+        assert_eq!(ecn_of(&end.out()), [(field, 0)], "{timeouts} {again:?}");
+    }
 }
 
 #[test]
