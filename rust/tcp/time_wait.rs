@@ -135,7 +135,10 @@ impl TimeWait {
             // The peer has not seen our ACK of its FIN: start 2 MSL anew.
             self.deadline = now + length;
         }
-        if let Some(ts) = stamp.filter(|_| !old_stamp && seg.seq.at_or_before(self.rcv_nxt)) {
+        // RFC 7323 5.3: only what is acceptable moves it, or a blind segment could make a new SYN old.
+        let acceptable =
+            seg.seq == self.rcv_nxt || (seg.has_fin() && seg.seq_end() == self.rcv_nxt);
+        if let Some(ts) = stamp.filter(|_| acceptable && !old_stamp) {
             self.ts_recent = ts.val;
         }
         if seg.seq_len() == 0 && seg.seq == self.rcv_nxt && !old_stamp {
@@ -245,6 +248,32 @@ mod tests {
                 .zip(kinds)
                 .filter(|(ms, flags)| is_answered(**flags, *ms));
             assert_eq!(answered.count(), expected, "{interval} ms");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_the_window_does_not_make_a_new_syn_old() {
+        for (flags, seq, old) in [
+            (Flags::ACK, 499, false),
+            (Flags::ACK, 500u32.wrapping_sub(1 << 30), false),
+            (Flags::FIN | Flags::ACK, 498, false),
+            (Flags::ACK, 500, true),
+            (Flags::FIN | Flags::ACK, 499, true),
+        ] {
+            let mut tw = entry(Some(10));
+            let stamped = |flags, seq, val| {
+                let mut seg = segment(flags, seq);
+                seg.options.timestamps = Some(Timestamps { val, ecr: 0 });
+                seg
+            };
+            let now = Instant::default();
+            tw.on_segment(&stamped(flags, seq, 1 << 30), LENGTH, false, now);
+            let verdict = tw.on_segment(&stamped(Flags::SYN, 700, 2000), LENGTH, false, now);
+            assert_eq!(
+                matches!(verdict, Verdict::Reopen(_)),
+                !old,
+                "{flags:?} {seq}"
+            );
         }
     }
 
