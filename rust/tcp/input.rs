@@ -289,7 +289,7 @@ impl Tcb {
         let old = seg.seq_end().before(self.last_ack_sent);
         let fits = (seg.seq_end() - u32::from(seg.has_fin())).at_or_before(edge);
         let begins = seg.seq.at_or_before(edge);
-        if !old && (fits || (begins && rx.is_empty())) {
+        if !old && (fits || (begins && rx.is_empty())) || self.is_rst_at_fin(seg) {
             return Step::Next;
         }
         if !seg.has_rst() {
@@ -303,12 +303,22 @@ impl Tcb {
         Step::Done
     }
 
+    /// Some stacks reset what they have closed with the number of their FIN. As in Linux it counts
+    /// where the FIN has been taken, else a writer would fill its buffer for a peer that is gone.
+    fn is_rst_at_fin(&self, seg: &Segment) -> bool {
+        let taken = matches!(
+            self.state,
+            State::CloseWait | State::Closing | State::LastAck
+        );
+        taken && seg.has_rst() && seg.seq + 1 == self.rcv_nxt
+    }
+
     /// Second, RST: only an exact one resets, another in the window is challenged (RFC 5961 3.2).
     fn check_rst(&mut self, seg: &Segment, now: Instant, events: &mut Events) -> Step {
         if !seg.has_rst() {
             return Step::Next;
         }
-        if seg.seq != self.rcv_nxt {
+        if seg.seq != self.rcv_nxt && !self.is_rst_at_fin(seg) {
             if seg
                 .seq
                 .in_range(self.rcv_nxt, self.rcv_nxt + self.rcv_wnd())

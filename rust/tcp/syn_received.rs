@@ -41,6 +41,17 @@ pub fn on_listen(seg: &Segment) -> ListenVerdict {
     }
 }
 
+/// What is known of when the SYN-ACK was sent that an acknowledgment answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sent {
+    /// At its time, and again at those of the timer.
+    ByTimer,
+    /// At others too, since the SYN came again: the peer's stamp alone can tell (RFC 6298 3).
+    Also,
+    /// Not even by that: it was a cookie.
+    Unknown,
+}
+
 /// A connection in SYN-RECEIVED that a listener began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SynReceived {
@@ -54,12 +65,13 @@ pub struct SynReceived {
     /// MSS that we announced: the path's.
     mss: u16,
     peer_scale: Option<u8>,
+    /// The scale of our windows that we announced, if the peer has one.
+    scale: u8,
     timestamps: bool,
     sack: bool,
     /// SYN-ACKs sent again.
     retries: u8,
-    /// It is known when the SYN-ACK was sent: not that of a cookie.
-    timed: bool,
+    sent: Sent,
     /// The peer has acknowledged the SYN-ACK, but had nothing to say yet.
     acked: bool,
     answered: RateLimit,
@@ -112,10 +124,11 @@ impl SynReceived {
             peer_mss: options.mss.unwrap_or(DEFAULT_MSS),
             mss: terms.mss,
             peer_scale: options.window_scale.filter(|_| config.window_scaling),
+            scale: config.window_scale,
             timestamps: timestamps.is_some(),
             sack: options.sack_permitted && config.sack,
             retries: 0,
-            timed: true,
+            sent: Sent::ByTimer,
             acked: false,
             answered: RateLimit::default(),
             ecn: PassiveEcn::new(&terms.ecn, syn),
@@ -124,7 +137,7 @@ impl SynReceived {
 
     /// The SYN-ACK was sent at a time that is not known, so that no round trip can be measured.
     pub(super) fn forget_when_sent(&mut self) {
-        self.timed = false;
+        self.sent = Sent::Unknown;
     }
 
     /// The peer has acknowledged the SYN-ACK, but there is no room, or no text, for a connection.
@@ -173,7 +186,7 @@ impl SynReceived {
         let mut out = Transmit::bare(self.iss, self.irs + 1, flags, window);
         out.options = Options {
             mss: Some(self.mss),
-            window_scale: self.peer_scale.map(|_| config.window_scale),
+            window_scale: self.peer_scale.map(|_| self.scale),
             sack_permitted: self.sack,
             timestamps: self.timestamp(now),
             ..Options::default()
@@ -195,7 +208,7 @@ impl SynReceived {
 
     fn ack(&self, config: &Config, now: Instant) -> Transmit {
         // Scaled, as that of every segment without SYN (RFC 7323 2.3); rounded up, or it would shrink.
-        let scale = self.peer_scale.map_or(0, |_| config.window_scale);
+        let scale = self.peer_scale.map_or(0, |_| self.scale);
         let wnd = Self::window(config).div_ceil(1 << scale);
         let mut ack = Transmit::bare(self.iss + 1, self.irs + 1, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
@@ -269,6 +282,9 @@ impl SynReceived {
     /// [`Verdict::SynAck`], before [`SynReceived::syn_ack`].
     pub fn on_syn_again(&mut self, syn: &Segment) {
         self.ecn.on_syn(syn, self.retries);
+        if self.sent == Sent::ByTimer {
+            self.sent = Sent::Also;
+        }
     }
 
     /// Time has passed; the SYN-ACK goes out at most `config.synack_retries` times again.
@@ -328,15 +344,18 @@ impl SynReceived {
             },
             ..Segment::default()
         };
+        // What was agreed on, whatever the listener's settings are by now.
+        tcb.scaling = self.peer_scale.is_some();
+        tcb.rcv_scale = self.scale;
+        tcb.sack = self.sack;
+        tcb.timestamps = self.timestamps;
         tcb.learn_syn(config, &syn, now);
         tcb.snd_nxt = self.iss + 1;
         let waited = INITIAL_RTO.backed_off(self.retries, config.rto_max);
         let last_sent = self.deadline - waited;
-        if !self.timed {
-            // There is nothing to measure from.
-        } else if self.retries == 0 {
-            tcb.syn_sent = Some(last_sent);
-        } else {
+        if self.retries == 0 {
+            tcb.syn_sent = (self.sent == Sent::ByTimer).then_some(last_sent);
+        } else if self.sent != Sent::Unknown {
             // Each wait was twice the one before, up to a limit.
             let first_sent = (0..self.retries).fold(last_sent, |at, n| {
                 at - INITIAL_RTO.backed_off(n, config.rto_max)
@@ -351,7 +370,7 @@ impl SynReceived {
         tcb.ecn.mode = mode;
         tcb.ecn.count_delivered_ce(u32::from(marked));
         let mut events = Events::default();
-        if self.timed {
+        if self.sent != Sent::Unknown {
             return tcb.establish(config, seg, now, &mut events);
         }
         let mut ack = *seg;

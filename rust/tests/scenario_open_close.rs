@@ -337,6 +337,72 @@ fn a_syn_ack_that_was_repeated_needlessly_costs_nothing() {
     }
 }
 
+/// Karn (RFC 6298 3): the acknowledgment may answer either, unless a stamp tells.
+#[test]
+fn a_syn_ack_that_the_syn_brought_again_measures_by_its_stamp_alone() {
+    let at = |ms: u64| Instant::from_us(ms * 1000);
+    for (config, ecr, srtt) in [
+        (plain(), 0, None),
+        (with_timestamps(), 5950, Some(ms(10))),
+        (with_timestamps(), 5000, Some(ms(960))),
+    ] {
+        let mut syn = seg(SYN, IRS, 0, 0);
+        syn.options = syn_options(&config);
+        let mut half = SynReceived::new(&config, &syn, ids(), at(5000));
+        half.on_syn_again(&syn);
+        let mut ack = seg(ACK, IRS + 1, ISS + 1, 0);
+        if config.timestamps {
+            ack = with_stamp(ack, 101);
+            ack.options.timestamps = ack.options.timestamps.map(|mut ts| {
+                ts.ecr = ecr;
+                ts
+            });
+        }
+        let tcb = half.into_tcb(&config, &ack, at(5960));
+        assert_eq!(tcb.rtt().srtt(), srtt, "{ecr}");
+    }
+}
+
+/// A listener's options may be set while handshakes are under way.
+#[test]
+fn what_the_syn_ack_said_holds_whatever_the_listener_s_settings_are_by_now() {
+    let mut syn = seg(SYN, IRS, 0, 0);
+    syn.options = syn_options(&all_on());
+    let before = Config {
+        window_scale: 1,
+        ..all_on()
+    };
+    let half = SynReceived::new(&before, &syn, ids(), Instant::default());
+    for after in [all_on(), plain()] {
+        let again = half.syn_ack(&after, Instant::default()).options;
+        assert_eq!(again.window_scale, Some(1));
+        let ack = with_stamp(seg(ACK, IRS + 1, ISS + 1, 0), 100);
+        let tcb = half.into_tcb(&after, &ack, Instant::default() + ms(1));
+        assert_eq!(tcb.scales(), (0, 1));
+        assert_eq!(tcb.features(), (true, true, true));
+    }
+}
+
+/// A stack that resets what it has closed may use the number of its FIN, which is not in the window.
+#[test]
+fn a_rst_at_the_number_of_a_fin_that_was_taken_resets() {
+    for state in [State::CloseWait, State::LastAck, State::Closing] {
+        for (back, resets) in [(0, true), (1, true), (2, false)] {
+            let mut end = End::in_state(plain(), state);
+            end.sent();
+            let next = end.tcb.rcv_nxt().0;
+            let events = end.arrive(seg(RST, next - back, 0, 0));
+            assert_eq!(events.closed, resets, "{state:?} {back}");
+        }
+    }
+    for state in [State::Established, State::FinWait1, State::FinWait2] {
+        let mut end = End::in_state(plain(), state);
+        let next = end.tcb.rcv_nxt().0;
+        let events = end.arrive(seg(RST, next - 1, 0, 0));
+        assert!(!events.closed && events.reply.is_none(), "{state:?}");
+    }
+}
+
 #[test]
 fn an_icmp_error_must_quote_what_is_in_flight() {
     let mut end = End::connecting(plain());
