@@ -67,9 +67,14 @@ impl Tcb {
         window.max(self.mss32())
     }
 
-    /// The window is being reduced in proportion to what is delivered.
+    /// The window is being reduced in proportion to what is delivered. No more when all has arrived
+    /// that was to, though the state is held: it has come to its end, or was a mistake.
     pub(super) fn is_reducing(&self) -> bool {
-        let reducing = matches!(self.recovery, Recovery::Cwr { .. } | Recovery::Fast { .. });
+        let reducing = match self.recovery {
+            Recovery::Cwr { .. } => true,
+            Recovery::Fast { recover } => !self.is_held(recover),
+            Recovery::Open | Recovery::Loss { .. } => false,
+        };
         reducing && !self.rules_itself()
     }
 

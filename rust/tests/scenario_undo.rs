@@ -320,6 +320,7 @@ fn a_restored_window_stays_when_the_recovery_is_held_no_more() {
     ack(&mut end, recover, &[], Some(stamp));
     assert_eq!(end.tcb.recovery_number(), 3, "held");
     assert!(end.tcb.congestion().window() >= cwnd, "restored");
+    assert_eq!(end.tcb.cwnd(), end.tcb.congestion().window());
     end.sent();
 
     end.wait(40);
