@@ -174,13 +174,16 @@ impl Tcb {
             self.ack_due = AckDue::No;
         }
         self.syn_sent = (!again).then_some(now);
-        self.retransmit_timer = RetransmitTimer::Rto(now + self.rto(config));
+        if !again {
+            self.stalled_since = now;
+        }
+        let wait = self.until_user_timeout(config, self.rto(config), now);
+        self.retransmit_timer = RetransmitTimer::Rto(now + wait);
         if again {
             self.syn_again.times = self.syn_again.times.saturating_add(1);
             self.totals.resent(0, 1);
             self.statistics.note(Statistic::SynRetrans);
         } else {
-            self.stalled_since = now;
             self.syn_again.first = now.ms_wrapped().wrapping_add(self.ts_offset);
         }
         self.totals.sent(0, 1);

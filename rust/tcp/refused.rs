@@ -181,6 +181,6 @@ impl Tcb {
             timeout = (timeout + timeout).min(config.rto_max);
         }
         let tried = now.since(self.stalled_since) >= patience;
-        (tried && self.adopted_timeout(config).is_none()) || self.is_over_user_timeout(config, now)
+        (tried && self.counts_retries(config)) || self.is_over_user_timeout(config, now)
     }
 }

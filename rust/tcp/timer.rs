@@ -142,13 +142,13 @@ impl Tcb {
             _ => self.most_retries(config),
         };
         events.timed_out = true;
-        let tried = self.retries >= limit && self.adopted_timeout(config).is_none();
+        let opening = matches!(self.state, State::SynSent | State::SynReceived);
+        let tried = self.retries >= limit && (opening || self.counts_retries(config));
         let over = tried && !self.is_peer_full(config, now);
         if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
             return;
         }
-        let opening = matches!(self.state, State::SynSent | State::SynReceived);
         if !opening {
             self.suspect_black_hole(config, now);
             self.enter_loss(config, store, now);
@@ -240,6 +240,12 @@ impl Tcb {
         } else {
             config.retries
         }
+    }
+
+    /// Whether a number of retransmissions decides when the peer is given up. Where a user timeout is
+    /// set or adopted that does, be it shorter or longer (tcp(7)).
+    pub(super) fn counts_retries(&self, config: &Config) -> bool {
+        config.user_timeout == Duration::ZERO && self.adopted_timeout(config).is_none()
     }
 
     /// Whether there were probes enough without an answer.

@@ -116,16 +116,32 @@ fn by_default_a_silent_peer_is_given_up_when_linux_does() {
     assert_eq!(end.last.error, Some(Error::TimedOut));
 }
 
+/// In place of the number of retransmissions, by which it would end after 924 s.
 #[test]
-fn a_user_timeout_ends_it_earlier() {
-    let mut end = End::established(Config {
-        user_timeout: ms(1000),
-        ..plain()
-    });
-    end.send(10);
-    end.until(1_000_000);
-    assert_eq!(end.ended_at, Some(1000));
-    assert_eq!(end.last.error, Some(Error::TimedOut));
+fn a_user_timeout_ends_it_earlier_or_later() {
+    for timeout in [1000, 900_000, 2_000_000] {
+        let mut end = End::established(Config {
+            user_timeout: ms(timeout),
+            ..plain()
+        });
+        end.send(10);
+        end.until(10_000_000);
+        assert_eq!(end.ended_at, Some(timeout));
+        assert_eq!(end.last.error, Some(Error::TimedOut));
+    }
+}
+
+/// A SYN is sent as often as it is allowed to be.
+#[test]
+fn a_user_timeout_does_not_prolong_an_open() {
+    for (timeout, ended) in [(5000, 5000), (2_000_000, 127_000)] {
+        let mut end = End::connecting(Config {
+            user_timeout: ms(timeout),
+            ..plain()
+        });
+        end.until(10_000_000);
+        assert_eq!(end.ended_at, Some(ended));
+    }
 }
 
 /// RFC 6069: each report of a router takes one doubling back.
