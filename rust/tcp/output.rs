@@ -522,7 +522,7 @@ impl Tcb {
 
     fn send_ack<R: ReceiveQueue>(&mut self, config: &Config, rx: &R, now: Instant) -> Transmit {
         let wnd = self.offer_window(config, rx);
-        let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
+        let mut ack = Transmit::bare(self.acceptable_seq(), self.rcv_nxt, Flags::ACK, wnd);
         ack.options.timestamps = self.timestamp(now);
         self.totals.sent(0, 1);
         ack.options.sack = self.blocks(rx);

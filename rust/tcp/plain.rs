@@ -252,7 +252,7 @@ impl Tcb {
         self.validate_use((pipe, cwnd), now);
         self.totals.sent(0, 1);
         let out = Plain {
-            seq: self.snd_nxt,
+            seq: self.acceptable_seq(),
             ack: self.rcv_nxt,
             wnd: self.offer_window(config, queues),
             push: false,

@@ -668,10 +668,25 @@ impl Tcb {
         self.window.furthest = self.window.furthest.max(edge);
     }
 
+    /// SEG.SEQ of what has no text: SND.NXT, or where the window ends that the peer has taken back
+    /// since, as what lies beyond would not be acceptable to it (RFC 9293 3.8.6, MUST-34). Not for
+    /// less than the unit of its windows, which may be how it rounds them.
+    #[inline]
+    pub(super) fn acceptable_seq(&self) -> SeqNumber {
+        let edge = self.snd_una + self.snd_wnd;
+        let rounded = self.snd_nxt.since(edge).wrapping_shr(self.snd_scale.into()) == 0;
+        // Until our SYN is acknowledged the peer's window is not known.
+        if rounded || self.snd_una == self.iss {
+            self.snd_nxt
+        } else {
+            edge
+        }
+    }
+
     /// An acknowledgment outside of the stream, with the window last offered.
     pub(super) fn bare_ack(&mut self, now: Instant) -> Transmit {
         let wnd = self.offer_again();
-        let mut ack = Transmit::bare(self.snd_nxt, self.rcv_nxt, Flags::ACK, wnd);
+        let mut ack = Transmit::bare(self.acceptable_seq(), self.rcv_nxt, Flags::ACK, wnd);
         ack.options = Options {
             timestamps: self.timestamp(now),
             ..Options::default()

@@ -35,6 +35,53 @@ fn tell(end: &mut End, acked: u32, wnd: u16) {
     assert_eq!(end.tcb.snd_wnd(), u32::from(wnd));
 }
 
+/// RFC 9293 3.8.6 (MUST-34): what lies beyond the window would be dropped with the acknowledgment in
+/// it.
+#[test]
+fn what_is_said_to_a_peer_that_took_its_window_back_is_within_it() {
+    for (wnd, seq) in [(0, 0), (1500, 1500), (4999, 4999), (5000, 5000)] {
+        let mut end = established(plain());
+        end.send(5000);
+        assert_eq!(text(end.sent()).last(), Some(&(4000, 1000)));
+        end.tcb.set_quick_ack(&end.config.clone(), true);
+        let next = end.tcb.rcv_nxt().0;
+        end.arrive(with_window(seg(ACK, next, UNA, 1000), wnd));
+        let acks: Vec<_> = end.sent().iter().map(|s| (s.1 - UNA, s.2)).collect();
+        assert_eq!(acks, [(seq, 0)], "{wnd}");
+        let inexact = end.tcb.rcv_nxt().0 + 100;
+        let challenge = end.arrive(with_window(seg(RST, inexact, 0, 0), wnd)).reply;
+        assert_eq!(challenge.map(|r| r.seq.0 - UNA), Some(seq), "{wnd}");
+        let reset = end.tcb.abort(end.now).reply;
+        assert_eq!(reset.map(|r| r.seq.0 - UNA), Some(seq), "{wnd}");
+    }
+}
+
+/// It may be how the peer rounds its windows.
+#[test]
+fn a_window_that_shrank_by_less_than_its_unit_is_as_before() {
+    for (short, seq) in [(127, 5000), (128, 4872)] {
+        let config = Config {
+            window_scaling: true,
+            ..plain()
+        };
+        let mut end = End::connecting(config);
+        end.sent();
+        let mut syn = seg(SYN | ACK, IRS, UNA, 0);
+        syn.options = syn_options(&config);
+        syn.options.window_scale = Some(7);
+        end.arrive(syn);
+        end.send(5000);
+        end.sent();
+        end.tcb.set_quick_ack(&end.config.clone(), true);
+        // Of what is outstanding so much is acknowledged that a whole number of units is missing.
+        let (acked, units) = ((5000 - short) % 128, (5000 - short) / 128);
+        let segment = seg(ACK, end.tcb.rcv_nxt().0, UNA + acked, 1000);
+        end.arrive(with_window(segment, units as u16));
+        let acks: Vec<_> = end.sent().iter().map(|s| (s.1 - UNA, s.2)).collect();
+        assert_eq!(acks, [(seq, 0)], "{short}");
+    }
+}
+
 /// RFC 9293 3.8.6.2.1 (3): less than a segment is used when it is half of the largest window.
 #[test]
 fn half_of_the_largest_window_is_worth_a_segment() {
