@@ -148,8 +148,13 @@ impl Rack {
     /// Step 4: the window grows with reported duplicates, once in a round trip: what is now
     /// acknowledged was sent at the count `prior` of delivered bytes, which is `delivered` now.
     pub(super) fn adapt(&mut self, prior: u32, delivered: u32) {
-        if SeqNumber(prior).before(SeqNumber(self.changed_at)) {
-            self.dsack = false;
+        if self.steps > 1 {
+            let changed_at = SeqNumber(self.changed_at);
+            if SeqNumber(prior).before(changed_at) {
+                self.dsack = false;
+            }
+            // Long past it must not come to be ahead, on the circle of numbers.
+            self.changed_at = changed_at.max(SeqNumber(delivered) - (1 << 30)).0;
         }
         if self.dsack {
             self.dsack = false;
@@ -442,5 +447,26 @@ mod tests {
         // Were it looked at, it would be found lost.
         store.all[40].sent = at(0);
         assert_eq!(lost(&rack, &mut store, &CALM, 9999).0, [0]);
+    }
+
+    /// Bytes are counted on a circle.
+    #[test]
+    fn the_window_grows_however_much_was_delivered() {
+        let mut rack = Rack::new(DUP_THRESH);
+        rack.reordered(10, 10, 300);
+        let mut delivered = 1u32 << 31;
+        for steps in 2..6 {
+            for _ in 0..3 {
+                delivered = delivered.wrapping_add(1 << 29);
+                rack.adapt(delivered.wrapping_sub(5000), delivered);
+            }
+            rack.duplicate_reported();
+            rack.adapt(delivered.wrapping_sub(5000), delivered);
+            assert_eq!(rack.steps, steps);
+            // The same round trip.
+            rack.duplicate_reported();
+            rack.adapt(delivered.wrapping_sub(1), delivered.wrapping_add(10));
+            assert_eq!(rack.steps, steps);
+        }
     }
 }
