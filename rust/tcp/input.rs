@@ -406,6 +406,11 @@ impl Tcb {
         if seg.len > 0 && !seg.has_syn() && self.state.is_synchronized() {
             self.note_duplicate(seg.text_start(), seg.text_start() + seg.len);
             self.ack_due = AckDue::Now;
+        } else if self.state.is_synchronized() && !seg.has_syn() {
+            // It may be a probe of a closed window, which asks for what it is now.
+            if self.may_challenge(skipped, now) {
+                self.ack_due = AckDue::Now;
+            }
         } else {
             events.reply = self.challenge(skipped, now);
         }
@@ -413,16 +418,20 @@ impl Tcb {
 
     /// A challenge ACK, if the limit allows one; else `skipped` is counted.
     fn challenge(&mut self, skipped: Statistic, now: Instant) -> Option<Transmit> {
+        self.may_challenge(skipped, now).then(|| self.bare_ack(now))
+    }
+
+    fn may_challenge(&mut self, skipped: Statistic, now: Instant) -> bool {
         if now.since(self.challenge_since) >= Duration::from_secs(1) {
             self.challenge_since = now;
             self.challenges = 0;
         }
         if self.challenges >= self.most_challenges() {
             self.statistics.note(skipped);
-            return None;
+            return false;
         }
         self.challenges += 1;
-        Some(self.bare_ack(now))
+        true
     }
 
     /// How many challenge ACKs there may be in the second that has begun, drawn from its begin and

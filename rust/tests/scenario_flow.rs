@@ -655,3 +655,28 @@ fn a_fin_at_an_overrun_buffer_is_acknowledged_at_once() {
     assert_eq!(fin_after(100_000), 0);
     assert_eq!(fin_after(500), 1);
 }
+
+/// RFC 9293 3.8.6.1: with the window of now, or the peer would probe for ever. Of text there may be
+/// none in a probe.
+#[test]
+fn a_probe_is_answered_with_the_window_of_now() {
+    for len in [0, 1] {
+        let mut end = End::established_in(plain(), 20);
+        while end.tcb.rcv_wnd() > 0 {
+            let len = end.tcb.rcv_wnd().min(1000);
+            end.arrive(seg(ACK, end.tcb.rcv_nxt().0, ISS + 1, len));
+            end.out();
+            end.wait(300);
+            end.out();
+        }
+        // The user has set SO_RCVLOWAT, and waits for more than is here.
+        end.rx.capacity = 100_000;
+        end.tcb.on_buffer_grown(&end.config, 200_000);
+        let before = u32::from(len == 0);
+        let events = end.arrive(seg(ACK, end.tcb.rcv_nxt().0 - before, ISS + 1, len));
+        let mut answers: Vec<_> = events.reply.into_iter().collect();
+        answers.extend(end.out());
+        assert_eq!(answers.len(), 1, "{len}");
+        assert!(answers[0].wnd > 0, "{len}");
+    }
+}
