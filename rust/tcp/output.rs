@@ -22,6 +22,9 @@ use super::user_timeout::USER_TIMEOUT_LEN;
 /// than they cost the peer.
 pub(super) const LEAST_MSS: u16 = 48;
 
+/// Least bytes of text in a full segment: what the longest options leave of the least segment.
+const LEAST_TEXT: u16 = LEAST_MSS - 40;
+
 impl Tcb {
     /// The next segment, or run of segments, to send; call until there is none.
     pub fn poll_transmit<Q: Queues>(
@@ -51,7 +54,8 @@ impl Tcb {
         let tells = self.tells_user_timeout(blocks_len, now);
         let timeout_len = if tells { USER_TIMEOUT_LEN } else { 0 };
         let own = blocks_len.saturating_add(timeout_len);
-        self.eff_mss = usual.saturating_sub(own);
+        // Options that would leave nothing leave each other no room either.
+        self.eff_mss = usual.saturating_sub(own).max(LEAST_TEXT);
         let mut out = self.poll_synchronized(config, queues, limits, now);
         self.eff_mss = usual;
         if let Some(out) = out.as_mut().filter(|_| tells) {

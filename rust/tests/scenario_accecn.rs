@@ -365,3 +365,22 @@ fn first_text_that_is_lost_is_sent_again_without_the_option() {
         assert!(more.iter().all(|out| out.options.accecn.is_some()));
     }
 }
+
+/// A peer may announce segments so small that options leave nothing of them.
+#[test]
+fn a_segment_has_text_however_little_room_options_leave() {
+    let mut end = accurate_server(option(OptionUse::Always), true);
+    end.limits.mss = 48;
+    end.limits.max_run = 64_000;
+    for n in [2000, 4000, 6000, 8000] {
+        end.arrive(with_counters(text(n, Ecn::Ect0), &[1, 0, 1]));
+        end.out();
+    }
+    end.send(5000);
+    let sizes: Vec<_> = end.out().iter().map(|o| (o.len, o.mss)).collect();
+    assert!(!sizes.is_empty());
+    assert!(
+        sizes.iter().all(|(len, mss)| *len > 0 && *mss >= 8),
+        "{sizes:?}"
+    );
+}
