@@ -102,11 +102,15 @@ impl Tcb {
         }
     }
 
-    /// Text is to be sent with none outstanding. A control that rules its rate hears of it if that
-    /// is the user's doing; one that rules a window if the acknowledgments that clock it are long
-    /// gone, and its window is to begin anew then: else it is as any that is not used.
+    /// Text is sent with none outstanding. A control that rules its rate hears of it if that is the
+    /// user's doing; one that rules a window if the acknowledgments that clock it are long gone, and
+    /// its window is to begin anew then: else it is as any that is not used.
     pub(super) fn restart_from_idle(&mut self, config: &Config, now: Instant) {
         let (idle, rto) = (now.since(self.last_sent), self.rto(config));
+        if idle > rto {
+            // Of what was marked last all has been acknowledged, so that nothing would end it.
+            self.end_cwr(now);
+        }
         let heard = if self.rules_itself() {
             self.rate.is_app_limited()
         } else {
@@ -115,6 +119,8 @@ impl Tcb {
         if heard {
             self.congestion.on_idle(idle, rto, self.mss32(), now);
             self.usage.pipe_ack.take_excess();
+        } else {
+            self.congestion.on_start(now);
         }
         if idle <= rto {
             return;

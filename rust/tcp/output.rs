@@ -282,6 +282,25 @@ impl Tcb {
         probe: bool,
         now: Instant,
     ) -> Option<Part> {
+        let mut part = self.new_text_now(config, store, limits, probe, now)?;
+        if self.flight() == 0 {
+            // Only now, as time is counted once: it may have been asked for before, and held.
+            self.restart_from_idle(config, now);
+            part = self.new_text_now(config, store, limits, probe, now)?;
+        }
+        self.override_sws = false;
+        Some(part)
+    }
+
+    /// The same by the congestion window as it is.
+    fn new_text_now<S: RecordStore>(
+        &mut self,
+        config: &Config,
+        store: &S,
+        limits: &TxLimits,
+        probe: bool,
+        now: Instant,
+    ) -> Option<Part> {
         let seq = self.snd_nxt;
         let end = self.message_end(store, seq);
         let last = end == self.write_seq;
@@ -289,9 +308,6 @@ impl Tcb {
         let fin_waiting = self.fin_queued && last && seq.at_or_before(self.write_seq);
         if waiting == 0 && !fin_waiting {
             return None;
-        }
-        if self.flight() == 0 {
-            self.restart_from_idle(config, now);
         }
         let mss = self.mss32();
         let window = (self.snd_una + self.snd_wnd).since(seq);
@@ -329,7 +345,6 @@ impl Tcb {
             self.wait_for_window(config, now);
             return None;
         }
-        self.override_sws = false;
         Some(Part {
             seq,
             len,

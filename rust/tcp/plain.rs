@@ -200,6 +200,7 @@ impl Tcb {
         self.totals.sent(len, 1);
         if idle {
             self.stalled_since = now;
+            self.congestion.on_start(now);
         }
         let pipe = pipe.saturating_add(len);
         let mut record = Record {

@@ -532,12 +532,7 @@ impl Tcb {
     /// would begin another recovery (RFC 6582 3.2).
     fn leave(&mut self, news: &News, now: Instant) -> bool {
         match self.recovery {
-            Recovery::Cwr { recover } if self.snd_una.after(recover) => {
-                self.recovery = Recovery::Open;
-                if !self.rules_itself() {
-                    self.end_reduction(now);
-                }
-            }
+            Recovery::Cwr { recover } if self.snd_una.after(recover) => self.end_cwr(now),
             Recovery::Fast { recover } if self.snd_una.at_or_after(recover) => {
                 self.dup_acks = 0;
                 // Then the reduction ended when the hold began, or was undone.
@@ -556,6 +551,16 @@ impl Tcb {
             _ => {}
         }
         false
+    }
+
+    /// A reduction for a mark is over, if there is one.
+    pub(super) fn end_cwr(&mut self, now: Instant) {
+        if let Recovery::Cwr { .. } = self.recovery {
+            self.recovery = Recovery::Open;
+            if !self.rules_itself() {
+                self.end_reduction(now);
+            }
+        }
     }
 
     pub(super) fn is_held(&self, recover: SeqNumber) -> bool {

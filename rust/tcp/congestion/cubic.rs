@@ -111,9 +111,7 @@ impl Cubic {
     /// time counts, and what was measured.
     #[inline]
     pub(super) fn on_idle_ack(&mut self, ack: &IdleAck) {
-        let step = ack.now.since(self.last_ack);
-        self.last_ack = ack.now;
-        self.pause(step);
+        self.on_start(ack.now);
         if self.cwnd < self.ssthresh && self.ssthresh == u32::MAX {
             let rtt = ack.rtt;
             if self.hystart.on_ack(ack.snd_una, ack.snd_nxt, rtt) == Advice::Leave {
@@ -282,6 +280,13 @@ impl CongestionControl for Cubic {
         // The next acknowledgment must not count this time once more.
         self.pause(idle);
         self.last_ack = self.last_ack + idle;
+    }
+
+    #[inline]
+    fn on_start(&mut self, now: Instant) {
+        let step = now.since(self.last_ack);
+        self.last_ack = now;
+        self.pause(step);
     }
 
     fn on_unused(&mut self, bytes: u32) {

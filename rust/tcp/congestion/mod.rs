@@ -152,6 +152,10 @@ pub trait CongestionControl {
     /// Nothing was outstanding, and nothing sent for `idle`: longer than `rto`, or for any time if the
     /// control rules the rate.
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant);
+    /// Text is sent with none outstanding: time in which nothing was does not count (RFC 9438 5.8).
+    fn on_start(&mut self, now: Instant) {
+        let _ = now;
+    }
     /// The last `bytes` by which a window grew that was not full are not used: it is as if it had not.
     fn on_unused(&mut self, bytes: u32) {
         let _ = bytes;
@@ -350,6 +354,14 @@ impl CongestionControl for Congestion {
 
     fn on_idle(&mut self, idle: Duration, rto: Duration, mss: u32, now: Instant) {
         dispatch!(self, c => c.on_idle(idle, rto, mss, now))
+    }
+
+    #[inline]
+    fn on_start(&mut self, now: Instant) {
+        // Of the others none has a clock.
+        if let Self::Cubic(cubic) = self {
+            cubic.on_start(now);
+        }
     }
 
     fn on_unused(&mut self, bytes: u32) {

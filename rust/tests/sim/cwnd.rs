@@ -262,7 +262,11 @@ impl CwndOracle {
     /// The window while it is being reduced is that of RFC 9937.
     fn reduce(&mut self, tcb: &Tcb, events: &Events, delivered: u32) {
         let is = tcb.recovery_number();
-        if !matches!(is, CWR | FAST) || self.forgetful {
+        let (_, sack, _) = tcb.features();
+        // Without SACK the state of a recovery that has ended may be held (RFC 6582 3.2).
+        let held = |r: &Reduction| is == FAST && !sack && tcb.snd_una() == r.recover;
+        if !matches!(is, CWR | FAST) || self.forgetful || self.reduction.as_ref().is_some_and(held)
+        {
             self.reduction = None;
             return;
         }
