@@ -305,6 +305,20 @@ TEST_F(data, rcvlowat_holds_recv_and_poll_back)
 	EXPECT_EQ(10, recv(server, got, 20, 0));
 }
 
+/* What is waited for has no room to come: small segments need more memory than text. */
+TEST_F(data, rcvlowat_gives_way_to_a_closed_window)
+{
+	static const char piece[50];
+	int64_t end = now_ms() + 5000;
+
+	set_option(server, SOL_SOCKET, SO_RCVBUF, 4096);
+	set_option(server, SOL_SOCKET, SO_RCVLOWAT, 4096);
+	set_option(client, IPPROTO_TCP, TCP_NODELAY, 1);
+	while (!wait_events(server, POLLIN, 0) && now_ms() < end)
+		send(client, piece, sizeof(piece), MSG_DONTWAIT);
+	EXPECT_EQ(POLLIN, wait_events(server, POLLIN, 0));
+}
+
 TEST_F(data, rcvtimeo_ends_recv_with_EAGAIN)
 {
 	int64_t start = now_ms();

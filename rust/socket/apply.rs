@@ -32,9 +32,17 @@ pub(super) fn publish_readable(locked: &mut Locked<'_, Oxtcp>) {
     // An urgent byte that is not read in the stream is nothing that a read would give.
     let passed_over = matches!(mark, Some((0, Urgent::Here | Urgent::Read)));
     let hole = u32::from(passed_over && !locked.urginline());
-    let shared = locked.sock().shared();
-    shared.set_readable(count.saturating_sub(hole));
-    shared.set_urgent(urgent);
+    show_readable(locked, count.saturating_sub(hole));
+    locked.sock().shared().set_urgent(urgent);
+}
+
+/// Publishes that `count` bytes, or connections, can be had.
+#[inline]
+pub(super) fn show_readable(locked: &Locked<'_, Oxtcp>, count: u32) {
+    // As in Linux (`tcp_epollin_ready`) who waits for more is not to wait for what cannot come.
+    let spent = locked.sock().rcvlowat() > 1
+        && matches!(&locked.conn, Conn::Tcb(Life::Open, tcb) if tcb.is_window_spent());
+    locked.sock().shared().set_readable(count, spent);
 }
 
 fn errno(error: TcpError) -> Error {
@@ -82,7 +90,7 @@ pub(super) fn apply_arrival(locked: &mut Locked<'_, Oxtcp>, arrival: &Arrival, m
             publish_readable(locked);
         } else {
             let readable = locked.recv_buffer().readable();
-            locked.sock().shared().set_readable(readable);
+            show_readable(locked, readable);
         }
         locked.wake_readable();
     }

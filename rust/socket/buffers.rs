@@ -3,6 +3,7 @@
 //! Buffers that grow with the path, within `tcp_wmem` and `tcp_rmem`, as long as the user has not
 //! set their size.
 
+use super::apply::publish_readable;
 use super::sock_state::{Conn, Life, SockState};
 use super::Oxtcp;
 use crate::net::Locked;
@@ -109,9 +110,8 @@ pub(super) fn set_rcvlowat(locked: &mut Locked<'_, Oxtcp>, bytes: u32) {
     };
     let bytes = bytes.min(most / 2);
     locked.set_rcvlowat(bytes.max(1));
-    if locked.recv_buffer().readable() >= bytes {
-        locked.wake_readable();
-    }
+    publish_readable(locked);
+    locked.wake_readable();
     let size = match &locked.conn {
         Conn::Tcb(Life::Open, tcb) => tcb.memory_for(bytes),
         _ => bytes.saturating_mul(2),

@@ -89,7 +89,7 @@ pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     // Without memory the table keeps calling it a listener until the port is released.
     let _ = change_role(locked, Role::Bound);
     locked.set_deadline(None);
-    sock.shared().set_readable(0);
+    sock.shared().set_readable(0, false);
     match core::mem::replace(&mut locked.conn, Conn::Closed) {
         Conn::Listening(listener) => Some(listener),
         _ => None,

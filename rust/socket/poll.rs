@@ -13,6 +13,8 @@ use crate::tcp::state::State;
 pub struct Shared {
     /// Bytes to read; for a listener connections to accept.
     readable: Shown<u32>,
+    /// The peer may send hardly more before some of it is read.
+    spent: Shown<bool>,
     /// Text may go although the handshake is not complete (Fast Open).
     early: Shown<bool>,
     /// Whether there is an urgent byte to read.
@@ -28,6 +30,7 @@ impl Shared {
     pub(super) fn new(notsent_lowat: u32) -> Self {
         Self {
             readable: Shown::new(0),
+            spent: Shown::new(false),
             early: Shown::new(false),
             urgent: Shown::new(false),
             notsent_lowat: Shown::new(notsent_lowat),
@@ -35,8 +38,9 @@ impl Shared {
         }
     }
 
-    /// Publishes how much there is to read.
-    pub(super) fn set_readable(&self, count: u32) {
+    /// Publishes how much there is to read; `spent`: what `SO_RCVLOWAT` waits for has no room to come.
+    pub(super) fn set_readable(&self, count: u32, spent: bool) {
+        self.spent.set(spent);
         self.readable.set(count);
     }
 
@@ -103,7 +107,8 @@ pub fn poll(sock: &Sock<Oxtcp>) -> u32 {
     }
     let opening = state == State::SynSent.number() || state == State::SynReceived.number();
     if !opening || sock.shared().is_early() {
-        if readable > 0 && readable >= sock.rcvlowat() {
+        let enough = readable >= sock.rcvlowat() || sock.shared().spent.get();
+        if readable > 0 && enough {
             mask |= poll::IN | poll::RDNORM;
         }
         if sock.shared().urgent.get() {

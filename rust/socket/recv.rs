@@ -2,7 +2,7 @@
 
 //! recvmsg(2) and the other reads.
 
-use super::apply::publish_readable;
+use super::apply::{publish_readable, show_readable};
 use super::flush::{flush, flush_ack};
 use super::receive_queue::Queues;
 use super::sock_state::{Conn, Life};
@@ -88,7 +88,7 @@ fn receive_at_once(
     let records = &mut state.records;
     let due = tcb.on_receive(&state.config, &Queues { recv, records });
     let done = taken as usize;
-    locked.sock().shared().set_readable(readable);
+    show_readable(locked, readable);
     locked.move_peek_offset(taken, false);
     if due {
         flush_ack(locked);

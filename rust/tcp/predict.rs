@@ -223,6 +223,8 @@ impl Tcb {
         }
         if rx.append(seg.seq, seg.len).is_err() {
             arrival.dropped = Some(Drop::NoRoom);
+            // Who waits for more is to read what is there.
+            arrival.readable = true;
             self.window.no_room = true;
             self.ack_due = AckDue::Now;
             return;

@@ -397,6 +397,12 @@ impl Tcb {
         self.rcv_adv.since(self.rcv_nxt)
     }
 
+    /// Whether the peer may send no more than a segment until the user reads, or could not have sent
+    /// what it did for want of memory.
+    pub fn is_window_spent(&self) -> bool {
+        self.window.no_room || self.rcv_wnd() <= self.acks.rcv_mss.into()
+    }
+
     /// The window as last offered, bytes: before text took of it.
     pub(super) fn last_offer(&self) -> u32 {
         self.rcv_adv.since(self.last_ack_sent)

@@ -134,6 +134,8 @@ impl Tcb {
             Err(_) => {
                 events.dropped = Some(Drop::NoRoom);
                 if first == self.rcv_nxt {
+                    // Who waits for more is to read what is there.
+                    events.readable = true;
                     self.window.no_room = true;
                     self.ack_due = AckDue::Now;
                 }
