@@ -3,6 +3,7 @@
 #include <linux/filter.h>
 
 #include "lib/selftest.h"
+#include "lib/wire.h"
 
 #define LISTENERS 4
 #define CONNECTIONS 64
@@ -154,4 +155,111 @@ TEST_F(reuseport, a_program_that_changes_its_mind_between_SYN_and_ACK)
 	for (i = 0; i < LISTENERS; i++)
 		sum += accept_all(self->listener[i]);
 	EXPECT_EQ(CONNECTIONS, sum);
+}
+
+FIXTURE(reuseport_wire) {
+	int listener[LISTENERS];
+};
+
+/* The same at the end of a wire. */
+FIXTURE_SETUP(reuseport_wire)
+{
+	int i;
+
+	make_network(LOOPBACK);
+	wire_open();
+	for (i = 0; i < LISTENERS; i++) {
+		self->listener[i] = own_socket(SOCK_NONBLOCK);
+		set_option(self->listener[i], SOL_SOCKET, SO_REUSEPORT, 1);
+		ASSERT_EQ(0, bind_to(self->listener[i], STACK_ADDR, 4000));
+		ASSERT_EQ(0, listen(self->listener[i], CONNECTIONS));
+	}
+}
+
+FIXTURE_TEARDOWN(reuseport_wire)
+{
+}
+
+/* The group of @listener sends all to its member @number. */
+static void choose(int listener, int number)
+{
+	struct sock_filter filter[] = { BPF_STMT(BPF_RET | BPF_K, number) };
+	struct sock_fprog program = { .len = ARRAY_SIZE(filter), .filter = filter };
+
+	if (setsockopt(listener, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)))
+		die("SO_ATTACH_REUSEPORT_CBPF");
+}
+
+TEST_F(reuseport_wire, a_SYN_that_comes_again_finds_the_handshake_that_is_under_way)
+{
+	struct segment first, again;
+	struct wire w, v;
+
+	choose(self->listener[0], 0);
+	wire_syn(&w, 5000, 4000);
+	first = wire_expect(&w, SYN | ACK);
+	choose(self->listener[0], 1);
+	wire_syn(&v, 5000, 4000);
+	again = wire_expect(&v, SYN | ACK);
+	EXPECT_EQ(first.seq, again.seq);
+	choose(self->listener[0], 2);
+	wire_ack(&v, &again);
+	EXPECT_TRUE(reaches_state(own_family(), 4000, 5000, TCP_ESTABLISHED, 1000));
+	EXPECT_EQ(1, accept_all(self->listener[0]));
+	EXPECT_EQ(0, accept_all(self->listener[1]));
+	EXPECT_EQ(0, accept_all(self->listener[2]));
+}
+
+TEST_F(reuseport_wire, a_handshake_that_is_given_up_is_forgotten)
+{
+	struct segment s;
+	struct wire w;
+
+	choose(self->listener[0], 0);
+	wire_syn(&w, 5000, 4000);
+	wire_ack(&w, &(struct segment){ .seq = wire_expect(&w, SYN | ACK).seq, .flags = SYN });
+	EXPECT_TRUE(reaches_state(own_family(), 4000, 5000, TCP_ESTABLISHED, 1000));
+	wire_syn(&w, 5001, 4000);
+	s = wire_expect(&w, SYN | ACK);
+	w.rcv_nxt = s.seq + 1;
+	wire_send(&w, RST, NULL, 0);
+	choose(self->listener[0], 1);
+	wire_syn(&w, 5001, 4000);
+	s = wire_expect(&w, SYN | ACK);
+	wire_ack(&w, &s);
+	EXPECT_TRUE(reaches_state(own_family(), 4000, 5001, TCP_ESTABLISHED, 1000));
+	EXPECT_EQ(1, accept_all(self->listener[0]));
+	EXPECT_EQ(1, accept_all(self->listener[1]));
+}
+
+TEST_F(reuseport_wire, a_member_that_closes_takes_its_handshakes_with_it)
+{
+	struct segment s;
+	struct wire w;
+
+	choose(self->listener[0], 3);
+	wire_syn(&w, 5000, 4000);
+	wire_expect(&w, SYN | ACK);
+	close(self->listener[3]);
+	choose(self->listener[0], 1);
+	wire_syn(&w, 5000, 4000);
+	s = wire_expect(&w, SYN | ACK);
+	wire_ack(&w, &s);
+	EXPECT_TRUE(reaches_state(own_family(), 4000, 5000, TCP_ESTABLISHED, 1000));
+	EXPECT_EQ(1, accept_all(self->listener[1]));
+}
+
+TEST_F(reuseport_wire, an_ICMP_error_finds_the_handshake_that_it_is_about)
+{
+	struct segment s;
+	struct wire w;
+
+	choose(self->listener[0], 0);
+	wire_syn(&w, 5000, 4000);
+	s = wire_expect(&w, SYN | ACK);
+	choose(self->listener[0], 1);
+	/* No way to the host. */
+	wire_icmp(&w, 3, 1, s.seq, 0);
+	wire_ack(&w, &s);
+	wire_expect(&w, RST);
 }

@@ -11,12 +11,12 @@ use super::receive_queue::Queues;
 use super::sock_state::{Conn, Life};
 use super::{buffers, fast_connect, identity, now, orphans, statistics, time_wait, Oxtcp};
 use crate::net::{
-    random, BhLock, Counter, DropReason, Ends, IcmpError, Locked, RxSkb, Sock, Verdict,
+    random, BhLock, Counter, DropReason, Ends, FourTuple, IcmpError, Locked, RxSkb, Sock, Verdict,
 };
 use crate::tcp::ecn::Ecn;
 use crate::tcp::events::{Drop as TcpDrop, Events};
 use crate::tcp::predict::Candidate;
-use crate::tcp::segment::{Flags, ParseError, Segment, Transmit};
+use crate::tcp::segment::{ParseError, Segment, Transmit};
 use crate::tcp::seq::SeqNumber;
 use crate::tcp::state::State;
 use crate::tcp::time::Instant;
@@ -93,9 +93,12 @@ fn to_listener(
     let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
     let (listener, ours) = {
         let table = net.bind_table.lock();
-        let choose = |l: &ARef<Sock<Oxtcp>>| {
-            let hash = random::tuple_hash(&tuple, identity::GROUP_SALT) as u32;
-            l.choose_of_group(&skb, hash)
+        let choose = |l: &ARef<Sock<Oxtcp>>| match table.holders.get(&tuple) {
+            None => {
+                let hash = random::tuple_hash(&tuple, identity::GROUP_SALT) as u32;
+                l.choose_of_group(&skb, hash)
+            }
+            holder => holder,
         };
         let listener = table.chosen_listener(port, addr, skb.iif(), choose, |l| l.id());
         let ours = listener.is_some() || table.is_reserved(port);
@@ -116,11 +119,6 @@ fn to_listener(
         no_socket(net, skb, seg);
         return Verdict::Taken;
     };
-    let listener = if !seg.flags.has(Flags::SYN) && listener.reuseport() {
-        holder(net, listener, &skb)
-    } else {
-        listener
-    };
     let outcome = match listener.lock_bh(skb) {
         BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor, ends),
         BhLock::Busy => return Verdict::Taken,
@@ -129,29 +127,6 @@ fn to_listener(
         elsewhere(net, skb, ends);
     }
     Verdict::Taken
-}
-
-/// Which member of the group of `chosen` has the half-open connection that `skb` belongs to: the
-/// group may have changed since the SYN, or its program choose otherwise now.
-fn holder(net: &Net, chosen: ARef<Sock<Oxtcp>>, skb: &RxSkb) -> ARef<Sock<Oxtcp>> {
-    let tuple = skb.tuple();
-    let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
-    // A process that has the socket keeps us from looking.
-    let has = |l: &Sock<Oxtcp>| l.try_lock_bh().map(|l| listen::is_opening(&l, &tuple));
-    if has(&chosen) != Some(false) {
-        return chosen;
-    }
-    let mut perhaps = None;
-    for n in 0.. {
-        let member = net.bind_table.lock().group_member(port, addr, skb.iif(), n);
-        let Some(member) = member else { break };
-        match has(&member) {
-            Some(true) => return member,
-            Some(false) => {}
-            None => perhaps = perhaps.or(Some(member)),
-        }
-    }
-    perhaps.unwrap_or(chosen)
 }
 
 /// The connection came to be while the segment waited for the listener.
@@ -407,13 +382,18 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     flush(&mut locked);
 }
 
+/// The listener that has the half-open connection between the ends of `tuple`, if any has, whose
+/// segments come in by interface `dev`.
+pub(super) fn opener(net: &Net, tuple: &FourTuple, dev: i32) -> Option<ARef<Sock<Oxtcp>>> {
+    let (port, addr) = (tuple.local.port(), tuple.local.ip().to_bits());
+    let table = net.bind_table.lock();
+    let holder = |_: &ARef<Sock<Oxtcp>>| table.holders.get(tuple);
+    table.chosen_listener(port, addr, dev, holder, |l| l.id())
+}
+
 /// An ICMP error for which there is no connection: perhaps about a SYN-ACK.
 fn half_open_error(net: &Net, error: &IcmpError) {
-    let local = error.tuple.local;
-    let listener = net
-        .bind_table
-        .lock()
-        .listener(local.port(), local.ip().to_bits(), error.iif());
+    let listener = opener(net, &error.tuple, error.iif());
     // Unreachable network or host, time exceeded, parameter problem (`tcp_v4_err`).
     let fatal = matches!((error.icmp_type, error.code), (3, 0 | 1) | (11 | 12, _));
     let locked = listener.as_ref().and_then(|l| match fatal {

@@ -47,7 +47,7 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         }
         Conn::Closed | Conn::Tcb(Life::Ended, _) => {}
     }
-    let listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
+    let mut listener = KBox::new(Listener::new(backlog)?, GFP_KERNEL)?;
     fast_open::on_listen(&mut locked, backlog)?;
     autobind(&mut locked)?;
     let net = locked.net();
@@ -64,6 +64,7 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         table.listen(port, &old, (new, wish), sock.into())?;
     }
     locked.owner = Some(new);
+    listener.grouped = new.shared_by.is_some();
     let keepalive = locked.keepopen();
     locked.read_settings(net);
     locked.config.keepalive = keepalive;
@@ -91,8 +92,39 @@ pub(super) fn stop(locked: &mut Locked<'_, Oxtcp>) -> Option<KBox<Listener>> {
     locked.set_deadline(None);
     sock.shared().set_readable(0, false);
     match core::mem::replace(&mut locked.conn, Conn::Closed) {
-        Conn::Listening(listener) => Some(listener),
+        Conn::Listening(listener) => {
+            for key in listener.keys() {
+                let tuple = key.tuple(sock.local().port());
+                forget_holder(locked.net(), listener.grouped, sock, &tuple);
+            }
+            Some(listener)
+        }
         _ => None,
+    }
+}
+
+/// The bind table is to know of the half-open connection between the ends of `tuple`, of a listener
+/// that is `grouped`.
+///
+/// # Errors
+///
+/// `EEXIST` when another of the group has begun it; `ENOMEM`.
+pub(super) fn note_holder(
+    net: &Net,
+    grouped: bool,
+    sock: &Sock<Oxtcp>,
+    tuple: &FourTuple,
+) -> Result {
+    if grouped {
+        return net.bind_table.lock().holders.add(tuple, sock.id());
+    }
+    Ok(())
+}
+
+/// The end of [`note_holder`].
+pub(super) fn forget_holder(net: &Net, grouped: bool, sock: &Sock<Oxtcp>, tuple: &FourTuple) {
+    if grouped {
+        net.bind_table.lock().holders.remove(tuple, sock.id());
     }
 }
 
@@ -192,7 +224,8 @@ fn on_entry(
     let net = locked.net();
     let tuple = &ends.tuple();
     let key = Key::new(tuple);
-    let way = Way::of(locked.sock());
+    let sock = locked.sock();
+    let way = Way::of(sock);
     let state: &mut SockState = locked;
     let terms = terms(&state.config, entry.mss(), entry.timestamps());
     let config = state.config.on(&terms);
@@ -219,7 +252,7 @@ fn on_entry(
         Verdict::Reply(out) => reply_by(net, &skb, way, &out),
         Verdict::Remove => {
             net.count(Counter::EmbryonicRsts);
-            give_up(net, listener, &key, tuple);
+            give_up(sock, listener, &key, tuple);
         }
         Verdict::Complete if entry.is_deferred(&config, seg) => {
             if let Some(entry) = listener.get_mut(&key) {
@@ -231,7 +264,7 @@ fn on_entry(
         Verdict::Complete if listener.accept_queue.is_full() => {
             net.count(Counter::ListenOverflows);
             if net.settings().abort_on_overflow() {
-                give_up(net, listener, &key, tuple);
+                give_up(sock, listener, &key, tuple);
                 if let Some(reset) = Transmit::reset_for(seg) {
                     reply_by(net, &skb, way, &reset);
                 }
@@ -247,8 +280,10 @@ fn on_entry(
 }
 
 /// A half-open connection ends.
-fn give_up(net: &Net, listener: &mut Listener, key: &Key, tuple: &FourTuple) {
+fn give_up(sock: &Sock<Oxtcp>, listener: &mut Listener, key: &Key, tuple: &FourTuple) {
+    let net = sock.net();
     listener.remove(key);
+    forget_holder(net, listener.grouped, sock, tuple);
     opening_failed(net, tuple);
 }
 
@@ -270,7 +305,7 @@ pub(super) fn on_icmp(
     seq: SeqNumber,
     fatal: bool,
 ) {
-    let net = locked.net();
+    let (net, sock) = (locked.net(), locked.sock());
     let key = Key::new(tuple);
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
@@ -279,7 +314,7 @@ pub(super) fn on_icmp(
         None => {}
         Some(entry) if entry.iss() != seq => net.count(Counter::OutOfWindowIcmps),
         Some(_) if fatal => {
-            give_up(net, listener, &key, tuple);
+            give_up(sock, listener, &key, tuple);
             net.count(Counter::ListenDrops);
         }
         Some(_) => {}
@@ -357,6 +392,7 @@ fn complete(
     let Conn::Listening(listener) = &mut locked.conn else {
         return Err(EINVAL);
     };
+    let grouped = listener.grouped;
     let saved_syn = listener.take_saved_syn(key);
     let was_cookie = cookie.is_some();
     let route = match cookie {
@@ -374,6 +410,9 @@ fn complete(
                 keep(locked, *key, *entry);
             }
             return Err(error);
+        }
+        if !was_cookie {
+            forget_holder(locked.net(), grouped, locked.sock(), &ends.tuple());
         }
         inherit(locked, &mut new);
         new.saved_syn = saved_syn;
@@ -393,11 +432,16 @@ fn complete(
 /// peer tries again.
 #[cold]
 fn keep(locked: &mut Locked<'_, Oxtcp>, key: Key, entry: SynReceived) {
+    let sock = locked.sock();
     let Conn::Listening(listener) = &mut locked.conn else {
         return;
     };
-    if let Ok(memory) = listener.memory() {
-        listener.insert(key, HalfOpen { entry, route: None }, memory);
+    match listener.memory() {
+        Ok(memory) => listener.insert(key, HalfOpen { entry, route: None }, memory),
+        Err(_) => {
+            let tuple = key.tuple(sock.local().port());
+            forget_holder(sock.net(), listener.grouped, sock, &tuple);
+        }
     }
     let deadline = listener.deadline();
     locked.set_deadline(deadline.map(|at| at.us()));
@@ -408,14 +452,6 @@ pub(super) fn inherit(listener: &Locked<'_, Oxtcp>, child: &mut Locked<'_, Oxtcp
     child.bound.addr = listener.bound.addr;
     let lowat = listener.sock().shared().notsent_lowat();
     child.sock().shared().set_notsent_lowat(lowat);
-}
-
-/// Whether the handshake between the ends of `tuple` is under way at the listener.
-pub(super) fn is_opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> bool {
-    match &locked.conn {
-        Conn::Listening(listener) => listener.get(&Key::new(tuple)).is_some(),
-        _ => false,
-    }
 }
 
 /// Gives a new socket its ends, its route and its place in the tables; it has no control block yet.
@@ -496,8 +532,9 @@ fn deliver(
 /// The timer of a listener: SYN-ACKs that are to be sent again, entries to be given up.
 pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
     let net: &Net = locked.net();
-    let port = locked.sock().local().port();
-    let way = Way::of(locked.sock());
+    let sock = locked.sock();
+    let port = sock.local().port();
+    let way = Way::of(sock);
     let now = now();
     let state: &mut SockState = locked;
     let Conn::Listening(listener) = &mut state.conn else {
@@ -507,9 +544,11 @@ pub(super) fn on_timer(locked: &mut Locked<'_, Oxtcp>) {
         synack_retries: listener.patience(state.config.synack_retries),
         ..state.config
     };
+    let grouped = listener.grouped;
     listener.sweep(now, |key, entry| match entry.on_timer(&config, now) {
         TimerVerdict::NotYet => false,
         TimerVerdict::GiveUp => {
+            forget_holder(net, grouped, sock, &key.tuple(port));
             opening_failed(net, &key.tuple(port));
             true
         }

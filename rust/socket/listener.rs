@@ -134,6 +134,9 @@ pub struct Listener {
     cookie_sent: Option<Instant>,
     /// The log has been told that the SYN queue was full.
     pub(super) warned: bool,
+    /// It shares its segments with others, or may (`SO_REUSEPORT` when it began): its half-open
+    /// connections are among the bind table's [`super::holders::Holders`].
+    pub(super) grouped: bool,
     /// Connections that wait for accept().
     pub(super) accept_queue: AcceptQueue<ARef<Sock<Oxtcp>>>,
     /// What listen() was told.
@@ -160,6 +163,7 @@ impl Listener {
             earliest: None,
             cookie_sent: None,
             warned: false,
+            grouped: false,
             accept_queue: AcceptQueue::new(backlog)?,
             backlog,
         })
@@ -271,6 +275,11 @@ impl Listener {
         self.saved_syns.remove(key);
         self.forget(key, &half.entry);
         Some(half)
+    }
+
+    /// The keys of all half-open connections.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.syn_queue.keys()
     }
 
     /// Keeps the headers of a SYN with its half-open connection, if there is memory.

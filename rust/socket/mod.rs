@@ -26,6 +26,7 @@ pub mod fast_connect;
 pub mod fast_open;
 mod few;
 pub mod flush;
+pub mod holders;
 pub mod identity;
 mod idle;
 pub mod info;

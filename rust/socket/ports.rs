@@ -9,6 +9,7 @@
 //! addresses.
 
 use super::few::Few;
+use super::holders::Holders;
 use super::port_map::PortMap;
 use crate::tcp::pack::packed;
 use kernel::prelude::*;
@@ -215,6 +216,8 @@ impl<L, R> Bucket<L, R> {
 /// The bind table of a namespace. `L` is a listener's handle, `R` a reservation in `AF_INET`.
 pub struct PortTable<L, R: 'static> {
     buckets: PortMap<Bucket<L, R>>,
+    /// Half-open connections of the listeners that share their segments, by [`Owner::shared_by`].
+    pub(super) holders: Holders,
 }
 
 impl<L: Clone, R> PortTable<L, R> {
@@ -226,6 +229,7 @@ impl<L: Clone, R> PortTable<L, R> {
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             buckets: PortMap::new()?,
+            holders: Holders::new(),
         })
     }
 
@@ -374,15 +378,6 @@ impl<L: Clone, R> PortTable<L, R> {
         scored.max_by_key(|(_, score)| *score).map(|(l, _)| l)
     }
 
-    /// The `n`-th of those that share the segments to `addr` by interface `dev`; none when that is
-    /// a listener alone.
-    pub fn group_member(&self, port: u16, addr: u32, dev: i32, n: usize) -> Option<L> {
-        let best = self.best(port, addr, dev)?;
-        let listeners = self.buckets.get(&port)?.listeners();
-        let mut group = listeners.iter().filter(|l| l.is_in_group(&best.owner));
-        group.nth(n).map(|l| l.socket.clone())
-    }
-
     /// A listener on `port` with which `owner` is to share its segments.
     pub fn group_of(&self, port: u16, owner: &Owner) -> Option<L> {
         let listeners = self.buckets.get(&port)?.listeners();
@@ -519,8 +514,6 @@ mod tests {
         assert!(table.chosen_listener(80, 5, 0, |_| Some(2), id) == Some(2));
         assert!(table.chosen_listener(80, 5, 0, |_| Some(9), id).is_some());
         assert!(table.chosen_listener(80, 5, 0, |_| None, id).is_some());
-        let members: [_; 4] = core::array::from_fn(|n| table.group_member(80, 5, 0, n));
-        assert!(members == [Some(1), Some(2), Some(3), None]);
         assert!(table.group_of(80, &listening).is_some());
         assert!(table.group_of(80, &sharing(8, Role::Listening)).is_none());
         Ok(())

@@ -4,7 +4,7 @@
 
 use super::apply::apply;
 use super::flush::{flush_offering, reply_in, reply_to};
-use super::listen::{attach, inherit, queue};
+use super::listen::{attach, inherit, note_holder, queue};
 use super::listener::{HalfOpen, Key, Listener};
 use super::namespace::Net;
 use super::receive_queue::Queues;
@@ -79,6 +79,7 @@ pub(super) fn open(
         skb
     };
     let headers = saved_syn::of(locked, &skb);
+    let sock = locked.sock();
     let state: &mut SockState = locked;
     let Conn::Listening(listener) = &mut state.conn else {
         return;
@@ -87,6 +88,11 @@ pub(super) fn open(
         net.count(Counter::ListenDrops);
         return skb.discard(net, DropReason::NoMemory);
     };
+    // It waited for the lock, and meanwhile the SYN came again, and went to another listener.
+    if note_holder(net, listener.grouped, sock, tuple).is_err() {
+        net.count(Counter::ListenDrops);
+        return skb.discard(net, DropReason::NoMemory);
+    }
     end_time_wait(net, ends, floor);
     let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
     let mut out = entry.syn_ack_on(&state.config, &terms, now);
