@@ -58,6 +58,42 @@ static void switch_both_on(const struct combo *c)
 	}
 }
 
+static void set_at_both(const struct combo *c, const char *name, const char *value)
+{
+	set_sysctl(name, value);
+	if (c->path == VETH) {
+		enter_far();
+		set_sysctl(name, value);
+		enter_near();
+	}
+}
+
+/* Beside timestamps and the option of Accurate ECN, which gives way, there is room for a cookie. */
+TEST_F(fast_open, ends_with_accurate_ECN_have_it_too)
+{
+	const struct combo *c = &variant->combo;
+	struct sockaddr_in to;
+	int listener, i;
+
+	switch_both_on(c);
+	set_at_both(c, "net/ipv4/tcp_ecn", "3");
+	listener = fast_listen(c);
+	to = local_address(listener);
+	for (i = 0; i < 2; i++) {
+		int client = client_socket(c, 0), server;
+		char text[TEXT_LEN];
+
+		ASSERT_EQ(TEXT_LEN, send_to(client, &to, TEXT, TEXT_LEN));
+		server = accept(listener, NULL, NULL);
+		ASSERT_LE(0, server);
+		recv_all(server, text, TEXT_LEN);
+		EXPECT_EQ(i, took_text_of_syn(client));
+		EXPECT_EQ(i, took_text_of_syn(server));
+		close(client);
+		close(server);
+	}
+}
+
 TEST_F(fast_open, the_second_connection_has_text_in_its_syn)
 {
 	const struct combo *c = &variant->combo;
@@ -371,6 +407,43 @@ TEST_F(fast_open_wire, a_listener_s_own_key_makes_other_cookies_and_the_former_h
 	EXPECT_EQ(1001 + TEXT_LEN, s.ack);
 	ASSERT_NE(NULL, cookie_of(&s));
 	EXPECT_NE(0, memcmp(self->option + 2, cookie_of(&s), COOKIE_LEN));
+}
+
+/* The SYN-ACK of a connection that is open already has both options too. */
+TEST_F(fast_open_wire, a_renewed_cookie_has_room_beside_timestamps_and_accurate_ECN)
+{
+	static const uint8_t one[16] = "first key......", two[32] = "other key......first key.....";
+	uint8_t keys[32], options[32] = {
+		2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7,
+	};
+	struct segment s = {
+		.sport = 5000, .dport = PORT, .seq = 1000, .flags = SYN | ECE | CWR | AE,
+		.window = 60000, .options = options, .options_len = 32, .data = TEXT,
+		.len = TEXT_LEN,
+	}, answer;
+	struct wire w;
+
+	close(self->listener);
+	set_sysctl("net/ipv4/tcp_ecn", "3");
+	self->listener = own_socket(0);
+	ASSERT_EQ(0, bind_to(self->listener, STACK_ADDR, PORT));
+	ASSERT_EQ(0, listen(self->listener, 8));
+	set_option(self->listener, SOL_TCP, TCP_FASTOPEN, 2);
+	ASSERT_EQ(0, setsockopt(self->listener, SOL_TCP, TCP_FASTOPEN_KEY, one, 16));
+	w = fast_syn(4998, request, sizeof(request), 0);
+	answer = wire_expect(&w, SYN | ACK);
+	ASSERT_NE(NULL, cookie_of(&answer));
+	memcpy(self->option + 2, cookie_of(&answer), COOKIE_LEN);
+	memcpy(keys, two, 16);
+	memcpy(keys + 16, one, 16);
+	ASSERT_EQ(0, setsockopt(self->listener, SOL_TCP, TCP_FASTOPEN_KEY, keys, 32));
+	memcpy(options + 20, self->option, 12);
+	wire_inject(&s);
+	w = (struct wire){ .port = 5000, .stack_port = PORT };
+	s = wire_expect(&w, SYN | ACK);
+	EXPECT_EQ(1001 + TEXT_LEN, s.ack);
+	EXPECT_EQ(40, s.options_len);
+	EXPECT_NE(NULL, cookie_of(&s));
 }
 
 /* The peer as a server: gives a cookie to the first connection of the stack. */

@@ -315,8 +315,8 @@ fn send_some(
             }
             break;
         };
-        if out.flags.has(Flags::SYN) {
-            out.options.fast_open = offer;
+        if let Some(cookie) = offer.filter(|_| out.flags.has(Flags::SYN)) {
+            out.options.add_fast_open(cookie);
         }
         if out.retransmission {
             net.count(Counter::RetransSegs);

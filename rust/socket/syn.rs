@@ -96,7 +96,9 @@ pub(super) fn open(
     end_time_wait(net, ends, floor);
     let entry = SynReceived::on(&state.config, &terms, seg, ids, now);
     let mut out = entry.syn_ack_on(&state.config, &terms, now);
-    out.options.fast_open = judgement.offer;
+    if let Some(cookie) = judgement.offer {
+        out.options.add_fast_open(cookie);
+    }
     let packets = (Some(skb), listener.spare_packet());
     reply_in(net, tuple, way, Some(&route), &out, packets);
     let half = HalfOpen {

@@ -4,6 +4,7 @@
 //! as far as there is room for them.
 
 use super::ecn::Ecn;
+use super::fast_open::Cookie;
 use super::options::Options;
 use super::pack::packed;
 use super::segment::{Segment, Transmit};
@@ -241,7 +242,23 @@ impl Options {
             (None, true) => 4,
             (None, false) => 0,
         };
-        mss.saturating_add(scale).saturating_add(rest)
+        let cookie = self.fast_open.map_or(0, |cookie| cookie.option_len());
+        mss.saturating_add(scale)
+            .saturating_add(rest)
+            .saturating_add(cookie)
+    }
+
+    /// Adds a Fast Open cookie. An Accurate ECN option that is there gives way as far as it must, as
+    /// in Linux.
+    pub fn add_fast_open(&mut self, cookie: Cookie) {
+        let full = self.accecn.take();
+        let room = SPACE.saturating_sub(self.len_without_accecn());
+        if cookie.option_len() <= room {
+            self.fast_open = Some(cookie);
+        }
+        if let Some(full) = full {
+            self.fit_accecn(full, 0);
+        }
     }
 
     /// Adds `full`, an Accurate ECN option, with as many of its counters as fit beside the other
@@ -432,6 +449,58 @@ mod tests {
             1, 1, 3, 3, 8,
         ];
         assert_eq!(written(&options), linux);
+    }
+
+    #[test]
+    fn a_cookie_comes_before_the_option() {
+        let mut options = Options {
+            mss: Some(1460),
+            window_scale: Some(8),
+            sack_permitted: true,
+            timestamps: STAMPS,
+            ..Options::default()
+        };
+        assert!(options.fit_accecn(AccEcnOption::new(&EcnBytes::default()), 0));
+        options.add_fast_open(Cookie::from_hash(0x0807_0605_0403_0201));
+        let linux = [
+            2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 174, 8, 0, 0, 1, 0, 0, 0, 1, 3, 3,
+            8, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1,
+        ];
+        assert_eq!(written(&options), linux);
+    }
+
+    #[test]
+    fn a_cookie_of_any_length_is_written_beside_what_is_left_of_the_option() {
+        let full = AccEcnOption::new(&BYTES);
+        for len in [0, 4, 6, 8, 10, 12, 14, 16] {
+            let cookie = Cookie::new(&[7; 16][..len]).expect("a cookie");
+            for cookie in [cookie, cookie.experimental()] {
+                for timestamps in [None, STAMPS] {
+                    for window_scale in [None, Some(7)] {
+                        for sack_permitted in [false, true] {
+                            let mut options = Options {
+                                mss: Some(1460),
+                                window_scale,
+                                sack_permitted,
+                                timestamps,
+                                ..Options::default()
+                            };
+                            let without = options;
+                            assert!(options.fit_accecn(full, 0));
+                            options.add_fast_open(cookie);
+                            let bytes = written(&options);
+                            let read = Options::parse(&bytes);
+                            assert_eq!(read, options, "{bytes:?}");
+                            assert_eq!(read.fast_open, Some(cookie));
+                            let mut before = without;
+                            before.fast_open = Some(cookie);
+                            before.fit_accecn(full, 0);
+                            assert_eq!(options, before);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -91,6 +91,17 @@ impl Cookie {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
     }
 
+    /// Bytes of its option.
+    pub(super) fn unpadded_len(&self) -> usize {
+        let head = if self.experimental { 4 } else { 2 };
+        usize::from(self.len).saturating_add(head)
+    }
+
+    /// Bytes of its option with the padding.
+    pub(super) fn option_len(&self) -> usize {
+        self.unpadded_len().next_multiple_of(4)
+    }
+
     /// Whether it asks for one.
     pub fn is_request(&self) -> bool {
         self.len == 0

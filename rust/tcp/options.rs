@@ -179,9 +179,8 @@ impl Writer<'_> {
     fn fast_open(&mut self, cookie: &Cookie) {
         let bytes = cookie.as_slice();
         let free = self.buf.len().saturating_sub(self.at);
-        let head = if cookie.is_experimental() { 4 } else { 2 };
-        let len = bytes.len().saturating_add(head);
-        if free < len.next_multiple_of(4) {
+        let len = cookie.unpadded_len();
+        if free < cookie.option_len() {
             return;
         }
         if cookie.is_experimental() {

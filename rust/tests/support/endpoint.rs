@@ -320,7 +320,9 @@ impl Endpoint {
                 let half = SynReceived::new(&self.config, seg, ids, now);
                 self.conn = Conn::Half(half);
                 let mut out = half.syn_ack(&self.config, now);
-                out.options.fast_open = answer.and_then(|answer| answer.offer);
+                if let Some(cookie) = answer.and_then(|answer| answer.offer) {
+                    out.options.add_fast_open(cookie);
+                }
                 self.reply(Some(out));
             }
         }
