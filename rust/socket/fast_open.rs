@@ -6,8 +6,9 @@
 use super::namespace::Net;
 use super::{now, Oxtcp};
 use crate::net::random::{fast_open_hash, fast_open_keys, FastOpenKey};
-use crate::net::{Counter, FourTuple, Locked};
-use crate::tcp::fast_open::{judge, Cookie, Judgement, Policy};
+use crate::net::{BhSpinLock, Counter, FourTuple, Locked};
+use crate::new_bh_spinlock;
+use crate::tcp::fast_open::{judge, Cookie, Judgement, Policy, Resets};
 use crate::tcp::segment::Segment;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Relaxed};
@@ -21,10 +22,6 @@ pub(super) const CLIENT_COOKIELESS: u32 = 4;
 const SERVER_COOKIELESS: u32 = 0x200;
 /// Every listener has it, as if `TCP_FASTOPEN` was set to its backlog.
 const SERVER_ALWAYS: u32 = 0x400;
-
-/// How long a connection that was reset before its handshake was complete counts as pending: who
-/// forges a client's address must not make the client's RSTs clear the way for more (RFC 7413 5.1).
-const RESET_COUNTS_US: u64 = 60_000_000;
 
 /// What the user set, and what becomes of it; few sockets have any of it.
 #[derive(Default)]
@@ -54,24 +51,30 @@ impl FastOpen {
 }
 
 /// The connections of a listener whose handshake is not complete.
+#[pin_data]
 struct Pending {
+    /// With those that were reset, as long as they count.
     count: Atomic<u32>,
-    /// Those that were reset lately, and when the last was.
-    reset: Atomic<u32>,
-    reset_at: Atomic<u64>,
+    #[pin]
+    resets: BhSpinLock<Resets>,
 }
 
 impl Pending {
+    fn new() -> Result<Arc<Self>> {
+        let pending = try_pin_init!(Self {
+            count: Atomic::new(0),
+            resets <- new_bh_spinlock!(Resets::default(), c"oxtcp_fast_open"),
+        });
+        Arc::pin_init(pending, GFP_KERNEL)
+    }
+
     fn is_full(&self, limit: u32) -> bool {
-        let since = now().us().saturating_sub(self.reset_at.load(Relaxed));
-        if since > RESET_COUNTS_US {
-            self.reset.store(0, Relaxed);
+        if self.count.load(Relaxed) < limit {
+            return false;
         }
-        let all = self
-            .count
-            .load(Relaxed)
-            .saturating_add(self.reset.load(Relaxed));
-        all >= limit
+        let expired = self.resets.lock().expire(now());
+        self.count.fetch_sub(expired, Relaxed);
+        self.count.load(Relaxed) >= limit
     }
 }
 
@@ -97,12 +100,7 @@ pub(super) fn state<'a>(locked: &'a mut Locked<'_, Oxtcp>) -> Result<&'a mut Fas
 pub(super) fn set_limit(locked: &mut Locked<'_, Oxtcp>, limit: u32) -> Result {
     let fast_open = state(locked)?;
     if fast_open.queue.is_none() {
-        let pending = Pending {
-            count: Atomic::new(0),
-            reset: Atomic::new(0),
-            reset_at: Atomic::new(0),
-        };
-        fast_open.queue = Some(Arc::new(pending, GFP_KERNEL)?);
+        fast_open.queue = Some(Pending::new()?);
     }
     fast_open.limit = limit;
     Ok(())
@@ -194,10 +192,10 @@ pub(super) fn settle(locked: &mut Locked<'_, Oxtcp>, by_reset: bool) {
     let Some(pending) = locked.fast_open.as_mut().and_then(|f| f.pending.take()) else {
         return;
     };
-    pending.count.fetch_sub(1, Relaxed);
     if by_reset {
-        pending.reset.fetch_add(1, Relaxed);
-        pending.reset_at.store(now().us(), Relaxed);
+        pending.resets.lock().add(now());
+    } else {
+        pending.count.fetch_sub(1, Relaxed);
     }
     locked.sock().shared().set_early(false);
 }

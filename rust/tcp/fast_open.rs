@@ -170,6 +170,67 @@ packed!(enum FastOpen {
     0 => Off, 1 => Passive { text }, 2 => Asked, 3 => Offered, 4 => Taken, 5 => Refused,
 });
 
+/// How long a connection that was reset before its handshake was complete counts as pending, s: who
+/// forges a client's address must not make the client's RSTs clear the way for more (RFC 7413 5.1).
+const RESET_COUNTS_S: u64 = 60;
+
+/// Those seconds, and the one that is not over.
+const RESET_SECONDS: usize = RESET_COUNTS_S as usize + 1;
+
+/// A server's connections that were reset lately, by the second, so that each counts for a time of
+/// its own: a client that resets one now and then must not keep those of long ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Resets {
+    /// Of the last seconds, each at its remainder.
+    seconds: [u32; RESET_SECONDS],
+    /// The last of them.
+    last: u64,
+    /// Those that count no longer, of which nobody has been told.
+    expired: u32,
+}
+
+impl Default for Resets {
+    fn default() -> Self {
+        Self {
+            seconds: [0; RESET_SECONDS],
+            last: 0,
+            expired: 0,
+        }
+    }
+}
+
+impl Resets {
+    /// A connection was reset.
+    pub fn add(&mut self, now: Instant) {
+        self.advance(now);
+        if let Some(count) = self.slot(self.last) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// How many have come to count no longer since the last call.
+    pub fn expire(&mut self, now: Instant) -> u32 {
+        self.advance(now);
+        core::mem::take(&mut self.expired)
+    }
+
+    fn slot(&mut self, second: u64) -> Option<&mut u32> {
+        self.seconds
+            .get_mut((second % RESET_SECONDS as u64) as usize)
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let second = now.us() / 1_000_000;
+        let passed = second.saturating_sub(self.last);
+        for n in 0..passed.min(RESET_SECONDS as u64) {
+            // Where a second begins, that of a minute before ends.
+            let ended = self.slot(second - n).map_or(0, core::mem::take);
+            self.expired = self.expired.saturating_add(ended);
+        }
+        self.last = self.last.max(second);
+    }
+}
+
 /// What a client puts into its SYN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opening {
@@ -321,5 +382,59 @@ impl Tcb {
     /// The number of the first byte that the peer sent: before it is its SYN.
     fn text_of_syn(&self) -> SeqNumber {
         self.snd_wl1 + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_us(ms * 1000)
+    }
+
+    #[test]
+    fn each_reset_counts_for_a_minute_of_its_own() {
+        let mut resets = Resets::default();
+        let mut counting = 0u32;
+        for n in 0..100 {
+            counting += 1;
+            resets.add(at(1500 + n * 50_000));
+            counting -= resets.expire(at(1600 + n * 50_000));
+            assert!(counting <= 2, "{counting} count after {n}");
+        }
+        assert_eq!(counting, 2);
+    }
+
+    #[test]
+    fn a_reset_counts_for_no_less_than_a_minute_and_hardly_more() {
+        for ms in [0, 1, 500, 999] {
+            let mut resets = Resets::default();
+            resets.add(at(7_000_000 + ms));
+            resets.add(at(7_000_000 + ms));
+            assert_eq!(resets.expire(at(7_060_000 + ms)), 0);
+            assert_eq!(resets.expire(at(7_061_000 + ms)), 2);
+            assert_eq!(resets.expire(at(7_062_000 + ms)), 0);
+        }
+    }
+
+    #[test]
+    fn what_expires_while_others_come_is_told_once() {
+        let mut resets = Resets::default();
+        for second in 0..1000 {
+            resets.add(at(second * 1000));
+        }
+        assert_eq!(resets.expire(at(999_000)), 939);
+        assert_eq!(resets.expire(at(999_999)), 0);
+        assert_eq!(resets.expire(at(5_000_000)), 61);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_changes_nothing() {
+        let mut resets = Resets::default();
+        resets.add(at(100_000));
+        resets.add(at(50_000));
+        assert_eq!(resets.expire(at(20_000)), 0);
+        assert_eq!(resets.expire(at(161_000)), 2);
     }
 }
