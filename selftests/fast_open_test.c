@@ -268,6 +268,8 @@ FIXTURE_SETUP(fast_open_wire)
 	cookie = cookie_of(&s);
 	if (!cookie)
 		die("no cookie");
+	/* Nor is the SYN-ACK to be repeated. */
+	wire_send(&w, RST, NULL, 0);
 	self->option[0] = KIND;
 	self->option[1] = 2 + COOKIE_LEN;
 	memcpy(self->option + 2, cookie, COOKIE_LEN);
@@ -457,7 +459,7 @@ static void teach_cookie(void)
 		.options = option, .options_len = 12,
 	};
 
-	if (send_to(fd, &to, TEXT, TEXT_LEN) >= 0 || errno != EINPROGRESS)
+	if (send_to(fd, &to, TEXT, TEXT_LEN) >= 0 || (errno != EINPROGRESS && errno != EAGAIN))
 		die("the first sendto");
 	s = wire_any(SYN);
 	if (s.len)
@@ -466,6 +468,9 @@ static void teach_cookie(void)
 	answer.ack = s.seq + 1;
 	wire_inject(&answer);
 	wire_any(ACK);
+	answer.flags = RST;
+	answer.seq++;
+	wire_inject(&answer);
 	close(fd);
 }
 
@@ -512,6 +517,86 @@ TEST_F(fast_open_wire, a_syn_that_is_repeated_is_bare)
 	s = wire_any(SYN);
 	EXPECT_EQ(0, s.len);
 	EXPECT_EQ(NULL, cookie_of(&s));
+}
+
+/* A connection whose text the server, the peer, never sees: three timeouts. */
+static void be_dropped(void)
+{
+	struct sockaddr_in to = address(PEER_ADDR, 80);
+	int fd = own_socket(SOCK_NONBLOCK), again = 0;
+
+	if (send_to(fd, &to, TEXT, TEXT_LEN) != TEXT_LEN)
+		die("no text in the SYN");
+	while (!wire_any(SYN).len)
+		;
+	while (again < 3)
+		again += !wire_any(SYN).len;
+	close(fd);
+}
+
+/* One whose text the server takes, and answers. */
+static void be_answered(void)
+{
+	struct sockaddr_in to = address(PEER_ADDR, 80);
+	int fd = own_socket(SOCK_NONBLOCK);
+	struct segment s;
+	struct wire w;
+	char c;
+
+	if (send_to(fd, &to, TEXT, TEXT_LEN) != TEXT_LEN)
+		die("no text in the SYN");
+	do {
+		s = wire_any(SYN);
+	} while (!s.len);
+	w = (struct wire){
+		.port = 80, .stack_port = s.sport, .snd_nxt = 9000,
+		.rcv_nxt = s.seq + 1 + TEXT_LEN, .window = 60000,
+	};
+	wire_send(&w, SYN | ACK, NULL, 0);
+	wire_expect(&w, ACK);
+	wire_send(&w, PSH | ACK, "a", 1);
+	wire_expect(&w, ACK);
+	if (recv(fd, &c, 1, 0) != 1)
+		die("no answer");
+	wire_send(&w, RST, NULL, 0);
+	usleep(50000);
+	if (take_error(fd) != ECONNRESET)
+		die("no end");
+	close(fd);
+}
+
+/* Whether a connection of now begins with text. */
+static bool begins_with_text(void)
+{
+	struct sockaddr_in to = address(PEER_ADDR, 80);
+	int fd = own_socket(SOCK_NONBLOCK);
+	bool began = send_to(fd, &to, TEXT, TEXT_LEN) == TEXT_LEN;
+
+	close(fd);
+	return began;
+}
+
+TEST_F(fast_open_wire, a_pause_after_a_success_is_as_short_as_the_first)
+{
+	set_sysctl("net/ipv4/tcp_fastopen_blackhole_timeout_sec", "1");
+	teach_cookie();
+	be_dropped();
+	teach_cookie();
+	EXPECT_FALSE(begins_with_text());
+	usleep(1100000);
+	be_answered();
+	be_dropped();
+	teach_cookie();
+	EXPECT_FALSE(begins_with_text());
+	usleep(1100000);
+	EXPECT_TRUE(begins_with_text());
+	/* Without one it is twice as long. */
+	be_dropped();
+	teach_cookie();
+	usleep(1100000);
+	EXPECT_FALSE(begins_with_text());
+	usleep(1000000);
+	EXPECT_TRUE(begins_with_text());
 }
 
 OWN_FIXTURE(fast_open_option)

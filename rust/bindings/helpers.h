@@ -343,6 +343,7 @@ int ox_route_connect(struct sock *sk, __be32 *saddr, __be32 *daddr,
 		     __be16 sport, __be16 dport, struct dst_entry **dst);
 void ox_sk_set_route(struct sock *sk, struct dst_entry *dst);
 u32 ox_sk_path_mtu(struct sock *sk);
+bool ox_sk_is_by_loopback(const struct sock *sk);
 void ox_sk_update_pmtu(struct sock *sk, u32 mtu);
 u32 ox_sk_gso_max(const struct sock *sk, u32 mss);
 u32 ox_sk_advmss(struct sock *sk);

@@ -101,6 +101,19 @@ void ox_sk_set_route(struct sock *sk, struct dst_entry *dst)
 	ox_setup_caps(sk, dst);
 }
 
+/* Whether the socket's route stays on this host. */
+bool ox_sk_is_by_loopback(const struct sock *sk)
+{
+	const struct dst_entry *dst;
+	bool is;
+
+	rcu_read_lock();
+	dst = __sk_dst_get(sk);
+	is = dst && dst_dev_rcu(dst)->flags & IFF_LOOPBACK;
+	rcu_read_unlock();
+	return is;
+}
+
 /*
  * The most text of a run of segments of mss bytes; 0 when it cannot be cut up
  * below us.

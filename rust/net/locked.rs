@@ -511,6 +511,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_path_mtu(self.sk()) }
     }
 
+    /// Whether the route to the peer, if there is one, is by a loopback device.
+    pub fn is_by_loopback(&self) -> bool {
+        // SAFETY: We hold the lock.
+        unsafe { b::ox_sk_is_by_loopback(self.sk()) }
+    }
+
     /// Teaches the route to the peer that the path carries `mtu` bytes and no more, or a router does
     /// not say how many (0): [`Locked::path_mtu`] has it then, but none below
     /// `net.ipv4.route.min_pmtu`.

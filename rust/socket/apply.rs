@@ -201,6 +201,9 @@ fn fail(locked: &mut Locked<'_, Oxtcp>, error: TcpError) {
 /// received can still be read.
 pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     let net = locked.net();
+    if locked.fast_open.is_some() {
+        fast_connect::on_end(locked);
+    }
     if locked.phase == Phase::Released {
         locked.conn = Conn::Closed;
     } else if let Conn::Tcb(life @ Life::Open, tcb) = &mut locked.conn {

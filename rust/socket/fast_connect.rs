@@ -132,7 +132,8 @@ pub(super) fn on_timeout(locked: &mut Locked<'_, Oxtcp>) {
             slot.take_if(|known| known.ends == ends(&tuple));
         }
     }
-    if tcb.retransmits() != 2 || net.settings().fastopen_blackhole_timeout() == 0 {
+    // The third: it was counted already.
+    if tcb.retransmits() != 3 || net.settings().fastopen_blackhole_timeout() == 0 {
         return;
     }
     net.count(Counter::FastOpenBlackhole);
@@ -140,23 +141,58 @@ pub(super) fn on_timeout(locked: &mut Locked<'_, Oxtcp>) {
     net.blackhole_at.store(now().us(), Relaxed);
 }
 
-/// Whether Fast Open was given up for a while: longer each time, up to 64 times the setting.
-fn is_given_up(net: &Net) -> bool {
+/// Whether Fast Open was given up for a while, and that is over or not.
+enum Pause {
+    None,
+    Over,
+    Lasts,
+}
+
+/// A pause is longer each time, up to 64 times the setting.
+fn pause(net: &Net) -> Pause {
     let times = net.blackholes.load(Relaxed);
     let timeout = u64::from(net.settings().fastopen_blackhole_timeout());
     if times == 0 || timeout == 0 {
-        return false;
+        return Pause::None;
     }
     let length = timeout.saturating_mul(1_000_000 << (times - 1).min(6));
-    now().us().saturating_sub(net.blackhole_at.load(Relaxed)) < length
+    if now().us().saturating_sub(net.blackhole_at.load(Relaxed)) < length {
+        Pause::Lasts
+    } else {
+        Pause::Over
+    }
+}
+
+/// The connection ends. If it was the first to try Fast Open again, and the server's text came, then
+/// nobody on the way drops such: the next pause is as short as the first
+/// (`tcp_fastopen_active_disable_ofo_check`). What stays on this host shows nothing.
+pub(super) fn on_end(locked: &mut Locked<'_, Oxtcp>) {
+    let tried = match &mut locked.fast_open {
+        Some(fast_open) => core::mem::take(&mut fast_open.after_pause),
+        None => return,
+    };
+    let heard = match &locked.conn {
+        Conn::Tcb(_, tcb) => tcb.totals().text_segments_in > 0,
+        _ => false,
+    };
+    if tried && heard && !locked.is_by_loopback() {
+        locked.net().blackholes.store(0, Relaxed);
+    }
 }
 
 /// How the connection between the ends of `tuple` is to be opened, and the MSS of the server if that
 /// is known.
-fn opening(locked: &Locked<'_, Oxtcp>, tuple: &FourTuple) -> (Opening, u16) {
+fn opening(locked: &mut Locked<'_, Oxtcp>, tuple: &FourTuple) -> (Opening, u16) {
     let net = locked.net();
-    if is_given_up(net) {
-        return (Opening::Ask, u16::MAX);
+    match pause(net) {
+        Pause::Lasts => return (Opening::Ask, u16::MAX),
+        Pause::Over => {
+            // Without memory another connection will tell.
+            if let Ok(fast_open) = state(locked) {
+                fast_open.after_pause = true;
+            }
+        }
+        Pause::None => {}
     }
     let known = known(net, tuple);
     let mss = known.map_or(u16::MAX, |k| k.mss);

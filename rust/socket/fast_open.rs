@@ -36,6 +36,9 @@ pub struct FastOpen {
     pub(super) deferred: bool,
     /// `TCP_FASTOPEN_KEY`: the present key, and the one before.
     pub(super) keys: Option<[Option<FastOpenKey>; 2]>,
+    /// connect() has seen that a time without Fast Open was over: if the connection is a success,
+    /// that is forgotten.
+    pub(super) after_pause: bool,
     /// A listener's connections that are pending.
     queue: Option<Arc<Pending>>,
     /// Where a connection counts that is pending.
@@ -46,7 +49,8 @@ impl FastOpen {
     /// Whether it was there for the handshake alone, and nothing is to be remembered.
     pub(super) fn is_over(&self) -> bool {
         let user = self.limit != 0 || self.cookieless || self.connect || self.keys.is_some();
-        !user && !self.deferred && self.queue.is_none() && self.pending.is_none()
+        let ours = self.deferred || self.after_pause;
+        !user && !ours && self.queue.is_none() && self.pending.is_none()
     }
 }
 
