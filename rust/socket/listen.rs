@@ -115,16 +115,27 @@ pub(super) fn note_holder(
     sock: &Sock<Oxtcp>,
     tuple: &FourTuple,
 ) -> Result {
+    // Apart, so that who listens alone pays for the question and no more.
+    #[cold]
+    #[inline(never)]
+    fn note(net: &Net, sock: &Sock<Oxtcp>, tuple: &FourTuple) -> Result {
+        net.bind_table.lock().holders.add(tuple, sock.id())
+    }
     if grouped {
-        return net.bind_table.lock().holders.add(tuple, sock.id());
+        return note(net, sock, tuple);
     }
     Ok(())
 }
 
 /// The end of [`note_holder`].
 pub(super) fn forget_holder(net: &Net, grouped: bool, sock: &Sock<Oxtcp>, tuple: &FourTuple) {
-    if grouped {
+    #[cold]
+    #[inline(never)]
+    fn forget(net: &Net, sock: &Sock<Oxtcp>, tuple: &FourTuple) {
         net.bind_table.lock().holders.remove(tuple, sock.id());
+    }
+    if grouped {
+        forget(net, sock, tuple);
     }
 }
 
@@ -411,7 +422,7 @@ fn complete(
             }
             return Err(error);
         }
-        if !was_cookie {
+        if grouped && !was_cookie {
             forget_holder(locked.net(), grouped, locked.sock(), &ends.tuple());
         }
         inherit(locked, &mut new);
