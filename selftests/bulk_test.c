@@ -129,6 +129,52 @@ TEST_F_TIMEOUT(many, thousand_connections_at_once, 120)
 		ASSERT_EQ(-1, recv_errno(server[i]));
 }
 
+OWN_FIXTURE(memory)
+
+#define HOARDERS 60
+
+/* Sockets of the stack that do not read have all the memory that its family may have. */
+static void hoard(int listener, const struct sockaddr_in *to)
+{
+	static char text[65536];
+	int fd, peer[HOARDERS], i, full = 0;
+
+	for (i = 0; i < HOARDERS; i++) {
+		fd = own_socket(0);
+		set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20);
+		if (connect(fd, (const void *)to, sizeof(*to)))
+			die("connect");
+		peer[i] = accept(listener, NULL, NULL);
+		set_nonblocking(peer[i], true);
+	}
+	while (full < 20) {
+		bool sent = false;
+
+		for (i = 0; i < HOARDERS; i++)
+			sent |= send(peer[i], text, sizeof(text), MSG_NOSIGNAL) > 0;
+		full = sent ? 0 : full + 1;
+		if (!sent)
+			poll(NULL, 0, 50);
+	}
+}
+
+/* Else what others keep would hold it up for ever. */
+TEST_F_TIMEOUT(memory, a_reader_with_nothing_gets_on, 120)
+{
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd, peer;
+	struct sockaddr_in to = address("127.0.0.1", 4001);
+	char text[2000] = "";
+
+	ASSERT_EQ(0, bind(listener, (void *)&to, sizeof(to)));
+	ASSERT_EQ(0, listen(listener, 8));
+	hoard(listener, &to);
+	fd = own_socket(0);
+	ASSERT_EQ(0, connect(fd, (void *)&to, sizeof(to)));
+	peer = accept(listener, NULL, NULL);
+	ASSERT_EQ(sizeof(text), send(peer, text, sizeof(text), 0));
+	EXPECT_EQ(POLLIN, wait_events(fd, POLLIN, 3000));
+}
+
 TEST_F(many, writers_to_one_socket_do_not_mix_their_pieces)
 {
 	struct pair p = make_pair(&variant->combo);

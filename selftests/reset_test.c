@@ -243,6 +243,19 @@ TEST_F(reset, orphaned_fin_wait2)
 	EXPECT_TRUE(becomes(0));
 }
 
+/* No time for FIN-WAIT-2: the peer hears that it talks to nobody. */
+TEST_F(reset, negative_linger2)
+{
+	struct segment fin;
+
+	set_option(self->fd, IPPROTO_TCP, TCP_LINGER2, -1);
+	close(self->fd);
+	fin = wire_expect(&self->w, FIN);
+	wire_ack(&self->w, &fin);
+	wire_expect(&self->w, RST);
+	EXPECT_TRUE(becomes(0));
+}
+
 TEST_F(reset, syn_received)
 {
 	struct wire w;

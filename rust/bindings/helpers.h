@@ -429,6 +429,7 @@ void ox_memory_exit(void);
 void ox_memory_fill(struct proto *prot);
 bool ox_sk_under_pressure(const struct sock *sk);
 bool ox_sk_has_plenty(const struct sock *sk);
+bool ox_sk_rmem_force(struct sock *sk, int size);
 void *ox_state_alloc(struct sock *sk, gfp_t gfp);
 void *ox_packed_alloc(struct sock *sk, size_t len);
 void ox_packed_free(void *packed);

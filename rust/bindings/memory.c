@@ -118,6 +118,26 @@ bool ox_sk_has_plenty(const struct sock *sk)
 	       sk_memory_allocated(sk) < sk_prot_mem_limits(sk, 0);
 }
 
+/*
+ * As sk_rmem_schedule(), but beyond the limits of the family, for a reader who
+ * has nothing to read: else what others keep would hold it up for ever.
+ */
+bool ox_sk_rmem_force(struct sock *sk, int size)
+{
+	int delta = size - sk->sk_forward_alloc;
+	bool bypass = sk->sk_bypass_prot_mem, done;
+
+	if (delta <= 0)
+		return true;
+	/* The control group is asked still. */
+	sk->sk_bypass_prot_mem = true;
+	done = __sk_mem_schedule(sk, delta, SK_MEM_RECV);
+	sk->sk_bypass_prot_mem = bypass;
+	if (done && !bypass)
+		sk_memory_allocated_add(sk, sk_mem_pages(delta));
+	return done;
+}
+
 void ox_memory_fill(struct proto *prot)
 {
 	prot->enter_memory_pressure = ox_enter_pressure;

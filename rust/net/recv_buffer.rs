@@ -183,6 +183,10 @@ impl<'a, F: Family> RecvBuffer<'a, F> {
             }
             self.prune();
             if b::ox_sk_rmem_schedule(sk, skb, size) {
+                return Ok(());
+            }
+            // As in Linux each reader gets on, whatever others keep.
+            if in_order && self.readable() == 0 && b::ox_sk_rmem_force(sk, size) {
                 Ok(())
             } else {
                 Err(DropReason::NoMemory)

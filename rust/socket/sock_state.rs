@@ -126,7 +126,7 @@ impl Chosen {
         match self.linger2 {
             Some(s) if s > 0 => Duration::from_secs(s.unsigned_abs().into()),
             Some(s) if s < 0 => Duration::ZERO,
-            _ => ms(sysctl_ms),
+            _ => ms(sysctl_ms).max(Duration::from_ms(1)),
         }
     }
 }

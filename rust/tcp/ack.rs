@@ -536,7 +536,10 @@ impl Tcb {
         match self.state {
             State::FinWait1 => {
                 self.state = State::FinWait2;
-                if self.is_orphan() {
+                if self.is_orphan() && config.fin_timeout == Duration::ZERO {
+                    events.reply = Some(self.reset(now));
+                    self.end(None, events);
+                } else if self.is_orphan() {
                     self.idle_timer = IdleTimer::FinWait2(now + config.fin_timeout);
                 }
             }

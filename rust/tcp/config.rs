@@ -50,7 +50,8 @@ pub struct Config {
     pub retries: u8,
     /// The same once the user has closed (`tcp_orphan_retries`).
     pub orphan_retries: u8,
-    /// How long an orphan stays in FIN-WAIT-2 (`tcp_fin_timeout`).
+    /// How long an orphan stays in FIN-WAIT-2 (`tcp_fin_timeout`); zero for not at all: it is reset
+    /// (`TCP_LINGER2` below 0).
     pub fin_timeout: Duration,
     /// How long TIME-WAIT lasts: 2 MSL.
     pub time_wait: Duration,

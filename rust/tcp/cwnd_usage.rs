@@ -2,6 +2,9 @@
 
 //! Whether the connection uses its congestion window, and what becomes of one that it does not use
 //! (RFC 7661; RFC 5681 4.1).
+//!
+//! A burst of a window that is not validated (RFC 7661 4.4.2) is fq's to spread, which is told the
+//! rate; where there is none the device's queue bounds it ([`super::small_queue`]), as in Linux.
 
 use super::config::Config;
 use super::congestion::pipe_ack::PipeAck;

@@ -8,7 +8,7 @@ use super::events::{Error, Events};
 use super::receive::ReceiveQueue;
 use super::state::State;
 use super::tcb::{AckDue, IdleTimer, Reader, Tcb};
-use super::time::Instant;
+use super::time::{Duration, Instant};
 
 /// What an ICMP error means to a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +111,8 @@ impl Tcb {
     /// CLOSE of both sides: nobody will read any more. With text unread it is a RST, so that the
     /// peer knows of the loss (RFC 2525 2.17).
     pub fn close(&mut self, config: &Config, unread: bool, now: Instant) -> Events {
-        if unread && self.state.is_synchronized() {
+        let lost = unread && self.state.is_synchronized();
+        if lost || (self.state == State::FinWait2 && config.fin_timeout == Duration::ZERO) {
             return self.abort(now);
         }
         let events = self.shutdown_write();

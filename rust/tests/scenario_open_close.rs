@@ -14,7 +14,7 @@ use oxtcp_core::tcp::segment::{Segment, Transmit};
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::syn_received::{on_listen, ListenVerdict, SynReceived, TimerVerdict, Verdict};
-use oxtcp_core::tcp::time::Instant;
+use oxtcp_core::tcp::time::{Duration, Instant};
 use oxtcp_core::tcp::time_wait::{self, TimeWait};
 use oxtcp_core::tcp::user::IcmpVerdict;
 
@@ -639,4 +639,32 @@ fn text_to_a_user_who_reads_no_more_is_taken_as_long_as_it_writes() {
     let events = end.arrive(seg(ACK, IRS + 1, ISS + 1, 10));
     assert_eq!(events.error, None);
     assert_eq!(end.tcb.state(), State::Established);
+}
+
+/// `TCP_LINGER2` below 0: who closes does not wait for the peer's FIN (`tcp_close`).
+#[test]
+fn without_time_for_fin_wait_2_an_orphan_resets() {
+    let config = Config {
+        fin_timeout: Duration::ZERO,
+        ..plain()
+    };
+    for late in [false, true] {
+        let from = if late {
+            State::FinWait2
+        } else {
+            State::Established
+        };
+        let mut end = End::in_state(config, from);
+        let mut events = end.tcb.close(&config, false, end.now);
+        if !late {
+            assert!(!events.closed && events.reply.is_none());
+            assert!(end.sent()[0].3.has(FIN));
+            let nxt = end.tcb.snd_nxt().0;
+            events = end.acked(nxt);
+        }
+        assert!(events.closed, "late: {late}");
+        let reset = events.reply.expect("a RST");
+        assert!(reset.flags.has(RST));
+        assert_eq!(reset.seq, end.tcb.snd_nxt());
+    }
 }
