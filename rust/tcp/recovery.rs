@@ -197,7 +197,8 @@ impl Tcb {
 
     /// By what losses are found where the peer gives SACK. Without timestamps it is uncertain which
     /// copy of a segment arrived, and with it what RACK knows of time: the number that arrived is
-    /// heard too.
+    /// heard too. Not while the peer reports that what was sent again had arrived: the number does not
+    /// learn of that, as the reordering window does.
     fn detectors(&self, config: &Config) -> Detectors {
         let LossDetection {
             no_time,
@@ -207,7 +208,7 @@ impl Tcb {
         match self.timestamps {
             true => Detectors::Time,
             false if no_time => Detectors::Number,
-            false if no_threshold => Detectors::Time,
+            false if no_threshold || self.rack.saw_needless_repetitions() => Detectors::Time,
             false => Detectors::Both,
         }
     }

@@ -195,3 +195,25 @@ fn a_recovery_ends_when_all_is_acknowledged() {
     assert_eq!(flight.end.tcb.recovery_number(), 0);
     assert_eq!(flight.end.tcb.totals().resent, 2);
 }
+
+/// Of what was sent again nobody knows how late it was: the number would not learn.
+#[test]
+fn where_duplicates_are_reported_time_alone_shows_a_loss() {
+    for (recovery, by_number) in [(BESIDE_RACK, false), (ALONE, true)] {
+        let mut flight = Flight::new(recovery, false, 2);
+        flight.sack(0, &[(1, 2)]);
+        flight.sack(2, &[]);
+        flight.send(8);
+        flight.end.wait(40);
+        flight.sack(2, &[(3, 6)]);
+        assert_eq!(flight.sent(), [2]);
+        // The original was late, and the repetition is reported.
+        flight.sack(10, &[]);
+        flight.end.wait(40);
+        flight.sack(10, &[(2, 3)]);
+        flight.send(8);
+        flight.end.wait(40);
+        flight.sack(10, &[(11, 14)]);
+        assert_eq!(flight.sent() == [10], by_number, "tcp_recovery {recovery}");
+    }
+}
