@@ -10,7 +10,7 @@ use super::config::Config;
 use super::congestion::pipe_ack::PipeAck;
 use super::congestion::{initial_window, CongestionControl};
 use super::recovery::Recovery;
-use super::tcb::Tcb;
+use super::tcb::{RetransmitTimer, Tcb};
 use super::time::{Duration, Instant};
 
 impl Tcb {
@@ -110,8 +110,9 @@ impl Tcb {
     /// its window is to begin anew then: else it is as any that is not used.
     pub(super) fn restart_from_idle(&mut self, config: &Config, now: Instant) {
         let (idle, rto) = (now.since(self.last_sent), self.rto(config));
-        if idle > rto {
-            // Of what was marked last all has been acknowledged, so that nothing would end it.
+        if idle > rto && !matches!(self.retransmit_timer, RetransmitTimer::Retry(_)) {
+            // Of what was marked last all has been acknowledged, so that nothing would end it. What
+            // our own device refuses again and again reduces the window once.
             self.end_cwr(now);
         }
         let heard = if self.rules_itself() {

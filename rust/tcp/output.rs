@@ -145,12 +145,17 @@ impl Tcb {
             Next::Text if self.defers_run(config, store, limits, now) => None,
             Next::Text => self.new_text(config, store, limits, false, now),
             Next::Wait => None,
-            Next::Probe(len) => Some(Part {
-                seq: self.snd_nxt,
-                len,
-                fin: false,
-                kind: Kind::MtuProbe,
-            }),
+            Next::Probe(len) => {
+                if self.flight() == 0 {
+                    self.restart_from_idle(config, now);
+                }
+                Some(Part {
+                    seq: self.snd_nxt,
+                    len,
+                    fin: false,
+                    kind: Kind::MtuProbe,
+                })
+            }
         }
     }
 
@@ -178,16 +183,17 @@ impl Tcb {
             self.ack_due = AckDue::No;
         }
         self.syn_sent = (!again).then_some(now);
-        if !again {
-            self.stalled_since = now;
+        let mut wait = self.rto(config);
+        if again {
+            wait = self.until_user_timeout(config, wait, now);
         }
-        let wait = self.until_user_timeout(config, self.rto(config), now);
         self.retransmit_timer = RetransmitTimer::Rto(now + wait);
         if again {
             self.syn_again.times = self.syn_again.times.saturating_add(1);
             self.totals.resent(0, 1);
             self.statistics.note(Statistic::SynRetrans);
         } else {
+            self.stalled_since = now;
             self.syn_again.first = now.ms_wrapped().wrapping_add(self.ts_offset);
         }
         self.totals.sent(0, 1);
@@ -317,7 +323,7 @@ impl Tcb {
         } else {
             cwnd.saturating_sub(self.pipe())
         };
-        let most = if probe || waiting <= mss {
+        let most = if probe || waiting <= mss || self.control == Control::Tell {
             mss
         } else {
             let half = (cwnd / 2).max(mss);

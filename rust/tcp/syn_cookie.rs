@@ -167,7 +167,6 @@ pub fn syn_ack(
                 val: carried.encode(now.ms_wrapped()).wrapping_add(ts_offset),
                 ecr: ts.val,
             }),
-            user_timeout: config.advertised(),
             ..Options::default()
         },
         ..Transmit::bare(

@@ -193,7 +193,7 @@ impl SynReceived {
         };
         out.retransmission = self.retries > 0;
         self.ecn.mark(&terms.ecn, &mut out);
-        if !out.retransmission {
+        if !out.retransmission && self.sent == Sent::ByTimer {
             out.options.add_user_timeout(config.advertised());
         }
         out

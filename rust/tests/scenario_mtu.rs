@@ -365,3 +365,34 @@ fn a_black_hole_does_not_end_the_connection() {
     assert_eq!(path.end.tcb.state(), State::Established);
     assert_eq!(path.acked, UNA + 100_000);
 }
+
+/// A rest counts whatever is sent first behind it (RFC 5681 4.1).
+#[test]
+fn a_rest_that_a_probe_ends_leaves_the_initial_window() {
+    let config = Config {
+        slow_start_after_idle: true,
+        ..probing(When::Always)
+    };
+    let mut path = Path::new(config, 2000);
+    let round = |path: &mut Path, bytes: u32| {
+        path.end.send(bytes);
+        let all = path.end.out();
+        path.carry(all);
+        path.end.wait(10);
+        path.acknowledge();
+    };
+    while path.end.tcb.cwnd() < 20_000 {
+        let cwnd = path.end.tcb.cwnd();
+        round(&mut path, cwnd);
+    }
+    while !path.is_all_acked() {
+        round(&mut path, 0);
+    }
+    path.end.wait(3_600_000);
+    let mss = u32::from(path.mss());
+    path.end.send(30_000);
+    let out = path.end.out();
+    assert!(out[0].len > mss, "a probe");
+    let burst: u32 = out.iter().map(|out| out.len).sum();
+    assert!(burst <= 10 * mss, "{burst}");
+}

@@ -85,6 +85,26 @@ fn the_window_comes_down_once_and_nothing_is_lost() {
     assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
 }
 
+/// With nothing else on its way it is tried again after more than a timeout, which is not a rest.
+#[test]
+fn what_is_refused_again_and_again_reduces_the_window_once() {
+    let mut end = End::established_in(with_sack(), 20);
+    while end.tcb.congestion().window() < 40_000 {
+        end.send(end.tcb.cwnd());
+        for out in end.out() {
+            end.acked(out.seq.0 + out.len);
+        }
+    }
+    end.send(1000);
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        offer(&mut end, Taken::Part(0));
+        seen.push(end.tcb.congestion().ssthresh());
+        end.expire();
+    }
+    assert!(seen.iter().all(|ssthresh| *ssthresh == seen[0]), "{seen:?}");
+}
+
 #[test]
 fn a_queue_that_is_crowded_has_taken_all() {
     let mut end = run_of(with_sack(), 4);
