@@ -301,8 +301,10 @@ impl Tcb {
             Mode::Off | Mode::Requested(_) => {}
             Mode::Classic(classic) => {
                 // RFC 3168 6.1.4, 6.1.5: neither acknowledgments nor retransmissions nor probes.
-                if out.len > 0 && !out.retransmission && !classic.doubtful {
-                    out.ecn = Ecn::Ect0;
+                if out.len > 0 && !out.retransmission {
+                    if !classic.doubtful {
+                        out.ecn = Ecn::Ect0;
+                    }
                     if core::mem::take(&mut classic.reduced) {
                         out.flags = out.flags | Flags::CWR;
                     }

@@ -232,6 +232,13 @@ impl Tcb {
         config.ecn.fallback && self.retries > patience
     }
 
+    /// The SYN came again to a connection that was begun by it: as [`PassiveEcn::on_syn`].
+    pub(super) fn ecn_on_syn_again(&mut self, syn: &Segment) {
+        if let Mode::Classic(classic) = &mut self.ecn.mode {
+            classic.doubtful |= syn.flags.ace() & CLASSIC_SYN != CLASSIC_SYN;
+        }
+    }
+
     /// The SYN-ACK that answers our SYN.
     pub(super) fn ecn_on_syn_ack(&mut self, config: &Config, seg: &Segment) {
         let Mode::Requested(request) = self.ecn.mode else {

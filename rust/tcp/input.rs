@@ -215,6 +215,7 @@ impl Tcb {
         events: &mut Events,
     ) {
         if self.is_fast_open_syn_again(seg) {
+            self.ecn_on_syn_again(seg);
             if self.challenge(Statistic::AckSkippedSeq, now).is_some() {
                 self.control = Control::Syn;
             }
@@ -346,6 +347,7 @@ impl Tcb {
             if seg.has_ack() {
                 return Step::Next;
             }
+            self.ecn_on_syn_again(seg);
             self.control = Control::Syn;
             return Step::Done;
         }

@@ -16,6 +16,7 @@ use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::ecn::{Ecn, EcnConfig, Feedback};
 use oxtcp_core::tcp::segment::{Flags, Transmit};
 use oxtcp_core::tcp::time::Instant;
+use oxtcp_core::tcp::Tcb;
 
 const ECE: u8 = 1;
 const CWR: u8 = 2;
@@ -209,6 +210,38 @@ fn a_syn_or_syn_ack_without_it_leaves_text_that_is_not_capable() {
         end.send(10);
         let field = if capable { Ecn::Ect0 } else { Ecn::NotEct };
         assert_eq!(ecn_of(&end.out()), [(field, 0)], "{timeouts} {again:?}");
+    }
+}
+
+/// The peer may have gone by the other, and echoes a mark until it is told (RFC 3168 6.1.3).
+#[test]
+fn text_that_is_not_capable_tells_of_a_reduction_too() {
+    let config = mode(2);
+    let mut entry = entry(&config, ECE | CWR, Ecn::NotEct);
+    entry.on_syn_again(&syn(&config, 0, Ecn::NotEct));
+    let mut end = accept(config, entry, last_ack(0, Ecn::NotEct));
+    end.send(1000);
+    let next = end.out()[0].seq + 1000;
+    end.arrive(seg(ACK | Flags::ECE, IRS + 1, next.0, 0));
+    end.send(10);
+    assert_eq!(ecn_of(&end.out()), [(Ecn::NotEct, CWR)]);
+}
+
+/// The same where Fast Open has the connection open by then.
+#[test]
+fn a_syn_without_it_leaves_text_of_a_fast_open_that_is_not_capable() {
+    for (again, field) in [(ECE | CWR, Ecn::Ect0), (0, Ecn::NotEct)] {
+        let config = mode(2);
+        let mut end = End::connecting(config);
+        let first = syn(&config, ECE | CWR, Ecn::NotEct);
+        let (tcb, _) = Tcb::accept_fast(&config, &first, ids(), &mut end.rx, end.now);
+        end.tcb = tcb;
+        end.out();
+        end.arrive(syn(&config, again, Ecn::NotEct));
+        end.out();
+        end.arrive(last_ack(0, Ecn::NotEct));
+        end.send(10);
+        assert_eq!(ecn_of(&end.out()), [(field, 0)]);
     }
 }
 
