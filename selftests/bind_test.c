@@ -18,6 +18,16 @@ static int inet_socket(void)
 	return fd;
 }
 
+static int inet_listen(const char *addr)
+{
+	int fd = inet_socket();
+
+	errno = bind_to(fd, addr, 4000);
+	if (errno || listen(fd, 5))
+		die("listen");
+	return fd;
+}
+
 static int reusing(int fd)
 {
 	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -219,6 +229,30 @@ TEST_F(bind, listening_socket_keeps_its_port_even_from_reusing_inet)
 	EXPECT_EQ(EADDRINUSE, bind_to(inet, "127.0.0.1", 4000));
 }
 
+TEST_F(bind, address_of_a_listening_inet_socket_is_EADDRINUSE_beside_another_of_ours)
+{
+	int inet = inet_listen("127.0.0.2"), fd = own_socket(0);
+
+	EXPECT_EQ(0, bind_to(own_socket(0), "127.0.0.1", 4000));
+	EXPECT_EQ(EADDRINUSE, bind_to(fd, "127.0.0.2", 4000));
+	EXPECT_EQ(EADDRINUSE, bind_to(own_socket(0), "0.0.0.0", 4000));
+	close(inet);
+	EXPECT_EQ(0, bind_to(fd, "127.0.0.2", 4000));
+}
+
+TEST_F(bind, connection_of_an_inet_socket_on_another_address_lives_on)
+{
+	int inet = inet_listen("127.0.0.2"), client = inet_socket(), server;
+
+	EXPECT_EQ(0, connect_to(client, "127.0.0.2", 4000));
+	server = accept(inet, NULL, NULL);
+	ASSERT_LE(0, server);
+	set_timeout(server, SO_RCVTIMEO, 1000);
+	EXPECT_EQ(0, bind_to(own_socket(0), "127.0.0.1", 4000));
+	EXPECT_EQ(1, send(client, "x", 1, MSG_NOSIGNAL));
+	EXPECT_EQ(0, recv_errno(server));
+}
+
 TEST_F(bind, both_reusing_may_share_a_port_while_none_listens)
 {
 	int first = reusing(own_socket(0)), second = reusing(own_socket(0));
@@ -312,6 +346,24 @@ TEST_F(bind, port_in_time_wait_is_free_for_reuse)
 	leave_time_wait(listener);
 	EXPECT_EQ(0, bind_to(again, "127.0.0.1", 4000));
 	EXPECT_EQ(0, listen(again, 1));
+}
+
+/* The socket was bound to all addresses, of which its connection has one. */
+TEST_F(bind, address_beside_one_in_time_wait_is_free)
+{
+	int listener = own_listen("127.0.0.1", 1), client = own_socket(0), server;
+	uint16_t port = local_port(listener);
+
+	EXPECT_EQ(0, bind_to(client, "0.0.0.0", 4000));
+	EXPECT_EQ(0, connect_to(client, "127.0.0.1", port));
+	server = accept(listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	close(client);
+	EXPECT_EQ(-1, recv_errno(server));
+	close(server);
+	ASSERT_TRUE(reaches_state(own_family(), 4000, port, TCP_TIME_WAIT, 5000));
+	EXPECT_EQ(0, bind_to(own_socket(0), "127.0.0.2", 4000));
+	EXPECT_EQ(EADDRINUSE, bind_to(own_socket(0), "127.0.0.1", 4000));
 }
 
 TEST_F(bind, port_stays_taken_while_an_accepted_connection_lives)

@@ -29,6 +29,17 @@ static int start_connect(const struct combo *c, int listener)
 	return fd;
 }
 
+static int inet_listen(const char *addr)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	errno = bind_to(fd, addr, 4000);
+	if (errno || listen(fd, 5))
+		die("listen");
+	return fd;
+}
+
 /* The cgroup of this process, below where they are mounted. */
 static void cgroup_path(char *path, size_t size)
 {
@@ -98,6 +109,17 @@ TEST_F(listen, unbound_socket_gets_a_port)
 
 	EXPECT_EQ(0, listen(fd, 1));
 	EXPECT_LE(1024, local_port(fd));
+}
+
+TEST_F(listen, inet_listens_beside_it_on_another_address)
+{
+	int fd = own_socket(0), client = socket(AF_INET, SOCK_STREAM, 0), inet;
+
+	EXPECT_EQ(0, bind_to(fd, "127.0.0.1", 4000));
+	EXPECT_EQ(0, listen(fd, 1));
+	inet = inet_listen("127.0.0.2");
+	EXPECT_EQ(0, connect_to(client, "127.0.0.2", 4000));
+	EXPECT_EQ(0, accept_errno(inet));
 }
 
 TEST_F(listen, connected_socket_is_EINVAL)

@@ -3,7 +3,7 @@
 //! bind(2), and how a socket comes by its port and gives it back.
 
 use super::namespace::{local_ports, Net};
-use super::ports::{Owner, Role, Wish};
+use super::ports::{Owner, Reserved, Role, Wish};
 use super::sock_state::Bound;
 use super::Oxtcp;
 use crate::net::{random::random_u32, route, Locked, Reservation, Sock};
@@ -116,7 +116,7 @@ fn ports_of(sock: &Sock<Oxtcp>) -> (u16, u16) {
 fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
     let shared = {
         let mut table = net.bind_table.lock();
-        let shared = table.reservation(port, owner.addr);
+        let shared = table.reservation(port, &owner);
         table.claim(port, owner, wish)?;
         shared
     };
@@ -129,8 +129,8 @@ fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
     let mut table = net.bind_table.lock();
     match reserved {
         Ok(reservation) => table.reserve(port, &owner, reservation),
-        // The port may be reserved by one of ours already, for another of its addresses.
-        Err(_) if table.is_reserved(port) => {}
+        // What is in the way may be a reservation of another of ours, with which it may be shared.
+        Err(e) if e == EADDRINUSE && table.is_reserved(port, owner.addr, dev) => {}
         Err(e) => {
             drop(table);
             give_back(net, port, &owner);
@@ -140,12 +140,11 @@ fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
     Ok(())
 }
 
-fn reserve(net: &Net, port: u16, owner: Owner, dev: i32) -> Result<Arc<Reservation>> {
+fn reserve(net: &Net, port: u16, owner: Owner, dev: i32) -> Result<Arc<Reserved<Reservation>>> {
     let addr = SocketAddrV4::new(owner.addr.into(), port);
-    Ok(Arc::new(
-        Reservation::new(net, addr, owner.reuse, dev)?,
-        GFP_KERNEL,
-    )?)
+    let by = Reservation::new(net, addr, owner.reuse, dev)?;
+    let addr = owner.addr;
+    Ok(Arc::new(Reserved { addr, dev, by }, GFP_KERNEL)?)
 }
 
 /// One more owner of a port that is ours already.

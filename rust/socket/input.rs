@@ -101,7 +101,7 @@ fn to_listener(
             holder => holder,
         };
         let listener = table.chosen_listener(port, addr, skb.iif(), choose, |l| l.id());
-        let ours = listener.is_some() || table.is_reserved(port);
+        let ours = listener.is_some() || table.is_reserved(port, addr, skb.iif());
         (listener, ours)
     };
     let Some(listener) = listener else {

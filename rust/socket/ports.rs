@@ -68,9 +68,7 @@ packed!(struct Owner { addr, dev, reuse, shared_by, role });
 
 impl Owner {
     fn overlaps(&self, other: &Owner) -> bool {
-        let addr = self.addr == 0 || other.addr == 0 || self.addr == other.addr;
-        let dev = self.dev == 0 || other.dev == 0 || self.dev == other.dev;
-        addr && dev
+        meet((self.addr, self.dev), (other.addr, other.dev))
     }
 
     /// Whether `self`, which asks for the port, may not have it because of `other`
@@ -104,11 +102,34 @@ impl Owner {
     }
 }
 
+/// What keeps a port away from `AF_INET`, and where: an owner may have another address by then, as
+/// one in TIME-WAIT that was bound to all of them.
+pub struct Reserved<R> {
+    /// Local address in host order, 0 for all.
+    pub addr: u32,
+    /// Interface index, 0 for all.
+    pub dev: i32,
+    /// What reserves it.
+    pub by: R,
+}
+
+impl<R> Reserved<R> {
+    fn overlaps(&self, addr: u32, dev: i32) -> bool {
+        meet((self.addr, self.dev), (addr, dev))
+    }
+}
+
+/// Whether two addresses, each at an interface, have something in common: 0 is all of them.
+fn meet((addr, dev): (u32, i32), (other_addr, other_dev): (u32, i32)) -> bool {
+    (addr == 0 || other_addr == 0 || addr == other_addr)
+        && (dev == 0 || other_dev == 0 || dev == other_dev)
+}
+
 /// The same owners, counted; `R` is what keeps the port away from `AF_INET` meanwhile.
 struct Share<R> {
     owner: Owner,
     count: u32,
-    reservation: Option<Arc<R>>,
+    reservation: Option<Arc<Reserved<R>>>,
 }
 
 struct Listener<L> {
@@ -173,7 +194,7 @@ impl<L, R> Bucket<L, R> {
 
     /// Takes one owner away; gives back the reservation that nobody needs any more, for the caller
     /// to drop outside of the lock.
-    fn remove(&mut self, owner: &Owner) -> Option<Arc<R>> {
+    fn remove(&mut self, owner: &Owner) -> Option<Arc<Reserved<R>>> {
         let share = self.share(owner)?;
         share.count = share.count.saturating_sub(1);
         if share.count > 0 {
@@ -286,7 +307,7 @@ impl<L: Clone, R> PortTable<L, R> {
 
     /// Takes one `owner` off `port`. What is given back is to be dropped outside of the lock.
     #[must_use]
-    pub fn release(&mut self, port: u16, owner: &Owner) -> Option<Arc<R>> {
+    pub fn release(&mut self, port: u16, owner: &Owner) -> Option<Arc<Reserved<R>>> {
         let bucket = self.buckets.get_mut(&port)?;
         let freed = bucket.remove(owner);
         if bucket.is_empty() {
@@ -391,22 +412,26 @@ impl<L: Clone, R> PortTable<L, R> {
         all.nth(n).map(|l| l.socket.clone())
     }
 
-    /// The reservation that an owner of `port` with this very address has already.
-    pub fn reservation(&self, port: u16, addr: u32) -> Option<Arc<R>> {
-        let mut shares = self.buckets.get(&port)?.shares.iter();
-        let found = shares.find(|s| s.owner.addr == addr && s.reservation.is_some())?;
-        found.reservation.clone()
+    fn reserved(&self, port: u16) -> impl Iterator<Item = &Arc<Reserved<R>>> {
+        let bucket = self.buckets.get(&port).into_iter();
+        bucket.flat_map(|b| b.shares.iter().filter_map(|s| s.reservation.as_ref()))
     }
 
-    /// Whether any owner of `port` has a reservation.
-    pub fn is_reserved(&self, port: u16) -> bool {
-        self.buckets
-            .get(&port)
-            .is_some_and(|b| b.shares.iter().any(|s| s.reservation.is_some()))
+    /// The reservation that there is of `port` already for just what `owner` has of it.
+    pub fn reservation(&self, port: u16, owner: &Owner) -> Option<Arc<Reserved<R>>> {
+        let mut all = self.reserved(port);
+        let same = |r: &&Arc<Reserved<R>>| r.addr == owner.addr && r.dev == owner.dev;
+        all.find(same).cloned()
+    }
+
+    /// Whether any of `port` at `addr` (host order, 0 for all) and the interface `dev` (0 for all) is
+    /// reserved.
+    pub fn is_reserved(&self, port: u16, addr: u32, dev: i32) -> bool {
+        self.reserved(port).any(|r| r.overlaps(addr, dev))
     }
 
     /// Ties `reservation` to the owners that are as `owner`.
-    pub fn reserve(&mut self, port: u16, owner: &Owner, reservation: Arc<R>) {
+    pub fn reserve(&mut self, port: u16, owner: &Owner, reservation: Arc<Reserved<R>>) {
         if let Some(share) = self.buckets.get_mut(&port).and_then(|b| b.share(owner)) {
             share.reservation = Some(reservation);
         }
@@ -432,6 +457,10 @@ mod tests {
             shared_by: Some(uid),
             ..owner(0, false, role)
         }
+    }
+
+    fn reserved(addr: u32, by: u8) -> Result<Arc<Reserved<u8>>> {
+        Ok(Arc::new(Reserved { addr, dev: 0, by }, GFP_KERNEL)?)
     }
 
     #[test]
@@ -560,12 +589,53 @@ mod tests {
         let bound = owner(0, true, Role::Bound);
         table.claim(80, bound, Wish::This)?;
         table.claim(80, bound, Wish::This)?;
-        table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
+        table.reserve(80, &bound, reserved(0, 3)?);
 
         assert!(table.release(80, &bound).is_none());
-        assert!(table.is_reserved(80));
-        assert!(table.release(80, &bound).is_some_and(|r| *r == 3));
-        assert!(!table.is_reserved(80));
+        assert!(table.is_reserved(80, 5, 1));
+        assert!(table.release(80, &bound).is_some_and(|r| r.by == 3));
+        assert!(!table.is_reserved(80, 5, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_is_reserved_by_itself_or_the_wildcard() -> Result {
+        let mut table = PortTable::<u32, u8>::new()?;
+        let (one, any) = (owner(5, true, Role::Bound), owner(0, true, Role::Bound));
+        let of_card = Owner { dev: 2, ..one };
+        table.claim(80, one, Wish::This)?;
+        table.reserve(80, &one, reserved(5, 3)?);
+
+        assert!(table.is_reserved(80, 5, 1) && table.is_reserved(80, 0, 0));
+        assert!(!table.is_reserved(80, 6, 1) && !table.is_reserved(81, 5, 1));
+        assert!(table.reservation(80, &one).is_some_and(|r| r.by == 3));
+        assert!(table.reservation(80, &any).is_none());
+        assert!(table.reservation(80, &of_card).is_none());
+        // Its owner has one address later, and what was reserved is the same.
+        table.claim(80, any, Wish::This)?;
+        table.reserve(80, &any, reserved(0, 4)?);
+        table.change(80, &any, owner(7, true, Role::TimeWait))?;
+        assert!(table.is_reserved(80, 6, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_reserved_at_an_interface_is_not_at_others() -> Result {
+        let mut table = PortTable::<u32, u8>::new()?;
+        let bound = Owner {
+            dev: 2,
+            ..owner(0, false, Role::Bound)
+        };
+        let by = Reserved {
+            addr: 0,
+            dev: 2,
+            by: 3,
+        };
+        table.claim(80, bound, Wish::This)?;
+        table.reserve(80, &bound, Arc::new(by, GFP_KERNEL)?);
+
+        assert!(table.is_reserved(80, 5, 2) && table.is_reserved(80, 5, 0));
+        assert!(!table.is_reserved(80, 5, 1));
         Ok(())
     }
 
@@ -588,7 +658,7 @@ mod tests {
             owner(5, false, Role::Connected),
         );
         table.claim(80, bound, Wish::This)?;
-        table.reserve(80, &bound, Arc::new(3, GFP_KERNEL)?);
+        table.reserve(80, &bound, reserved(0, 3)?);
 
         // The only one, then one of two, then one that there are others of.
         table.change(80, &bound, connected)?;
@@ -597,7 +667,7 @@ mod tests {
         table.change(80, &connected, bound)?;
         assert!(table.release(80, &connected).is_none());
         assert!(table.release(80, &bound).is_none());
-        assert!(table.release(80, &bound).is_some_and(|r| *r == 3));
+        assert!(table.release(80, &bound).is_some_and(|r| r.by == 3));
         assert!(table.claim(80, bound, Wish::This) == Ok(()));
         Ok(())
     }
