@@ -122,6 +122,54 @@ TEST_F(listen, inet_listens_beside_it_on_another_address)
 	EXPECT_EQ(0, accept_errno(inet));
 }
 
+/* A server starts anew with the other family while connections of the old one live. */
+static void take_over(int *client, int *server, int *old)
+{
+	int i, inet = inet_listen("127.0.0.1"), fd = own_socket(0);
+
+	for (i = 0; i < 2; i++) {
+		client[i] = socket(AF_INET, SOCK_STREAM, 0);
+		errno = connect_to(client[i], "127.0.0.1", 4000);
+		if (errno)
+			die("connect");
+		server[i] = accept(inet, NULL, NULL);
+		if (server[i] < 0)
+			die("accept");
+		set_timeout(server[i], SO_RCVTIMEO, 1000);
+	}
+	close(inet);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	errno = bind_to(fd, "127.0.0.1", 4000);
+	if (errno)
+		die("bind");
+	*old = fd;
+}
+
+TEST_F(listen, connections_of_inet_outlive_a_server_that_takes_over)
+{
+	struct linger hard = { .l_onoff = 1 };
+	int client[2], server[2], fd, i;
+
+	take_over(client, server, &fd);
+	/* Bound, and listening then. */
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(1, send(client[0], "x", 1, MSG_NOSIGNAL));
+		EXPECT_EQ(0, recv_errno(server[0]));
+		EXPECT_EQ(1, send(server[0], "y", 1, MSG_NOSIGNAL));
+		EXPECT_EQ(0, recv_errno(client[0]));
+		EXPECT_EQ(0, listen(fd, 1));
+	}
+	/* A reset comes through as well, and what ends a connection. */
+	EXPECT_EQ(0, setsockopt(client[1], SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)));
+	close(client[1]);
+	EXPECT_EQ(ECONNRESET, recv_errno(server[1]));
+	close(client[0]);
+	EXPECT_EQ(-1, recv_errno(server[0]));
+	client[0] = socket(AF_INET, SOCK_STREAM, 0);
+	EXPECT_EQ(0, connect_to(client[0], "127.0.0.1", 4000));
+	EXPECT_EQ(0, accept_errno(fd));
+}
+
 TEST_F(listen, connected_socket_is_EINVAL)
 {
 	int listener = own_listen("127.0.0.1", 1), client = own_socket(0);

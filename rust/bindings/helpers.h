@@ -392,6 +392,7 @@ struct sock *ox_skb_early(struct sk_buff *skb, const struct ox_demux *d,
 struct sock *ox_ehash_lookup(const struct net *net, struct hlist_nulls_head *head,
 			     u32 end, const struct ox_tuple *t);
 bool ox_inet_listens(const struct net *net, const struct ox_tuple *t, int iif);
+bool ox_inet_connects(const struct net *net, const struct ox_tuple *t, int iif);
 bool ox_ehash_contains(const struct net *net, struct hlist_nulls_head *head,
 		       u32 end, const struct ox_tuple *t);
 u32 ox_ehash_collect(struct hlist_nulls_head *head, u32 skip, struct sock **out,

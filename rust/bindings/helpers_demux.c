@@ -58,6 +58,21 @@ bool ox_inet_listens(const struct net *net, const struct ox_tuple *t, int iif)
 	return listens;
 }
 
+/* Whether AF_INET has a connection between the ends, if only in TIME-WAIT. */
+bool ox_inet_connects(const struct net *net, const struct ox_tuple *t, int iif)
+{
+	struct sock *sk;
+
+	rcu_read_lock();
+	sk = __inet_lookup_established(net, t->daddr, t->dport, t->saddr,
+				       ntohs(t->sport), iif, 0);
+	rcu_read_unlock();
+	if (!sk)
+		return false;
+	sock_gen_put(sk);
+	return true;
+}
+
 /* As Ehash::hash(). */
 static __always_inline u32 ox_hash(u32 a, u32 b, u32 c, u32 secret)
 {

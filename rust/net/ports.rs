@@ -55,6 +55,13 @@ impl<F: Family> NetNs<F> {
         // SAFETY: The namespace is alive.
         unsafe { b::ox_inet_listens(self.raw(), &tuple.wire(), iif) }
     }
+
+    /// Whether `AF_INET` has a connection between the ends of `tuple`, if only in TIME-WAIT, for
+    /// what comes in by the interface with this index.
+    pub fn inet_connects(&self, tuple: &FourTuple, iif: i32) -> bool {
+        // SAFETY: The namespace is alive.
+        unsafe { b::ox_inet_connects(self.raw(), &tuple.wire(), iif) }
+    }
 }
 
 #[kunit_tests(oxtcp_own_ports)]

@@ -113,7 +113,8 @@ fn to_listener(
             }
             time_wait::forget(net, ends);
         }
-        if !ours {
+        // Nor is one that `AF_INET` had before us kept from the connections that it has there.
+        if !ours || net.inet_connects(&tuple, skb.iif()) {
             return Verdict::Pass(skb);
         }
         no_socket(net, skb, seg);
@@ -123,8 +124,10 @@ fn to_listener(
         BhLock::Free(mut locked, skb) => listen::on_segment(&mut locked, skb, seg, floor, ends),
         BhLock::Busy => return Verdict::Taken,
     };
-    if let listen::Outcome::Elsewhere(skb) = outcome {
-        elsewhere(net, skb, ends);
+    match outcome {
+        listen::Outcome::Taken => {}
+        listen::Outcome::Elsewhere(skb) => elsewhere(net, skb, ends),
+        listen::Outcome::Inet(skb) => return Verdict::Pass(skb),
     }
     Verdict::Taken
 }
@@ -175,9 +178,12 @@ pub fn backlog(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb) {
         time_wait::Outcome::NotHere(skb) => (skb, None),
         time_wait::Outcome::Reopen(skb, iss) => (skb, Some(iss)),
     };
-    if let listen::Outcome::Elsewhere(skb) = listen::on_segment(locked, skb, seg, floor, &ends) {
+    match listen::on_segment(locked, skb, seg, floor, &ends) {
+        listen::Outcome::Taken => {}
         // The listener is ours still, but nobody who has a connection waits for its listener.
-        elsewhere(net, skb, &ends);
+        listen::Outcome::Elsewhere(skb) => elsewhere(net, skb, &ends),
+        // Too late to pass it on. Text comes again, and after a reset that is lost the next one.
+        listen::Outcome::Inet(skb) => skb.discard(net, DropReason::NoSocket),
     }
 }
 

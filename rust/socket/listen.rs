@@ -172,6 +172,8 @@ pub(super) enum Outcome {
     Taken,
     /// It belongs to a connection that came to be while the segment waited for the lock.
     Elsewhere(RxSkb),
+    /// It belongs to a connection of `AF_INET`, which had the port before.
+    Inet(RxSkb),
 }
 
 /// A segment at a listener. `floor`: the ISS of a new connection must come after this number, since
@@ -195,8 +197,7 @@ pub(super) fn on_segment(
         if net.ehash().contains(ends) {
             return Outcome::Elsewhere(skb);
         }
-        on_first(locked, skb, seg, floor, ends);
-        return Outcome::Taken;
+        return on_first(locked, skb, seg, floor, ends);
     };
 
     let now = now();
@@ -339,17 +340,22 @@ fn on_first(
     seg: &Segment,
     floor: Option<SeqNumber>,
     ends: &Ends,
-) {
+) -> Outcome {
     let net = locked.net();
+    // Asked last: hardly anything comes to a listener that is not for it.
+    let is_inets = |skb: &RxSkb| net.inet_connects(&ends.tuple(), skb.iif());
     match on_listen(seg) {
+        ListenVerdict::Ignore if is_inets(&skb) => return Outcome::Inet(skb),
         ListenVerdict::Ignore => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Reset(out) => match cookies::check(locked, &skb, seg) {
             Some(cookie) => from_cookie(locked, skb, seg, cookie, ends),
+            None if is_inets(&skb) => return Outcome::Inet(skb),
             None => reply_by(net, &skb, Way::of(locked.sock()), &out),
         },
         ListenVerdict::Open if !skb.to_this_host() => skb.discard(net, DropReason::BadFlags),
         ListenVerdict::Open => open(locked, skb, seg, floor, ends),
     }
+    Outcome::Taken
 }
 
 /// Puts a connection at the end of the accept queue, which has room.
