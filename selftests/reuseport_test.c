@@ -138,6 +138,32 @@ TEST_F(reuseport, a_group_has_one_program)
 	EXPECT_EQ(0, listen(fd[0], 1));
 }
 
+static int bound(bool reuseport)
+{
+	int fd = own_socket(0);
+
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	set_option(fd, SOL_SOCKET, SO_REUSEPORT, reuseport);
+	errno = bind_to(fd, "127.0.0.1", 4321);
+	if (errno)
+		die("bind");
+	return fd;
+}
+
+TEST_F(reuseport, a_refused_listen_joins_no_group)
+{
+	int listener = bound(false), fd = bound(false), other;
+
+	EXPECT_EQ(0, listen(listener, 1));
+	set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	EXPECT_EQ(-1, listen(fd, 1));
+	EXPECT_EQ(EADDRINUSE, errno);
+	close(listener);
+	other = bound(true);
+	EXPECT_EQ(0, listen(other, 1));
+	EXPECT_EQ(0, listen(fd, 1));
+}
+
 TEST_F(reuseport, a_program_that_changes_its_mind_between_SYN_and_ACK)
 {
 	/* By a random number. */

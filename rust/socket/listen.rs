@@ -57,11 +57,17 @@ pub fn listen(sock: &Sock<Oxtcp>, backlog: u32) -> Result {
         let port = sock.local().port();
         let mut table = net.bind_table.lock();
         let wish = wish(sock);
+        table.may_listen(port, &old, (&new, wish))?;
+        let was_in_group = sock.has_group();
         if new.shared_by.is_some() {
             let is_any = sock.local().ip().is_unspecified();
             sock.join_group(table.group_of(port, &new).as_deref(), is_any)?;
         }
-        table.listen(port, &old, (new, wish), sock.into())?;
+        let listens = table.listen(port, &old, new, sock.into());
+        if listens.is_err() && !was_in_group {
+            sock.leave_group();
+        }
+        listens?;
     }
     locked.owner = Some(new);
     listener.grouped = new.shared_by.is_some();

@@ -325,23 +325,26 @@ impl<L: Clone, R> PortTable<L, R> {
         self.bucket(port)?.change(old, new)
     }
 
-    /// Makes `old` a listener on its port; `socket` is found by [`PortTable::listener`] from now
-    /// on.
+    /// Whether `old` may listen on its port, as `new`.
     ///
     /// # Errors
     ///
-    /// `EADDRINUSE` where another listener has the port, `ENOMEM`.
-    pub fn listen(
-        &mut self,
-        port: u16,
-        old: &Owner,
-        (new, wish): (Owner, Wish),
-        socket: L,
-    ) -> Result {
-        let bucket = self.bucket(port)?;
-        if bucket.refuses(&new, wish, Some(old)) {
-            return Err(EADDRINUSE);
+    /// `EADDRINUSE` where another listener has the port.
+    pub fn may_listen(&self, port: u16, old: &Owner, (new, wish): (&Owner, Wish)) -> Result {
+        match self.buckets.get(&port) {
+            Some(bucket) if bucket.refuses(new, wish, Some(old)) => Err(EADDRINUSE),
+            _ => Ok(()),
         }
+    }
+
+    /// Makes `old`, which [may](PortTable::may_listen), a listener on its port; `socket` is found by
+    /// [`PortTable::listener`] from now on.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn listen(&mut self, port: u16, old: &Owner, new: Owner, socket: L) -> Result {
+        let bucket = self.bucket(port)?;
         let listeners = bucket.listeners.get_or_insert_with(KVec::new);
         listeners.reserve(1, GFP_ATOMIC)?;
         self.change(port, old, new)?;
@@ -498,8 +501,10 @@ mod tests {
 
         table.claim(80, bound, Wish::This)?;
         table.claim(80, bound, Wish::This)?;
-        table.listen(80, &bound, (listening, Wish::This), 7)?;
-        assert!(table.listen(80, &bound, (listening, Wish::This), 8) == Err(EADDRINUSE));
+        assert!(table.may_listen(80, &bound, (&listening, Wish::This)) == Ok(()));
+        table.listen(80, &bound, listening, 7)?;
+        let again = table.may_listen(80, &bound, (&listening, Wish::This));
+        assert!(again == Err(EADDRINUSE));
         assert!(table.listener(80, 5, 0) == Some(7));
         assert!(table.unlisten(80, |l| *l == 7) == Some(7));
         assert!(table.listener(80, 5, 0).is_none());
@@ -512,12 +517,7 @@ mod tests {
         for (addr, socket) in [(5, 1), (6, 2)] {
             let bound = owner(addr, true, Role::Bound);
             table.claim(80, bound, Wish::This)?;
-            table.listen(
-                80,
-                &bound,
-                (owner(addr, true, Role::Listening), Wish::This),
-                socket,
-            )?;
+            table.listen(80, &bound, owner(addr, true, Role::Listening), socket)?;
         }
 
         assert!(table.listener(80, 5, 0) == Some(1));
@@ -533,7 +533,8 @@ mod tests {
         let (bound, listening) = (sharing(7, Role::Bound), sharing(7, Role::Listening));
         for socket in [1, 2, 3] {
             table.claim(80, bound, Wish::This)?;
-            table.listen(80, &bound, (listening, Wish::This), socket)?;
+            table.may_listen(80, &bound, (&listening, Wish::This))?;
+            table.listen(80, &bound, listening, socket)?;
         }
         assert!(table.claim(80, sharing(8, Role::Bound), Wish::This) == Err(EADDRINUSE));
         assert!(table.claim(80, owner(0, true, Role::Bound), Wish::This) == Err(EADDRINUSE));
