@@ -326,6 +326,36 @@ TEST_F(reset, is_not_answered_without_a_connection)
 	EXPECT_EQ(0, wire_count(&w, 0xff, 50));
 }
 
+/* A server of AF_INET is gone, one of ours has its port, and a connection of it lives. */
+TEST_F(reset, is_no_answer_to_what_is_for_a_connection_of_inet)
+{
+	int inet = socket(AF_INET, SOCK_STREAM, 0), server, fd = own_socket(0);
+	struct segment s;
+	struct wire w;
+
+	set_option(inet, SOL_SOCKET, SO_REUSEADDR, 1);
+	EXPECT_EQ(0, bind_to(inet, STACK_ADDR, PORT + 1));
+	EXPECT_EQ(0, listen(inet, 1));
+	wire_connect(&w, PEER_PORT, PORT + 1);
+	server = accept(inet, NULL, NULL);
+	ASSERT_LE(0, server);
+	close(inet);
+	set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	EXPECT_EQ(0, bind_to(fd, STACK_ADDR, PORT + 1));
+	wire_send(&w, ACK | PSH, "bound", 5);
+	s = wire_expect(&w, ACK);
+	EXPECT_EQ(0, s.flags & RST);
+	EXPECT_EQ(0, listen(fd, 1));
+	wire_send(&w, ACK | PSH, "listens", 7);
+	s = wire_expect(&w, ACK);
+	EXPECT_EQ(0, s.flags & RST);
+	reset_exactly(&w);
+	EXPECT_TRUE(reaches_state(AF_INET, PORT + 1, PEER_PORT, 0, 5000));
+	/* And then there is none. */
+	wire_send(&w, ACK, NULL, 0);
+	wire_expect(&w, RST);
+}
+
 TEST_F(reset, by_close_with_unread_data_has_the_right_number)
 {
 	struct segment s;
