@@ -206,7 +206,16 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { (&raw mut (*self.sk()).sk_err_soft).write_volatile(errno) }
     }
 
+    /// Forgets the remembered soft error, if there is one.
+    #[inline]
+    pub fn forget_soft_error(&mut self) {
+        if self.soft_error().is_some() {
+            self.set_soft_error(None);
+        }
+    }
+
     /// The remembered soft error.
+    #[inline]
     pub fn soft_error(&self) -> Option<Error> {
         // SAFETY: We hold the lock.
         match unsafe { (*self.sk()).sk_err_soft } {

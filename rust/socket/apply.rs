@@ -82,6 +82,7 @@ pub(super) fn apply_arrival(locked: &mut Locked<'_, Oxtcp>, arrival: &Arrival, m
             .count_by(Counter::Delivered, arrival.delivered.into());
     }
     if arrival.acked > 0 {
+        locked.forget_soft_error();
         locked.send_buffer().release(arrival.acked);
         make_room(locked);
     }

@@ -119,6 +119,7 @@ pub(super) fn prepare(locked: &mut Locked<'_, Oxtcp>, remote: SocketAddrV4) -> R
 
     locked.clear_shutdown();
     let _ = locked.take_error();
+    locked.forget_soft_error();
     let (advmss, ecn) = (route.advmss(), route.has_ecn());
     locked.route(route);
     begin(locked, floor, advmss, ecn);

@@ -276,12 +276,28 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
     }
     drop((send, queues));
     apply(locked, &events);
+    if locked.soft_error().is_some() {
+        forget_if_answered(locked, seg, &events);
+    }
     if let Some(bytes) = events.early {
         buffers::grow_for_early(locked, bytes);
     }
     match answered {
         Some(skb) => flush_answering(locked, now, skb),
         None => flush_at(locked, now),
+    }
+}
+
+/// The peer acknowledges what it has: segments get through, and what an ICMP error said of one of them
+/// is no reason any more if the connection fails later (`tcp_ack`).
+#[inline(never)]
+fn forget_if_answered(locked: &mut Locked<'_, Oxtcp>, seg: &Segment, events: &Events) {
+    let Conn::Tcb(Life::Open, tcb) = &locked.conn else {
+        return;
+    };
+    let valid = events.dropped.is_none() && seg.has_ack();
+    if valid && seg.ack == tcb.snd_una() {
+        locked.set_soft_error(None);
     }
 }
 
