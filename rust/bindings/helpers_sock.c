@@ -350,11 +350,14 @@ static void want_room(struct sock *sk)
  * One sleep with the lock released. An event between the look at the condition,
  * under the lock, and the sleep marks the entry woken, so it is not lost. A
  * writer for whom there is room lacks memory, of which nobody tells: it looks
- * again soon. A process that exits does not linger.
+ * again soon. A process that exits does not linger. Who waited for a connection
+ * that another thread has dissolved meanwhile has no part in what the socket is
+ * now, as sk_wait_event() has it; who accepts waits for the socket alone.
  */
 int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int disconnects = sk->sk_disconnects;
 	long sleep = *timeo, left;
 
 	if (!*timeo) {
@@ -383,7 +386,7 @@ int ox_sk_wait(struct sock *sk, long *timeo, bool exclusive, bool write)
 	if (write)
 		sk->sk_write_pending--;
 	remove_wait_queue(sk_sleep(sk), &wait);
-	return 0;
+	return exclusive || disconnects == sk->sk_disconnects ? 0 : -EPIPE;
 }
 
 long ox_sock_rcvtimeo(const struct sock *sk, bool noblock)

@@ -456,12 +456,14 @@ impl<'a, F: Family> Locked<'a, F> {
     /// between the release and the sleep is not lost. Process context.
     ///
     /// Errors: `EAGAIN` when `timeout` is used up (and outside process context); `ERESTARTSYS` or
-    /// `EINTR` on a signal, as `sock_intr_errno` decides.
+    /// `EINTR` on a signal, as `sock_intr_errno` decides; `EPIPE` when the connection was dissolved
+    /// meanwhile ([`Locked::count_disconnect`]): what the socket is now is not the caller's.
     pub fn wait(&mut self, timeout: &mut Timeout) -> Result {
         self.sleep(timeout, false, false)
     }
 
-    /// As [`Locked::wait`], but of several waiters only one is woken: for accept.
+    /// As [`Locked::wait`], but of several waiters only one is woken, and none minds what the socket
+    /// was meanwhile: for accept.
     pub fn wait_exclusive(&mut self, timeout: &mut Timeout) -> Result {
         self.sleep(timeout, true, false)
     }
@@ -470,6 +472,15 @@ impl<'a, F: Family> Locked<'a, F> {
     /// [`Locked::wake_writable`] tells us.
     pub fn wait_writable(&mut self, timeout: &mut Timeout) -> Result {
         self.sleep(timeout, false, true)
+    }
+
+    /// The connection is dissolved: ends the calls that wait for something of it.
+    pub fn count_disconnect(&mut self) {
+        // SAFETY: We hold the lock.
+        unsafe {
+            let count = &raw mut (*self.sk()).sk_disconnects;
+            *count = (*count).wrapping_add(1);
+        }
     }
 
     fn sleep(&mut self, timeout: &mut Timeout, exclusive: bool, write: bool) -> Result {

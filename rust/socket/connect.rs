@@ -27,6 +27,7 @@ use kernel::sync::atomic::Relaxed;
 pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
     let mut locked = sock.lock();
     if let Destination::Disconnect = to {
+        locked.count_disconnect();
         let listener = disconnect(&mut locked);
         locked.wake_state_change(false);
         drop(locked);
@@ -62,7 +63,7 @@ pub fn connect(sock: &Sock<Oxtcp>, to: Destination, nonblock: bool) -> Result {
 }
 
 /// Waits until the connection is open, or cannot be. Errors: `waiting` when it is still being opened
-/// as the time is over; why it was not opened.
+/// as the time is over; why it was not opened; `EPIPE` when another thread has dissolved it.
 pub(super) fn wait_opened(
     locked: &mut Locked<'_, Oxtcp>,
     timeout: &mut Timeout,
@@ -80,6 +81,7 @@ pub(super) fn wait_opened(
     if locked.state() == State::Closed {
         locked.phase = Phase::Unconnected;
         let error = locked.take_error();
+        locked.count_disconnect();
         dissolve(locked);
         return error.and(Err(ECONNABORTED));
     }

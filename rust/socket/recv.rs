@@ -15,7 +15,8 @@ use kernel::prelude::*;
 /// bytes, or all with `MSG_WAITALL`, are there.
 ///
 /// Errors as recv(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `ENOTCONN` when it listens or was
-/// never connected, the pending error of the connection once; 0 is the end of the stream.
+/// never connected, `EPIPE` when another thread has dissolved the connection, the pending error of it
+/// once; 0 is the end of the stream.
 pub fn recvmsg(
     sock: &Sock<Oxtcp>,
     msg: &mut Msg<'_>,
@@ -233,6 +234,8 @@ fn read<S: Sink>(
         match wait(locked, done, &mut timeout) {
             Ok(true) => {}
             Ok(false) => break Ok(()),
+            // What was read was another connection's: this one has nothing to do for it.
+            Err(e) if e == EPIPE && done > 0 => return Ok(done),
             Err(e) => break Err(e),
         }
     };

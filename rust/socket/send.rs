@@ -13,9 +13,9 @@ use kernel::prelude::*;
 /// sends what may be sent.
 ///
 /// Errors as send(2) and tcp(7): `EAGAIN`, `EFAULT`, `EINTR`, `EINVAL` for a control message,
-/// `EPIPE` with `SIGPIPE` when it was
-/// shut down or never connected, the pending error of the connection once. When some bytes were
-/// taken, their number is the answer and the error waits.
+/// `EPIPE` with `SIGPIPE` when it was shut down, never connected or dissolved by another thread, the
+/// pending error of the connection once. When some bytes were taken, their number is the answer and
+/// the error waits.
 pub fn sendmsg(sock: &Sock<Oxtcp>, msg: &mut Msg<'_>) -> Result<usize> {
     let mut locked = sock.lock();
     let done = small_send::sendmsg(&mut locked, msg);
@@ -99,7 +99,8 @@ fn append(locked: &mut Locked<'_, Oxtcp>, path_mss: u16, msg: &mut Msg<'_>) -> R
             let goal = tcb.size_goal(most).max(1);
             (goal, tcb.unsent() % goal)
         }
-        _ => (u32::MAX, 0),
+        // Nobody would send it, but the next connection.
+        _ => return Err(EPIPE),
     };
     let max = goal.saturating_sub(begun) as usize;
     if begun > 0 {
