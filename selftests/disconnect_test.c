@@ -238,3 +238,13 @@ TEST_F(disconnect, accept_goes_on_when_the_socket_listens_again)
 	EXPECT_EQ(0, connect_to(self->fd, LOCALHOST, port));
 	EXPECT_EQ(DONE, result(acceptor));
 }
+
+TEST_F(disconnect, offset_of_peeking_ends_with_the_connection)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	ASSERT_EQ(0, connect_to(self->fd, LOCALHOST, local_port(self->first)));
+	set_option(self->fd, SOL_SOCKET, SO_PEEK_OFF, 5);
+	EXPECT_EQ(0, connect(self->fd, &none, sizeof(none)));
+	EXPECT_EQ(-1, get_option(self->fd, SOL_SOCKET, SO_PEEK_OFF));
+}

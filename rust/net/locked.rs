@@ -428,6 +428,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { b::ox_sk_move_peek_offset(self.sk(), if peeked { bytes } else { -bytes }) }
     }
 
+    /// `SO_PEEK_OFF` is off.
+    pub fn forget_peek_offset(&mut self) {
+        // SAFETY: The socket is alive; written as the core's `WRITE_ONCE` does.
+        unsafe { (&raw mut (*self.sk()).sk_peek_off).write_volatile(-1) }
+    }
+
     /// `SO_SNDBUF`, bytes of memory (`sk_sndbuf`).
     pub fn sndbuf(&self) -> u32 {
         // SAFETY: The socket is alive; setsockopt writes it under the lock.

@@ -240,6 +240,7 @@ pub(super) fn dissolve(locked: &mut Locked<'_, Oxtcp>) {
     locked.recv_buffer().purge();
     locked.send_buffer().purge();
     publish_readable(locked);
+    locked.forget_peek_offset();
     let local = locked.sock().local();
     let addr = if locked.bound.addr {
         *local.ip()
