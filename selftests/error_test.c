@@ -112,3 +112,32 @@ TEST_F(error, is_not_that_of_the_next_connection)
 	EXPECT_EQ(POLLOUT, wait_events(self->fd, POLLOUT, 5000));
 	EXPECT_EQ(0, take_error(self->fd));
 }
+
+TEST_F(error, is_told_at_once_to_who_wants_that)
+{
+	struct segment s;
+
+	set_option(self->fd, SOL_IP, IP_RECVERR, 1);
+	s = send_to_nowhere(&self->w, self->fd);
+	EXPECT_EQ(POLLERR, wait_events(self->fd, 0, 1000));
+	EXPECT_EQ(EHOSTUNREACH, recv_errno(self->fd));
+	EXPECT_EQ(0, wait_events(self->fd, 0, 0));
+	/* The connection goes on. */
+	wire_ack(&self->w, &s);
+	wire_send(&self->w, ACK | PSH, "x", 1);
+	EXPECT_EQ(0, recv_errno(self->fd));
+	send_all(self->fd, "def", 3);
+	EXPECT_EQ(self->w.rcv_nxt, wire_expect(&self->w, PSH).seq);
+}
+
+TEST_F(error, is_told_at_once_to_who_writes)
+{
+	struct segment s;
+
+	set_option(self->fd, SOL_IP, IP_RECVERR, 1);
+	s = send_to_nowhere(&self->w, self->fd);
+	EXPECT_EQ(-1, send(self->fd, "def", 3, MSG_NOSIGNAL));
+	EXPECT_EQ(EHOSTUNREACH, errno);
+	wire_ack(&self->w, &s);
+	EXPECT_EQ(3, send(self->fd, "def", 3, MSG_NOSIGNAL));
+}

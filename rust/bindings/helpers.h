@@ -210,6 +210,7 @@ void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
 void ox_inet_set_saddr(struct sock *sk, __be32 addr);
 void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
 bool ox_inet_nonlocal_ok(const struct sock *sk);
+bool ox_inet_recverr(const struct sock *sk);
 
 /* timer */
 bool ox_timer_pending(const struct timer_list *timer);

@@ -221,6 +221,12 @@ int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len)
 	return err ?: copied;
 }
 
+/* Whether IP_RECVERR is set. */
+bool ox_inet_recverr(const struct sock *sk)
+{
+	return inet_test_bit(RECVERR, sk);
+}
+
 bool ox_inet_nonlocal_ok(const struct sock *sk)
 {
 	return inet_can_nonlocal_bind(sock_net(sk),

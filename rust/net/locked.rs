@@ -206,6 +206,12 @@ impl<'a, F: Family> Locked<'a, F> {
         unsafe { (&raw mut (*self.sk()).sk_err_soft).write_volatile(errno) }
     }
 
+    /// `IP_RECVERR`: the user wants to hear of each ICMP error, not only of what ends the connection.
+    pub fn wants_soft_errors(&self) -> bool {
+        // SAFETY: The socket is alive.
+        unsafe { b::ox_inet_recverr(self.sk()) }
+    }
+
     /// Forgets the remembered soft error, if there is one.
     #[inline]
     pub fn forget_soft_error(&mut self) {

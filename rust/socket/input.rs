@@ -393,6 +393,10 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
     let errno = kernel::error::Error::from_errno(error.errno.saturating_neg());
     match verdict {
         IcmpVerdict::Ignore => net.count(Counter::OutOfWindowIcmps),
+        IcmpVerdict::Remember if locked.wants_soft_errors() => {
+            locked.set_error(errno);
+            locked.wake_error();
+        }
         IcmpVerdict::Remember => locked.set_soft_error(Some(errno)),
         IcmpVerdict::Abort => {
             locked.set_error(errno);
