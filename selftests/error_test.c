@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What an ICMP error means to a connection that is open. */
+/* What an ICMP error means to a connection, open for the most part. */
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 
 #include "lib/selftest.h"
 #include "lib/wire.h"
+
+#include <linux/errqueue.h>
 
 #define PORT 4000
 #define PEER_PORT 5000
@@ -140,4 +142,53 @@ TEST_F(error, is_told_at_once_to_who_writes)
 	EXPECT_EQ(EHOSTUNREACH, errno);
 	wire_ack(&self->w, &s);
 	EXPECT_EQ(3, send(self->fd, "def", 3, MSG_NOSIGNAL));
+}
+
+struct report {
+	struct sock_extended_err ee;
+	struct sockaddr_in offender;
+};
+
+TEST_F(error, about_the_syn_is_in_the_error_queue)
+{
+	char control[512], data[128];
+	struct iovec iov = { data, sizeof(data) };
+	struct sockaddr_in to = {};
+	struct msghdr m = {
+		.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = own_socket(SOCK_NONBLOCK);
+	struct report *r = NULL;
+	struct cmsghdr *c;
+	struct wire w;
+
+	set_option(fd, SOL_IP, IP_RECVERR, 1);
+	ASSERT_EQ(EINPROGRESS, connect_to(fd, PEER_ADDR, 80));
+	wire_await_syn(&w);
+	wire_icmp(&w, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, w.rcv_nxt - 1, 0);
+	EXPECT_EQ(POLLERR | POLLHUP, wait_events(fd, 0, 1000));
+	/* The quoted segment, of which eight bytes are enough. */
+	ASSERT_LE(8, recvmsg(fd, &m, MSG_ERRQUEUE));
+	EXPECT_EQ(80, ntohs(*(uint16_t *)(data + 2)));
+	EXPECT_EQ(MSG_ERRQUEUE, m.msg_flags);
+	EXPECT_EQ(sizeof(to), m.msg_namelen);
+	EXPECT_EQ(AF_INET, to.sin_family);
+	EXPECT_EQ(80, ntohs(to.sin_port));
+	EXPECT_EQ(inet_addr(PEER_ADDR), to.sin_addr.s_addr);
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR)
+			r = (struct report *)CMSG_DATA(c);
+	ASSERT_TRUE(r);
+	EXPECT_EQ(ECONNREFUSED, r->ee.ee_errno);
+	EXPECT_EQ(SO_EE_ORIGIN_ICMP, r->ee.ee_origin);
+	EXPECT_EQ(ICMP_DEST_UNREACH, r->ee.ee_type);
+	EXPECT_EQ(ICMP_PORT_UNREACH, r->ee.ee_code);
+	EXPECT_EQ(0, r->ee.ee_info);
+	EXPECT_EQ(AF_INET, r->offender.sin_family);
+	EXPECT_EQ(inet_addr(PEER_ADDR), r->offender.sin_addr.s_addr);
+	EXPECT_EQ(-1, recvmsg(fd, &m, MSG_ERRQUEUE));
+	EXPECT_EQ(EAGAIN, errno);
+	/* Who has read that has been told. */
+	EXPECT_EQ(0, take_error(fd));
 }

@@ -371,6 +371,7 @@ bool ox_read_autobind_reuse(struct net *net);
 
 /* icmp */
 int ox_icmp_errno(u8 type, u8 code, bool *fatal);
+void ox_icmp_report(struct sock *sk, struct sk_buff *skb, int err, u32 at);
 void ox_icmp_defer(struct sock *sk, u32 seq, u16 mtu);
 bool ox_icmp_deferred(struct sock *sk, u32 *seq, u16 *mtu);
 

@@ -191,9 +191,25 @@ void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port)
 	WRITE_ONCE(inet_sk(sk)->inet_dport, htons(port));
 }
 
+/* Whose segment a router could not forward is the peer's, and the offender the router. */
+static void put_ends(struct msghdr *msg, const struct sk_buff *skb, struct sockaddr_in *offender)
+{
+	const struct sock_exterr_skb *serr = SKB_EXT_ERR(skb);
+	struct sockaddr_in *sin = msg->msg_name;
+
+	offender->sin_family = AF_INET;
+	offender->sin_addr.s_addr = ip_hdr(skb)->saddr;
+	if (!sin)
+		return;
+	*sin = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = serr->port };
+	memcpy(&sin->sin_addr, skb_network_header(skb) + serr->addr_offset, sizeof(sin->sin_addr));
+	msg->msg_namelen = sizeof(*sin);
+}
+
 /*
- * MSG_ERRQUEUE. What zero-copy and time stamps report has no offender, but room
- * for its address all the same: programs know the message by its length.
+ * MSG_ERRQUEUE, as ip_recv_error() has it, which is not for modules. What zero-copy
+ * and time stamps report has no offender, but room for its address all the same:
+ * programs know the message by its length.
  */
 int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len)
 {
@@ -214,6 +230,8 @@ int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len)
 	if (!err) {
 		sock_recv_timestamp(msg, sk, skb);
 		report.ee = SKB_EXT_ERR(skb)->ee;
+		if (report.ee.ee_origin == SO_EE_ORIGIN_ICMP)
+			put_ends(msg, skb, &report.offender);
 		put_cmsg(msg, SOL_IP, IP_RECVERR, sizeof(report), &report);
 		msg->msg_flags |= MSG_ERRQUEUE;
 	}

@@ -312,6 +312,21 @@ int ox_icmp_errno(u8 type, u8 code, bool *fatal)
 }
 
 /*
+ * Puts an ICMP error that quotes a segment, @at bytes behind the skb's data, into the
+ * error queue, and tells who polls.
+ */
+void ox_icmp_report(struct sock *sk, struct sk_buff *skb, int err, u32 at)
+{
+	const struct icmphdr *icmp = icmp_hdr(skb);
+	struct tcphdr *th = (struct tcphdr *)(skb->data + at);
+	u32 info = 0;
+
+	if (icmp->type == ICMP_PARAMETERPROB)
+		info = ntohl(icmp->un.gateway) >> 24;
+	ip_icmp_error(sk, skb, err, th->dest, info, (u8 *)th);
+}
+
+/*
  * A process has the socket: it hears of a "fragmentation needed" when it lets go, of
  * the last one if there are several. With the spin lock.
  */

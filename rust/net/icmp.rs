@@ -28,6 +28,8 @@ pub struct IcmpError {
     /// Whether the table calls it fatal.
     pub fatal: bool,
     skb: *mut b::sk_buff,
+    /// Where in the skb the quoted segment is.
+    at: u32,
 }
 
 impl IcmpError {
@@ -49,6 +51,16 @@ impl<F: Family> Sock<F> {
             Some(mtu) => unsafe { b::ox_icmp_defer(self.sk(), error.seq, mtu) },
             None => self.net().count(Counter::LockDroppedIcmps),
         })
+    }
+}
+
+impl<F: Family> Locked<'_, F> {
+    /// Puts `error` into the error queue (`MSG_ERRQUEUE`), and tells who polls. Without memory it is
+    /// not told.
+    pub fn report(&mut self, error: &IcmpError) {
+        // SAFETY: The socket is alive; the hook has the skb as long as anybody can have `error`, with
+        // the ports and the number of the quoted segment at that place, as they were read there.
+        unsafe { b::ox_icmp_report(self.sock().sk(), error.skb, error.errno, error.at) }
     }
 }
 
@@ -139,6 +151,7 @@ pub(super) unsafe fn receive<F: Family>(net: &NetNs<F>, skb: *mut b::sk_buff, ih
             errno,
             fatal,
             skb,
+            at: at as u32,
         },
     );
 }

@@ -399,6 +399,9 @@ pub fn icmp_error(net: &Net, error: &IcmpError) {
         }
         IcmpVerdict::Remember => locked.set_soft_error(Some(errno)),
         IcmpVerdict::Abort => {
+            if accepted {
+                locked.report(error);
+            }
             locked.set_error(errno);
             locked.wake_error();
             events.error = None;
