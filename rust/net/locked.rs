@@ -200,6 +200,7 @@ impl<'a, F: Family> Locked<'a, F> {
     }
 
     /// Remembers an error that is told only if the connection fails (`sk_err_soft`).
+    #[inline(never)]
     pub fn set_soft_error(&mut self, error: Option<Error>) {
         let errno = error.map_or(0, |e| -e.to_errno());
         // SAFETY: We hold the lock; readers without it use `READ_ONCE`.
@@ -215,13 +216,19 @@ impl<'a, F: Family> Locked<'a, F> {
     /// Forgets the remembered soft error, if there is one.
     #[inline]
     pub fn forget_soft_error(&mut self) {
-        if self.soft_error().is_some() {
+        if self.has_soft_error() {
             self.set_soft_error(None);
         }
     }
 
-    /// The remembered soft error.
+    /// Whether a soft error is remembered.
     #[inline]
+    pub fn has_soft_error(&self) -> bool {
+        // SAFETY: We hold the lock.
+        unsafe { (*self.sk()).sk_err_soft != 0 }
+    }
+
+    /// The remembered soft error.
     pub fn soft_error(&self) -> Option<Error> {
         // SAFETY: We hold the lock.
         match unsafe { (*self.sk()).sk_err_soft } {

@@ -276,7 +276,7 @@ fn on_any(locked: &mut Locked<'_, Oxtcp>, skb: RxSkb, now: Instant) {
     }
     drop((send, queues));
     apply(locked, &events);
-    if locked.soft_error().is_some() {
+    if locked.has_soft_error() {
         forget_if_answered(locked, seg, &events);
     }
     if let Some(bytes) = events.early {
