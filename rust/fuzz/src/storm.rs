@@ -191,11 +191,16 @@ fn arrive(end: &mut Endpoint, draw: &mut Draw<'_>, now: Instant) {
     });
     let packet = draw.segment(known);
     let synchronized = matches!(end.conn, Conn::Open(_)) && end.state().is_synchronized();
+    let fin_taken = matches!(
+        end.state(),
+        State::CloseWait | State::Closing | State::LastAck
+    );
     end.arrive(&packet, now);
-    // RFC 5961: neither a SYN nor a RST that is not exact ends what is synchronized.
+    // RFC 5961: neither a SYN nor a RST that is not exact ends what is synchronized; where the FIN was
+    // taken its number is as good.
     let seg = &packet.seg;
     let blind = if seg.has_rst() {
-        seg.seq != known.rcv_nxt
+        seg.seq != known.rcv_nxt && !(fin_taken && seg.seq + 1 == known.rcv_nxt)
     } else {
         seg.has_syn()
     };

@@ -26,7 +26,8 @@
 //!    acknowledgment, its user, text that nobody will read, a silence of 100 s or the user timeout.
 //! 7. What is in flight has a timer that sends it again.
 //! 8. A RST that is not exact, and a SYN, change no synchronized state; an exact RST ends it
-//!    (RFC 5961). Forgeries come in LISTEN, SYN-SENT, SYN-RECEIVED and TIME-WAIT too.
+//!    (RFC 5961), and where the FIN was taken one with its number too. Forgeries come in LISTEN,
+//!    SYN-SENT, SYN-RECEIVED and TIME-WAIT too.
 //!
 //! From every state, when from then on the network is good and both users read all, end, and at last
 //! let go:

@@ -112,7 +112,7 @@ impl Endpoint {
     /// Whether what happened ends a connection that was as `before`: nothing but a RST that is exact,
     /// the last acknowledgment, our user, or long silence does.
     fn may_end(&mut self, before: &Mark, cause: Cause<'_>, events: &Events, now: Instant) -> bool {
-        use State::{FinWait1, FinWait2, LastAck, SynReceived, SynSent};
+        use State::{CloseWait, Closing, FinWait1, FinWait2, LastAck, SynReceived, SynSent};
         match cause {
             Cause::Abort => true,
             Cause::User => before.state == SynSent,
@@ -122,6 +122,8 @@ impl Endpoint {
                     let acks = seg.ack.after(before.snd_una) && !seg.ack.after(before.snd_nxt);
                     seg.has_ack() && acks
                 }
+                // Where the FIN was taken its number will do.
+                CloseWait | Closing | LastAck if seg.seq + 1 == before.rcv_nxt => true,
                 _ => seg.seq == before.rcv_nxt,
             },
             Cause::Segment(seg) => match before.state {
