@@ -148,6 +148,10 @@ impl Tcb {
             Next::Probe(len) => {
                 if self.flight() == 0 {
                     self.restart_from_idle(config, now);
+                    if len > self.cwnd() {
+                        self.mtu_probe.give_up();
+                        return self.new_text_now(config, store, limits, false, now);
+                    }
                 }
                 Some(Part {
                     seq: self.snd_nxt,
