@@ -150,7 +150,8 @@ pub struct Config {
 packed!(struct Config like Config::default(), {
     syn_retries, syn_linear_timeouts, synack_retries, retries1, retries, orphan_retries,
     fin_timeout, time_wait, keepalive, keepalive_time, keepalive_interval, keepalive_probes,
-    user_timeout, user_timeout_option, rto_min, rto_max, min_rtt_window, recovery, thin_linear, loss_probes, frto,
+    user_timeout, user_timeout_option, rto_min, rto_max, min_rtt_window, recovery, thin_linear,
+    loss_probes, frto,
     dsack, reordering, max_reordering, nodelay, cork, window_scaling, timestamps, sack,
     window_scale, mss, initial_window, window_clamp, receive_memory, shrink_window,
     pingpong_threshold, delayed_ack_max, congestion, pacing, max_pacing_rate, paced_below,

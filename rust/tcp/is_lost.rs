@@ -6,9 +6,9 @@
 //!
 //! Segments are counted, as in Linux before it had RACK, whether they are contiguous or not: that
 //! holds wherever IsLost does, and where three duplicate acknowledgments begin a recovery
-//! (RFC 6675 5). DupThresh is as far as what was sent once was seen to be late. What NextSeg's rules 3 and 4
-//! repeat without a sign of loss, so that the end of a flight needs no timeout, RACK's timer and the
-//! tail loss probe find.
+//! (RFC 6675 5). DupThresh is as far as what was sent once was seen to be late. What NextSeg's rules 3
+//! and 4 repeat without a sign of loss, so that the end of a flight needs no timeout, RACK's timer and
+//! the tail loss probe find.
 
 use super::records::{Fate, RecordStore};
 
