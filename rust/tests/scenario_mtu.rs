@@ -59,8 +59,8 @@ impl Path {
         assert_eq!(end.sent().len(), 1);
         let mut syn = seg(SYN | ACK, IRS, (iss + 1).0, 0);
         syn.options = syn_options(&config);
-        syn.options.mss = Some(PEER);
-        end.limits.mss = PEER;
+        syn.options.mss = Some(config.mss);
+        end.limits.mss = config.mss;
         end.limits.max_run = 20_000;
         end.until(10);
         end.arrive(syn);
@@ -366,14 +366,17 @@ fn a_black_hole_does_not_end_the_connection() {
     assert_eq!(path.acked, UNA + 100_000);
 }
 
-/// A rest counts whatever is sent first behind it (RFC 5681 4.1).
-#[test]
-fn a_rest_that_a_probe_ends_leaves_the_initial_window() {
-    let config = Config {
+/// A connection whose window had `window` bytes when it came to rest, an hour ago. No probe has been
+/// sent so far; the next text may begin with one.
+fn rested(peer: u16, window: u32) -> Path {
+    let mut config = Config {
+        mss: peer,
         slow_start_after_idle: true,
         ..probing(When::Always)
     };
-    let mut path = Path::new(config, 2000);
+    let threshold = config.mtu.threshold;
+    config.mtu.threshold = u16::MAX;
+    let mut path = Path::new(config, u32::from(peer));
     let round = |path: &mut Path, bytes: u32| {
         path.end.send(bytes);
         let all = path.end.out();
@@ -381,7 +384,7 @@ fn a_rest_that_a_probe_ends_leaves_the_initial_window() {
         path.end.wait(10);
         path.acknowledge();
     };
-    while path.end.tcb.cwnd() < 20_000 {
+    while path.end.tcb.cwnd() < window {
         let cwnd = path.end.tcb.cwnd();
         round(&mut path, cwnd);
     }
@@ -389,10 +392,30 @@ fn a_rest_that_a_probe_ends_leaves_the_initial_window() {
         round(&mut path, 0);
     }
     path.end.wait(3_600_000);
+    path.end.config.mtu.threshold = threshold;
+    path
+}
+
+/// A rest counts whatever is sent first behind it (RFC 5681 4.1).
+#[test]
+fn a_rest_that_a_probe_ends_leaves_the_initial_window() {
+    let mut path = rested(PEER, 20_000);
     let mss = u32::from(path.mss());
     path.end.send(30_000);
     let out = path.end.out();
     assert!(out[0].len > mss, "a probe");
     let burst: u32 = out.iter().map(|out| out.len).sum();
     assert!(burst <= 10 * mss, "{burst}");
+}
+
+/// The probe fits the window of before the rest, and not the one behind it.
+#[test]
+fn a_probe_that_a_rest_left_no_window_for_is_text_instead() {
+    let mut path = rested(40_000, 40_000);
+    let mss = u32::from(path.mss());
+    path.end.send(40_000);
+    let out = path.end.out();
+    assert!(out.iter().all(|out| u32::from(out.mss) == mss));
+    let burst: u32 = out.iter().map(|out| out.len).sum();
+    assert_eq!(burst, 10 * mss);
 }
