@@ -21,11 +21,8 @@
 #define TCPI_OPT_SYN_DATA 32
 #endif
 
-/* Client and server, in both namespaces. */
-static void switch_on(void)
-{
-	set_sysctl("net/ipv4/tcp_fastopen", "3");
-}
+#define FAST_OPEN "net/ipv4/tcp_fastopen"
+#define CLIENT_AND_SERVER "3"
 
 static int took_text_of_syn(int fd)
 {
@@ -48,16 +45,6 @@ static ssize_t send_to(int fd, const struct sockaddr_in *to, const void *data, s
 	return sendto(fd, data, len, MSG_FASTOPEN, (const struct sockaddr *)to, sizeof(*to));
 }
 
-static void switch_both_on(const struct combo *c)
-{
-	switch_on();
-	if (c->path == VETH) {
-		enter_far();
-		switch_on();
-		enter_near();
-	}
-}
-
 static void set_at_both(const struct combo *c, const char *name, const char *value)
 {
 	set_sysctl(name, value);
@@ -66,6 +53,11 @@ static void set_at_both(const struct combo *c, const char *name, const char *val
 		set_sysctl(name, value);
 		enter_near();
 	}
+}
+
+static void switch_both_on(const struct combo *c)
+{
+	set_at_both(c, FAST_OPEN, CLIENT_AND_SERVER);
 }
 
 /* Beside timestamps and the option of Accurate ECN, which gives way, there is room for a cookie. */
@@ -257,7 +249,7 @@ FIXTURE_SETUP(fast_open_wire)
 
 	make_network(LOOPBACK);
 	wire_open();
-	switch_on();
+	set_sysctl(FAST_OPEN, CLIENT_AND_SERVER);
 	self->listener = own_socket(0);
 	errno = bind_to(self->listener, STACK_ADDR, PORT);
 	if (errno || listen(self->listener, 8))
@@ -559,7 +551,7 @@ static void be_answered(void)
 	if (recv(fd, &c, 1, 0) != 1)
 		die("no answer");
 	wire_send(&w, RST, NULL, 0);
-	usleep(50000);
+	wait_events(fd, 0, 5000);
 	if (take_error(fd) != ECONNRESET)
 		die("no end");
 	close(fd);
@@ -635,7 +627,7 @@ TEST_F(fast_open_option, MSG_FASTOPEN_is_EOPNOTSUPP_when_switched_off)
 	struct sockaddr_in to = address("127.0.0.1", 9);
 	int fd = own_socket(0);
 
-	set_sysctl("net/ipv4/tcp_fastopen", "0");
+	set_sysctl(FAST_OPEN, "0");
 	EXPECT_EQ(-1, send_to(fd, &to, "x", 1));
 	EXPECT_EQ(EOPNOTSUPP, errno);
 }
