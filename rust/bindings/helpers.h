@@ -255,6 +255,7 @@ enum ox_admission ox_skb_admit(struct sk_buff *skb, unsigned int ihl);
 void ox_skb_detach(struct sk_buff *skb);
 bool ox_skb_keep(struct sk_buff *skb);
 struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family);
+void ox_skb_disown(struct sk_buff *skb, int family);
 u32 ox_skb_mark(const struct sk_buff *skb);
 void ox_sk_note_rx_dst(struct sock *sk, struct sk_buff *skb);
 void ox_skb_consume(struct sk_buff *skb);

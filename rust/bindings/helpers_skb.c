@@ -182,6 +182,17 @@ struct sock *ox_skb_carried_sock(struct sk_buff *skb, int family)
 }
 
 /*
+ * A packet at LOCAL_IN that is left to AF_INET. One that the early demux gave a
+ * socket of ours, whose port was given back since, must not keep it: AF_INET takes
+ * what a packet carries for a tcp_sock.
+ */
+void ox_skb_disown(struct sk_buff *skb, int family)
+{
+	if (skb->destructor == sock_efree && skb->sk->sk_family == family)
+		skb_orphan(skb);
+}
+
+/*
  * One that came in and is done with. A softirq puts its head by, where
  * ox_alloc_segment() finds it.
  */

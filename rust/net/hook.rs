@@ -138,17 +138,26 @@ unsafe extern "C" fn local_in<F: Family>(
     // SAFETY: By the function's contract; IP has looked at its header.
     let (net, packet) = unsafe { (&*private.cast::<NetNs<F>>(), Packet::new(skb)) };
     match packet.protocol() {
-        b::IPPROTO_TCP => match packet.dport() {
-            Some(port) if net.ports().contains(port) => {
-                let verdict = take(net, packet);
-                if verdict == b::NF_STOLEN {
-                    // SAFETY: The state is netfilter's, with the namespace of the packet.
-                    unsafe { b::ox_count_delivered((*state).net) };
+        b::IPPROTO_TCP => {
+            let ours = packet
+                .dport()
+                .is_some_and(|port| net.ports().contains(port));
+            let verdict = if ours {
+                take(net, packet)
+            } else {
+                b::NF_ACCEPT
+            };
+            // SAFETY: The state is netfilter's, with the namespace of the packet, which is ours as
+            // long as it is not stolen.
+            unsafe {
+                match verdict {
+                    b::NF_STOLEN => b::ox_count_delivered((*state).net),
+                    // Its connection may have ended, and given its port back, since PRE_ROUTING.
+                    _ => b::ox_skb_disown(skb, family::number()),
                 }
-                verdict
             }
-            _ => b::NF_ACCEPT,
-        },
+            verdict
+        }
         b::IPPROTO_ICMP => {
             // SAFETY: The packet is ours to look at.
             unsafe { icmp::receive(net, skb, packet.ihl) };
