@@ -69,9 +69,16 @@ impl<F: Family> Hooks<F> {
 
 impl<F: Family> Drop for Hooks<F> {
     fn drop(&mut self) {
+        let [local_in, pre_routing] = &*self.ops;
         // SAFETY: Registered by `register`; the namespace's exit keeps what the hooks use until
         // packets under way are through.
-        unsafe { b::nf_unregister_net_hooks(self.net, self.ops.as_ptr(), self.ops.len() as u32) }
+        unsafe {
+            b::nf_unregister_net_hooks(self.net, pre_routing, 1);
+            // What carries a socket from there must find LOCAL_IN still: behind that it would be
+            // taken for one of AF_INET.
+            b::synchronize_net();
+            b::nf_unregister_net_hooks(self.net, local_in, 1);
+        }
     }
 }
 
