@@ -21,7 +21,7 @@ const PRE_ROUTING_PRIORITY: i32 = i32::MAX;
 
 const MIN_TCP_HEADER: usize = 20;
 
-/// The hooks of a namespace; dropping it takes them away, without waiting for packets under way.
+/// The hooks of a namespace, until [`Hooks::unregister`] takes them away.
 pub(super) struct Hooks<F: Family> {
     ops: KBox<[b::nf_hook_ops; 2]>,
     net: *mut b::net,
@@ -65,10 +65,11 @@ impl<F: Family> Hooks<F> {
             _family: PhantomData,
         })
     }
-}
 
-impl<F: Family> Drop for Hooks<F> {
-    fn drop(&mut self) {
+    /// Takes them away, once, without waiting for packets under way. They are to be dropped when
+    /// those are through, and who looks through netfilter's lists under RCU (nfnetlink_hook). May
+    /// sleep.
+    pub(super) fn unregister(&self) {
         let [local_in, pre_routing] = &*self.ops;
         // SAFETY: Registered by `register`; the namespace's exit keeps what the hooks use until
         // packets under way are through.

@@ -364,7 +364,9 @@ unsafe extern "C" fn pre_exit<F: Family>(net: *mut b::net) {
     // SAFETY: `init` has run, and nobody else changes what it made.
     unsafe {
         if let Some(per_net) = (*slot::<F>(net)).as_ref() {
-            *per_net.hooks.lock() = None;
+            if let Some(hooks) = &*per_net.hooks.lock() {
+                hooks.unregister();
+            }
         }
     }
 }
