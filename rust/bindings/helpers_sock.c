@@ -135,16 +135,23 @@ void ox_sock_accept_flags(struct socket *sock)
 }
 
 /*
- * The numbers of /proc/net/protocols and of memory pressure. Both may be changed
- * in any context.
+ * The numbers of memory pressure and of /proc/net/protocols. Both may be changed
+ * in any context. The latter go with their namespace, which a socket outlives whose
+ * last segment waits in a queue of another: one that has begun to die is not told,
+ * and one that has not keeps them for a grace period.
  */
 void ox_sock_account(struct sock *sk, int n)
 {
+	struct net *net = sock_net(sk);
+
 	if (n > 0)
 		sk_sockets_allocated_inc(sk);
 	else
 		sk_sockets_allocated_dec(sk);
-	sock_prot_inuse_add(sock_net(sk), sk->sk_prot, n);
+	rcu_read_lock();
+	if (check_net(net))
+		sock_prot_inuse_add(net, sk->sk_prot, n);
+	rcu_read_unlock();
 }
 
 /*
