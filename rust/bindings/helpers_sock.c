@@ -155,20 +155,24 @@ void ox_sock_account(struct sock *sk, int n)
 }
 
 /*
- * From an active reference of the namespace to a passive one: the namespace may
- * die from now on, and then it ends the socket.
+ * A connection that goes on without a user does so with a passive reference of the
+ * namespace: that may die from now on, and then it ends the connection, which is in
+ * its table. What is closed keeps its active one, as nobody waits for it there, and
+ * lives no longer than its last segment; and so does what somebody else has locked.
  */
 void ox_sock_net_downgrade(struct sock *sk)
 {
 	struct net *net = sock_net(sk);
 
-	if (!sk->sk_net_refcnt)
-		return;
-	net_passive_inc(net);
-	sk->sk_net_refcnt = 0;
-	sock_inuse_add(net, -1);
-	put_net_track(net, &sk->ns_tracker);
-	__netns_tracker_alloc(net, &sk->ns_tracker, false, GFP_ATOMIC);
+	spin_lock_bh(&sk->sk_lock.slock);
+	if (sk->sk_net_refcnt && sk->sk_state != TCP_CLOSE && !sock_owned_by_user(sk)) {
+		net_passive_inc(net);
+		sk->sk_net_refcnt = 0;
+		sock_inuse_add(net, -1);
+		put_net_track(net, &sk->ns_tracker);
+		__netns_tracker_alloc(net, &sk->ns_tracker, false, GFP_ATOMIC);
+	}
+	spin_unlock_bh(&sk->sk_lock.slock);
 }
 
 void ox_sock_destruct(struct sock *sk)

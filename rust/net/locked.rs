@@ -342,14 +342,10 @@ impl<'a, F: Family> Locked<'a, F> {
         self.flag(b::sock_flags_SOCK_DEAD)
     }
 
-    /// Takes the file away from the socket (`sock_orphan`). From now on the socket holds only a
-    /// passive reference of its namespace, so that the namespace can die and end it.
+    /// Takes the file away from the socket (`sock_orphan`).
     pub fn orphan(&mut self) {
         // SAFETY: We hold the lock.
-        unsafe {
-            b::ox_sock_orphan(self.sk());
-            b::ox_sock_net_downgrade(self.sk());
-        }
+        unsafe { b::ox_sock_orphan(self.sk()) }
     }
 
     /// `SO_LINGER`: `Some(0)` means abort at close, `Some(t)` wait up to `t` jiffies.

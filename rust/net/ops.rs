@@ -131,9 +131,11 @@ unsafe extern "C" fn release<F: Family>(sock: *mut b::socket) -> c_int {
     if !this.is_orphan() {
         this.lock().orphan();
     }
-    // SAFETY: The file is going; its reference ends here.
+    // SAFETY: The file is going; its reference ends here. Nothing is done with the socket after its
+    // namespace may have died.
     unsafe {
         (*sock).sk = core::ptr::null_mut();
+        b::ox_sock_net_downgrade(sk);
         b::ox_sock_put(sk);
     }
     0
