@@ -67,8 +67,8 @@ pub trait Family: Sized + Send + Sync + 'static {
 
     /// Makes the state of a namespace.
     fn new_net() -> impl PinInit<Self::Net, Error>;
-    /// The namespace ends (or the module is unloaded): no segment arrives any more; its
-    /// connections still exist and are aborted right after, through [`Family::abort`].
+    /// The namespace ends (or the module is unloaded): no segment arrives any more, and its
+    /// connections were aborted, through [`Family::abort`].
     fn net_exit(net: &NetNs<Self>);
     /// The timer armed by [`NetNs::arm_timer`] came due. Softirq.
     fn net_timer(net: &NetNs<Self>);

@@ -392,8 +392,10 @@ unsafe extern "C" fn exit<F: Family>(net: *mut b::net) {
         b::timer_shutdown_sync(netns.timer());
         b::timer_shutdown_sync(netns.look_timer());
     }
-    F::net_exit(&netns);
+    // A connection that ends by itself meanwhile leaves its table when it has left to the family
+    // what remains of it.
     netns.ehash.abort_all();
+    F::net_exit(&netns);
     // SAFETY: Nothing; waits for the ports given up just now, while `AF_INET` is still there.
     unsafe { b::ox_reserve_flush() };
 }

@@ -2,7 +2,7 @@
 
 //! What a connection's events mean to its socket: queues, errors, wake-ups, tables.
 
-use super::bind::release_port;
+use super::bind::{release_port, return_port};
 use super::flush::send_bare;
 use super::send::wake_writer;
 use super::sock_state::{Conn, Life, Phase, SockState};
@@ -221,9 +221,14 @@ pub(super) fn finish(locked: &mut Locked<'_, Oxtcp>) {
     if locked.sock().state() != State::Closed.number() {
         locked.set_state(State::Closed.number());
     }
-    net.ehash().remove(locked);
     // A port that the user named stays with the socket until it is closed.
-    if !locked.bound.port || locked.is_orphan() {
+    let keeps_port = locked.bound.port && !locked.is_orphan();
+    if !keeps_port {
+        // While a namespace that dies finds the socket, and waits for it.
+        return_port(locked);
+    }
+    net.ehash().remove(locked);
+    if !keeps_port {
         release_port(locked);
     }
     if locked.is_orphan() {

@@ -173,11 +173,16 @@ pub(super) fn release_port(locked: &mut Locked<'_, Oxtcp>) {
     if local.port() == 0 {
         return;
     }
+    return_port(locked);
+    locked.set_local(SocketAddrV4::new(*local.ip(), 0));
+}
+
+/// The same, while the socket is still to be found by the port.
+pub(super) fn return_port(locked: &mut Locked<'_, Oxtcp>) {
     // TIME-WAIT may have it now.
     if let Some(owner) = locked.owner.take() {
-        give_back(locked.net(), local.port(), &owner);
+        give_back(locked.net(), locked.sock().local().port(), &owner);
     }
-    locked.set_local(SocketAddrV4::new(*local.ip(), 0));
 }
 
 /// `SO_REUSEADDR` or the device may have changed since the port was taken; and the role changes:
