@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Rules of the firewall, connection tracking and NAT are in force for the family's sockets. */
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <stdarg.h>
 
@@ -8,6 +11,8 @@
 
 /* Of linux/netfilter_ipv4.h, which does not go with the C library's headers. */
 #define SO_ORIGINAL_DST 80
+/* Of linux/netfilter.h, which does not either. */
+#define NF_ACCEPT 1
 
 FIXTURE(firewall) {
 	int listener;
@@ -111,6 +116,99 @@ TEST_F(firewall, rules_see_a_connection_that_was_open_before_them)
 		enter_near();
 		EXPECT_TRUE(comes(server, 5000));
 	}
+}
+
+/* Number of the queue by which a test gives its verdict. */
+#define QUEUE 7
+
+/* Sends nfnetlink_queue a message with one attribute. */
+static void tell_queue(int nl, int type, int attribute, const void *data, size_t len)
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct nfgenmsg nfg;
+		struct nlattr attr;
+		char data[16];
+	} msg = {
+		.nlh.nlmsg_len = offsetof(typeof(msg), data) + NLA_ALIGN(len),
+		.nlh.nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | type,
+		.nlh.nlmsg_flags = NLM_F_REQUEST,
+		.nfg.version = NFNETLINK_V0,
+		.nfg.res_id = htons(QUEUE),
+		.attr.nla_len = NLA_HDRLEN + len,
+		.attr.nla_type = attribute,
+	};
+
+	memcpy(msg.data, data, len);
+	if (send(nl, &msg, msg.nlh.nlmsg_len, 0) < 0)
+		die("send to nfnetlink_queue");
+}
+
+/* What rules put into the queue comes to the socket that is returned. */
+static int queue_open(void)
+{
+	const struct nfqnl_msg_config_cmd bind = { .command = NFQNL_CFG_CMD_BIND };
+	const struct nfqnl_msg_config_params heads = { .copy_mode = NFQNL_COPY_META };
+	int nl = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+
+	if (nl < 0)
+		die("netlink");
+	tell_queue(nl, NFQNL_MSG_CONFIG, NFQA_CFG_CMD, &bind, sizeof(bind));
+	tell_queue(nl, NFQNL_MSG_CONFIG, NFQA_CFG_PARAMS, &heads, sizeof(heads));
+	return nl;
+}
+
+/* Waits for a packet, and returns its number. */
+static __be32 queue_next(int nl)
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct nfgenmsg nfg;
+		/* The first attribute, always. */
+		struct nlattr attr;
+		struct nfqnl_msg_packet_hdr packet;
+		char rest[4096];
+	} msg;
+
+	if (wait_events(nl, POLLIN, 5000) != POLLIN || recv(nl, &msg, sizeof(msg), 0) < 0 ||
+	    msg.nlh.nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
+		die("no packet in the queue");
+	return msg.packet.packet_id;
+}
+
+static void queue_accept(int nl, __be32 id)
+{
+	const struct nfqnl_msg_verdict_hdr verdict = { .verdict = htonl(NF_ACCEPT), .id = id };
+
+	tell_queue(nl, NFQNL_MSG_VERDICT, NFQA_VERDICT_HDR, &verdict, sizeof(verdict));
+}
+
+TEST_F(firewall, segment_in_a_queue_outlives_its_connection_and_the_port)
+{
+	const struct linger abort = { .l_onoff = 1 };
+	int fd, server, nl;
+	__be32 id;
+
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, self->port));
+	server = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, server);
+	/* The way is known. */
+	EXPECT_TRUE(write(server, "a", 1) == 1 && comes(fd, 5000));
+	nl = queue_open();
+	rules("table ip t { chain in { type filter hook input priority 0;\n"
+	      "tcp sport %u queue num %d; }\n}\n", self->port, QUEUE);
+	EXPECT_EQ(1, write(server, "b", 1));
+	id = queue_next(nl);
+	EXPECT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)));
+	close(fd);
+	EXPECT_EQ(ECONNRESET, recv_errno(server));
+	/* Nobody has the port any more, least of all AF_INET. */
+	queue_accept(nl, id);
+	rules("flush ruleset\n");
+	close(nl);
+	fd = client_socket(&variant->combo, 0);
+	EXPECT_EQ(0, connect_to(fd, FAR_ADDR, self->port));
 }
 
 TEST_F(firewall, output_rule_drops_until_it_is_taken_away)
