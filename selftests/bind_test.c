@@ -240,6 +240,27 @@ TEST_F(bind, address_of_a_listening_inet_socket_is_EADDRINUSE_beside_another_of_
 	EXPECT_EQ(0, bind_to(fd, "127.0.0.2", 4000));
 }
 
+TEST_F(bind, sharing_with_another_of_ours_takes_nothing_from_a_listening_inet_socket)
+{
+	int inet = inet_listen("127.0.0.2"), fd = reusing(own_socket(0));
+
+	EXPECT_EQ(0, bind_to(reusing(own_socket(0)), "127.0.0.1", 4000));
+	EXPECT_EQ(EADDRINUSE, bind_to(fd, "0.0.0.0", 4000));
+	close(inet);
+	EXPECT_EQ(0, bind_to(fd, "0.0.0.0", 4000));
+}
+
+TEST_F(bind, shared_port_is_kept_from_inet_by_who_is_left)
+{
+	int first = reusing(own_socket(0)), second = reusing(own_socket(0)), inet = inet_socket();
+
+	EXPECT_EQ(0, bind_to(first, "0.0.0.0", 4000));
+	EXPECT_EQ(0, bind_to(second, "127.0.0.1", 4000));
+	close(first);
+	EXPECT_EQ(EADDRINUSE, bind_to(inet, "127.0.0.1", 4000));
+	EXPECT_EQ(0, bind_to(inet, "127.0.0.2", 4000));
+}
+
 TEST_F(bind, connection_of_an_inet_socket_on_another_address_lives_on)
 {
 	int inet = inet_listen("127.0.0.2"), client = inet_socket(), server;

@@ -68,6 +68,12 @@ struct ox_port_reservation *ox_reserve(struct net *net, __be32 addr, u16 port,
 		goto free;
 	/* Whether the address is right was the caller's to say. */
 	inet_set_bit(FREEBIND, r->sock->sk);
+	/*
+	 * Nor do reservations keep each other away, as those that nobody's user has:
+	 * whose the port is among sockets of the family its own table says.
+	 */
+	r->sock->sk->sk_reuseport = 1;
+	WRITE_ONCE(r->sock->sk->sk_uid, INVALID_UID);
 	if (dev) {
 		err = sock_bindtoindex(r->sock->sk, dev, true);
 		if (err)

@@ -21,8 +21,8 @@ unsafe impl Sync for Reservation {}
 
 impl Reservation {
     /// Reserves `addr` (the wildcard address: for all). `reuse` is the socket's `SO_REUSEADDR`:
-    /// then connections of `AF_INET` in TIME-WAIT do not hinder. Whether the address is one of
-    /// this host is not looked at. Process context.
+    /// then connections of `AF_INET` in TIME-WAIT do not hinder. Other reservations never do.
+    /// Whether the address is one of this host is not looked at. Process context.
     ///
     /// Errors: `EADDRINUSE` when `AF_INET` uses it, `EACCES` when the port needs a capability the
     /// caller has not, `ENOMEM`.

@@ -126,13 +126,9 @@ fn claim(net: &Net, port: u16, owner: Owner, dev: i32, wish: Wish) -> Result {
         Some(reservation) => Ok(reservation),
         None => reserve(net, port, owner, dev),
     };
-    let mut table = net.bind_table.lock();
     match reserved {
-        Ok(reservation) => table.reserve(port, &owner, reservation),
-        // What is in the way may be a reservation of another of ours, with which it may be shared.
-        Err(e) if e == EADDRINUSE && table.is_reserved(port, owner.addr, dev) => {}
+        Ok(reservation) => net.bind_table.lock().reserve(port, &owner, reservation),
         Err(e) => {
-            drop(table);
             give_back(net, port, &owner);
             return Err(e);
         }
