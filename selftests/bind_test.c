@@ -261,6 +261,17 @@ TEST_F(bind, shared_port_is_kept_from_inet_by_who_is_left)
 	EXPECT_EQ(0, bind_to(inet, "127.0.0.2", 4000));
 }
 
+TEST_F(bind, shared_port_is_kept_from_inet_by_the_listener_that_is_left)
+{
+	int first = reusing(own_socket(0)), second = reusing(own_socket(0));
+
+	EXPECT_EQ(0, bind_to(first, "127.0.0.1", 4000));
+	EXPECT_EQ(0, bind_to(second, "127.0.0.1", 4000));
+	EXPECT_EQ(0, listen(first, 1));
+	close(second);
+	EXPECT_EQ(EADDRINUSE, bind_to(inet_socket(), "127.0.0.1", 4000));
+}
+
 TEST_F(bind, connection_of_an_inet_socket_on_another_address_lives_on)
 {
 	int inet = inet_listen("127.0.0.2"), client = inet_socket(), server;

@@ -203,7 +203,8 @@ impl<L, R> Bucket<L, R> {
         self.shares.take(|s| s.count == 0)?.reservation
     }
 
-    /// What was `old` is `new` from now on. The reservation stays with the port.
+    /// What was `old` is `new` from now on. The reservation goes with it, and stays with those who
+    /// are `old` still.
     fn change(&mut self, old: &Owner, new: Owner) -> Result {
         let others = self.shares.iter().any(|s| s.owner == new);
         if let Some(share) = self.share(old).filter(|s| s.count == 1 && !others) {
@@ -211,10 +212,10 @@ impl<L, R> Bucket<L, R> {
             return Ok(());
         }
         self.add(new)?;
-        if let Some(reservation) = self.remove(old) {
-            if let Some(share) = self.share(&new) {
-                share.reservation.get_or_insert(reservation);
-            }
+        let reservation = self.share(old).and_then(|s| s.reservation.clone());
+        self.remove(old);
+        if let (Some(share), Some(reservation)) = (self.share(&new), reservation) {
+            share.reservation.get_or_insert(reservation);
         }
         Ok(())
     }
@@ -596,6 +597,21 @@ mod tests {
         assert!(table.is_reserved(80, 5, 1));
         assert!(table.release(80, &bound).is_some_and(|r| r.by == 3));
         assert!(!table.is_reserved(80, 5, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn who_listens_has_the_reservation_when_one_that_does_not_is_gone() -> Result {
+        let mut table = PortTable::<u32, u8>::new()?;
+        let (bound, listening) = (sharing(7, Role::Bound), sharing(7, Role::Listening));
+        table.claim(80, bound, Wish::This)?;
+        table.claim(80, bound, Wish::This)?;
+        table.reserve(80, &bound, reserved(0, 3)?);
+
+        table.listen(80, &bound, listening, 1)?;
+        drop(table.release(80, &bound));
+        assert!(table.is_reserved(80, 5, 1));
+        assert!(table.release(80, &listening).is_some_and(|r| r.by == 3));
         Ok(())
     }
 
