@@ -150,6 +150,8 @@ void ox_spin_lock_bh(spinlock_t *lock);
 bool ox_spin_trylock_bh(spinlock_t *lock);
 void ox_spin_unlock_bh(spinlock_t *lock);
 void ox_assert_spin_locked(spinlock_t *lock);
+bool ox_bh_off(void);
+void ox_bh_on(void);
 
 /* sock */
 void ox_sock_hold(struct sock *sk);

@@ -41,6 +41,20 @@ void ox_spin_unlock_bh(spinlock_t *lock)
 		spin_unlock_bh(lock);
 }
 
+/* Has BH off, as in a softirq; true when ox_bh_on() is to end that. */
+bool ox_bh_off(void)
+{
+	if (in_softirq())
+		return false;
+	local_bh_disable();
+	return true;
+}
+
+void ox_bh_on(void)
+{
+	local_bh_enable();
+}
+
 void ox_assert_spin_locked(spinlock_t *lock)
 {
 	lockdep_assert_held(lock);

@@ -177,6 +177,8 @@ unsafe extern "C" fn local_in<F: Family>(
 
 /// A packet to one of our ports: makes sure that it is what it says, and gives it to the family.
 fn take<F: Family>(net: &NetNs<F>, packet: Packet) -> c_uint {
+    // A verdict of user space brings a packet here outside of softirq, under RCU all the same.
+    let _bh = lock::BhOff::new();
     let skb = packet.skb;
     let stolen = |reason: DropReason| {
         net.count_drop(reason);

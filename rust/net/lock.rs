@@ -6,6 +6,7 @@ use super::bindings as b;
 use kernel::ffi::c_char;
 use kernel::prelude::*;
 use kernel::sync::lock::{Backend, Guard, Lock};
+use kernel::types::NotThreadSafe;
 
 /// A spin lock with BH disabled. Make one with [`new_bh_spinlock!`](crate::new_bh_spinlock).
 pub type BhSpinLock<T> = Lock<T, BhBackend>;
@@ -56,6 +57,31 @@ unsafe impl Backend for BhBackend {
     unsafe fn assert_is_held(ptr: *mut Self::State) {
         // SAFETY: The caller promises an initialised lock.
         unsafe { b::ox_assert_spin_locked(ptr.cast()) }
+    }
+}
+
+/// BH is off as long as this lives: for what is done in softirq mostly, and may not sleep elsewhere.
+pub(super) struct BhOff {
+    ends: bool,
+    _not_send: NotThreadSafe,
+}
+
+impl BhOff {
+    pub(super) fn new() -> Self {
+        Self {
+            // SAFETY: Callable in any context but that of an interrupt; undone when dropped.
+            ends: unsafe { b::ox_bh_off() },
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+impl Drop for BhOff {
+    fn drop(&mut self) {
+        if self.ends {
+            // SAFETY: It was switched off by `new`, on this CPU.
+            unsafe { b::ox_bh_on() }
+        }
     }
 }
 
