@@ -261,6 +261,17 @@ TEST_F(end, linger_waits_for_the_peer_to_take_the_data)
 	EXPECT_EQ(0, end_of_child(child));
 }
 
+/* Though the peer does not close. */
+TEST_F(end, linger_ends_when_the_peer_has_all)
+{
+	int64_t start;
+
+	send_all(client, "all", 3);
+	start = now_ms();
+	close_with_linger(client, 20);
+	EXPECT_GT(limit_ms(5000), now_ms() - start);
+}
+
 TEST_F(end, linger_gives_up_after_its_time)
 {
 	int64_t start;

@@ -179,6 +179,10 @@ pub(super) fn mirror_state(locked: &mut Locked<'_, Oxtcp>) {
     let shown = locked.sock().state();
     if state != State::TimeWait && state != State::Closed && state.number() != shown {
         locked.set_state(state.number());
+        if state == State::FinWait2 && !locked.is_orphan() {
+            // A close() that lingers waits for it.
+            locked.wake_state_change(false);
+        }
     }
 }
 
