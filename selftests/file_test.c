@@ -57,6 +57,26 @@ TEST_F(file, sendfile_sends_the_file)
 	EXPECT_EQ(0, end_of_child(child));
 }
 
+/* It says that more follows until it has seen the end of the file: what it sent goes then. */
+TEST_F(file, sendfile_of_more_than_the_file_has_keeps_nothing_back)
+{
+	int file = counting_file(4096), shortest = 1000, i;
+	char got[96];
+	int64_t start;
+	off_t offset;
+
+	/* A timer would send it, after 200 ms at least. */
+	for (i = 0; i < 10; i++) {
+		start = now_ms();
+		offset = 4000;
+		ASSERT_EQ(96, sendfile(client, file, &offset, 1 << 20));
+		recv_all(server, got, sizeof(got));
+		if (now_ms() - start < shortest)
+			shortest = now_ms() - start;
+	}
+	EXPECT_GT(100, shortest);
+}
+
 TEST_F(file, splice_into_and_out_of_a_socket)
 {
 	size_t len = 32 << 10, out = 0, in = 0;

@@ -106,6 +106,9 @@ pub trait Family: Sized + Send + Sync + 'static {
     fn getsockopt(sock: &Sock<Self>, name: i32, out: OptWriter<'_>) -> Result;
     /// sendmsg(2): up to [`Msg::remaining`] bytes.
     fn sendmsg(sock: &Sock<Self>, msg: &mut Msg<'_>) -> Result<usize>;
+    /// sendfile(2) has come to the end of its file before it had sent as much as it was asked for:
+    /// what was sent with `MSG_MORE` is not to wait any longer.
+    fn splice_eof(sock: &Sock<Self>);
     /// recvmsg(2): up to `len` bytes; `MSG_ERRQUEUE` was answered already.
     fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize>;
     /// splice(2) from the socket into `pipe`: up to `len` bytes.

@@ -45,6 +45,7 @@ pub(super) unsafe fn fill<F: Family>(ops: *mut b::proto_ops, family: u32, owner:
         (*ops).getsockopt = Some(sockopt::get::<F>);
         (*ops).sendmsg = Some(sendmsg::<F>);
         (*ops).recvmsg = Some(recvmsg::<F>);
+        (*ops).splice_eof = Some(splice_eof::<F>);
         (*ops).splice_read = Some(splice::read::<F>);
         (*ops).mmap = Some(b::ox_sock_mmap);
         (*ops).set_peek_off = Some(b::sk_set_peek_off);
@@ -327,6 +328,16 @@ unsafe extern "C" fn sendmsg<F: Family>(
 ) -> c_int {
     // SAFETY: The call holds the file; `msg` is valid for its length.
     unsafe { length(F::sendmsg(of(sock), &mut Msg::from_raw(msg))) }
+}
+
+/// sendfile(2) found no more to send.
+///
+/// # Safety
+///
+/// Called by the core only, for a socket of `F`.
+unsafe extern "C" fn splice_eof<F: Family>(sock: *mut b::socket) {
+    // SAFETY: The call holds the file.
+    F::splice_eof(unsafe { of(sock) });
 }
 
 /// recvmsg(2) and its like.

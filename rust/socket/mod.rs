@@ -155,6 +155,10 @@ impl Family for Oxtcp {
         send::sendmsg(sock, msg)
     }
 
+    fn splice_eof(sock: &Sock<Self>) {
+        send::splice_eof(sock);
+    }
+
     fn recvmsg(sock: &Sock<Self>, msg: &mut Msg<'_>, len: usize, flags: MsgFlags) -> Result<usize> {
         recv::recvmsg(sock, msg, len, flags)
     }

@@ -56,6 +56,16 @@ fn send_rest(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>, mut done: usize)
     }
 }
 
+/// sendfile(2) has said that more follows, and came to the end of its file: what waits goes
+/// (`tcp_splice_eof`).
+pub fn splice_eof(sock: &Sock<Oxtcp>) {
+    let mut locked = sock.lock();
+    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
+        tcb.on_send(0, false);
+        flush(&mut locked);
+    }
+}
+
 /// The error to give: a pending one goes before `EPIPE`, and only `EPIPE` raises `SIGPIPE`
 /// (`sk_stream_error`).
 fn failed(locked: &mut Locked<'_, Oxtcp>, msg: &Msg<'_>, error: Error) -> Error {
