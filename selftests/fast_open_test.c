@@ -641,3 +641,15 @@ TEST_F(fast_open_option, MSG_FASTOPEN_of_a_connected_socket_is_EISCONN)
 	EXPECT_EQ(-1, send_to(fd, &to, "x", 1));
 	EXPECT_EQ(EISCONN, errno);
 }
+
+TEST_F(fast_open_option, MSG_FASTOPEN_goes_on_with_a_connect_that_has_begun)
+{
+	int listener = own_listen("127.0.0.1", 1), fd = own_socket(SOCK_NONBLOCK);
+	struct sockaddr_in to = local_address(listener);
+
+	EXPECT_EQ(EINPROGRESS, connect_to(fd, "127.0.0.1", local_port(listener)));
+	EXPECT_EQ(POLLOUT, wait_events(fd, POLLOUT, 5000));
+	EXPECT_EQ(1, send_to(fd, &to, "x", 1));
+	EXPECT_EQ(-1, send_to(fd, &to, "x", 1));
+	EXPECT_EQ(EISCONN, errno);
+}

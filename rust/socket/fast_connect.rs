@@ -271,7 +271,8 @@ pub(super) fn sendmsg(
     } else {
         match locked.phase {
             Phase::Connected | Phase::Released => return Err(EISCONN),
-            Phase::Connecting => return Err(EALREADY),
+            // As connect(2) does it: a signal may have ended the first call.
+            Phase::Connecting => return wait_opened(locked, timeout, EALREADY),
             Phase::Unconnected if locked.state() != State::Closed => return Err(EISCONN),
             Phase::Unconnected => {}
         }
