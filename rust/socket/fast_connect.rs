@@ -67,17 +67,15 @@ fn known(net: &Net, tuple: &FourTuple) -> Option<Known> {
     (known.ends == ends(tuple)).then_some(known)
 }
 
-/// Makes room for cookies. Process context.
-///
-/// Errors: `ENOMEM`.
-fn make_room(net: &Net) -> Result {
+/// Makes room for cookies. Process context. Without memory none is known, and none remembered: the
+/// connection that asks is prepared, and must not stay without a SYN.
+fn make_room(net: &Net) {
     if !net.cookies.lock().places.is_empty() {
-        return Ok(());
+        return;
     }
-    let mut places = KVVec::with_capacity(SERVERS, GFP_KERNEL)?;
-    for _ in 0..SERVERS {
-        places.push(None, GFP_KERNEL)?;
-    }
+    let Ok(mut places) = no_cookies() else {
+        return;
+    };
     let mut cookies = net.cookies.lock();
     if cookies.places.is_empty() {
         core::mem::swap(&mut cookies.places, &mut places);
@@ -85,7 +83,15 @@ fn make_room(net: &Net) -> Result {
     drop(cookies);
     // What was there before, if another was faster, is freed without the lock.
     drop(places);
-    Ok(())
+}
+
+/// Errors: `ENOMEM`.
+fn no_cookies() -> Result<KVVec<Option<Known>>> {
+    let mut places = KVVec::with_capacity(SERVERS, GFP_KERNEL)?;
+    for _ in 0..SERVERS {
+        places.push(None, GFP_KERNEL)?;
+    }
+    Ok(places)
 }
 
 /// The SYN-ACK `seg` has opened the connection between the ends of `tuple`, which tried Fast Open.
@@ -216,7 +222,7 @@ pub(super) fn defer(locked: &mut Locked<'_, Oxtcp>) -> Result<bool> {
     if !wanted || !is_client(locked.net()) {
         return Ok(false);
     }
-    make_room(locked.net())?;
+    make_room(locked.net());
     let tuple = locked.sock().tuple();
     if let (Opening::Ask, _) = opening(locked, &tuple) {
         send(locked, Opening::Ask, 0);
@@ -283,7 +289,7 @@ pub(super) fn sendmsg(
         }
         locked.phase = Phase::Connecting;
     }
-    make_room(net)?;
+    make_room(net);
     let tuple = locked.sock().tuple();
     let (opening, mss) = opening(locked, &tuple);
     let mut most = 0;
