@@ -34,7 +34,11 @@ impl Pipe<'_> {
         // SAFETY: By the function's contract; the pipe is valid during the call.
         let n = unsafe { b::skb_splice_bits(skb, sk, at, self.ptr, len, self.flags) };
         to_result(n.min(0))?;
-        Ok(n.unsigned_abs())
+        match n.unsigned_abs() {
+            // For a page that could not be had.
+            0 => Err(ENOMEM),
+            n => Ok(n),
+        }
     }
 }
 
