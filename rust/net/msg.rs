@@ -340,6 +340,12 @@ impl Msg<'_> {
         }
     }
 
+    /// No more of it will be taken: what there is to report of `MSG_ZEROCOPY` is. With the socket
+    /// locked, as a report of nothing gives its number back, which nobody may have gone beyond.
+    pub fn end(&mut self) {
+        self.zero_copy = None;
+    }
+
     /// Bytes were taken.
     pub(super) fn taken(&mut self) {
         if let Some(zero_copy) = &mut self.zero_copy {

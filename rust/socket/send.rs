@@ -50,6 +50,7 @@ fn send_rest(locked: &mut Locked<'_, Oxtcp>, msg: &mut Msg<'_>, mut done: usize)
     if result.is_err() && done > 0 {
         locked.send_buffer().stamp(msg);
     }
+    msg.end();
     match result {
         Err(e) if done == 0 => Err(failed(locked, msg, e)),
         _ => Ok(done),
