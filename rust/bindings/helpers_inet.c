@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/errqueue.h>
 #include <linux/filter.h>
+#include <linux/security.h>
 #include <net/ip.h>
 #include <net/route.h>
 #include <net/sock.h>
@@ -95,6 +96,8 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	sk->sk_max_pacing_rate = READ_ONCE(from->sk_max_pacing_rate);
 	sk->sk_pacing_rate = READ_ONCE(from->sk_pacing_rate);
 	ox_sock_inherit_cgroup(sk, from);
+	/* A connection made in a softirq has no label of its own. */
+	security_sk_clone(from, sk);
 
 	inet->tos = READ_ONCE(linet->tos);
 	inet->uc_ttl = READ_ONCE(linet->uc_ttl);
