@@ -163,6 +163,8 @@ TEST_F(option, accepted_socket_inherits_from_the_listener)
 	set_option(listener, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(listener, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_option(listener, SOL_SOCKET, SO_SNDBUF, 30000);
+	set_option(listener, SOL_SOCKET, SO_LOCK_FILTER, 1);
+	set_option(listener, SOL_SOCKET, SO_PRIORITY, 5);
 	EXPECT_EQ(0, setsockopt(listener, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
 
 	client = own_socket(0);
@@ -172,6 +174,9 @@ TEST_F(option, accepted_socket_inherits_from_the_listener)
 	EXPECT_EQ(1, get_option(fd, SOL_SOCKET, SO_KEEPALIVE));
 	EXPECT_EQ(1, get_option(fd, IPPROTO_TCP, TCP_NODELAY));
 	EXPECT_EQ(60000, get_option(fd, SOL_SOCKET, SO_SNDBUF));
+	EXPECT_EQ(1, get_option(fd, SOL_SOCKET, SO_LOCK_FILTER));
+	/* As sk_clone() has it. */
+	EXPECT_EQ(0, get_option(fd, SOL_SOCKET, SO_PRIORITY));
 	linger.l_linger = 0;
 	EXPECT_EQ(0, getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len));
 	EXPECT_EQ(3, linger.l_linger);

@@ -68,7 +68,9 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 		BIT(SOCK_BROADCAST) | BIT(SOCK_ZEROCOPY) | BIT(SOCK_RCVTSTAMP) |
 		BIT(SOCK_RCVTSTAMPNS) | BIT(SOCK_TSTAMP_NEW) |
 		BIT(SOCK_TIMESTAMP) | BIT(SOCK_TIMESTAMPING_RX_SOFTWARE) |
-		BIT(SOCK_LOCALROUTE) | BIT(SOCK_DBG);
+		BIT(SOCK_LOCALROUTE) | BIT(SOCK_DBG) | BIT(SOCK_FILTER_LOCKED) |
+		BIT(SOCK_SELECT_ERR_QUEUE) | BIT(SOCK_RXQ_OVFL) |
+		BIT(SOCK_RCVMARK) | BIT(SOCK_RCVPRIORITY);
 	const struct inet_sock *linet = inet_sk(from);
 	struct inet_sock *inet = inet_sk(sk);
 
@@ -88,13 +90,13 @@ void ox_sock_inherit(struct sock *sk, const struct sock *from)
 	sk->sk_rcvtimeo = READ_ONCE(from->sk_rcvtimeo);
 	sk->sk_sndtimeo = READ_ONCE(from->sk_sndtimeo);
 	sk->sk_lingertime = READ_ONCE(from->sk_lingertime);
-	sk->sk_priority = READ_ONCE(from->sk_priority);
 	sk->sk_mark = READ_ONCE(from->sk_mark);
 	sk->sk_bound_dev_if = READ_ONCE(from->sk_bound_dev_if);
 	sk->sk_reuse = from->sk_reuse;
 	sk->sk_reuseport = from->sk_reuseport;
 	sk->sk_max_pacing_rate = READ_ONCE(from->sk_max_pacing_rate);
 	sk->sk_pacing_rate = READ_ONCE(from->sk_pacing_rate);
+	sk->sk_txrehash = READ_ONCE(from->sk_txrehash);
 	ox_sock_inherit_cgroup(sk, from);
 	/* A connection made in a softirq has no label of its own. */
 	security_sk_clone(from, sk);

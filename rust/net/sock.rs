@@ -55,7 +55,7 @@ unsafe impl<F: Family> AlwaysRefCounted for Sock<F> {
 impl<F: Family> Sock<F> {
     /// A new, closed socket of `net` without a file: a connection made in softirq by `listener`,
     /// from whom it inherits buffer sizes, socket options, the filter and the IP options TOS, TTL,
-    /// PMTU discovery, mark, priority and device. Nobody else can see it yet.
+    /// PMTU discovery, mark and device. Nobody else can see it yet.
     ///
     /// Errors: `ENOMEM`; `ENETDOWN` when the namespace is dying.
     pub fn new_child(listener: &Locked<'_, F>) -> Result<ARef<Self>> {
