@@ -269,10 +269,11 @@ void ox_sk_route_suspect(struct sock *sk)
 	__dst_negative_advice(sk);
 }
 
-/* Under the socket's lock. */
+/* Under the socket's lock: the way to the peer, and that back. */
 void ox_sk_forget_route(struct sock *sk)
 {
 	__sk_dst_reset(sk);
+	dst_release(unrcu_pointer(xchg(&sk->sk_rx_dst, NULL)));
 }
 
 u32 ox_dst_mtu(const struct dst_entry *dst)
