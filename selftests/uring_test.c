@@ -140,6 +140,25 @@ TEST_F(uring, connect_that_is_refused)
 	EXPECT_EQ(-ECONNREFUSED, result(&r));
 }
 
+/* SOCKET_URING_OP_*, which a header may be too old for. */
+enum { OP_SIOCINQ, OP_SIOCOUTQ };
+
+TEST_F(uring, ioctls_say_how_much_there_is)
+{
+	struct io_uring_sqe sqe;
+	struct ring r = make_ring();
+
+	send_all(self->p.client, "hello", 5);
+	EXPECT_EQ(POLLIN, wait_events(self->p.server, POLLIN, 5000));
+	sqe = request(IORING_OP_URING_CMD, self->p.server, NULL, 0);
+	sqe.cmd_op = OP_SIOCINQ;
+	submit(&r, &sqe);
+	EXPECT_EQ(5, result(&r));
+	sqe.cmd_op = OP_SIOCOUTQ;
+	submit(&r, &sqe);
+	EXPECT_EQ(0, result(&r));
+}
+
 TEST_F(uring, a_recv_waits_for_the_send)
 {
 	struct io_uring_sqe sqe;

@@ -347,6 +347,7 @@ impl<F: Family> Registration<F> {
             (*proto).freeptr_offset = b::OX_FREEPTR_OFFSET as u32;
             (*proto).backlog_rcv = Some(ops::backlog_rcv::<F>);
             (*proto).release_cb = Some(sock::Sock::<F>::release_cb);
+            (*proto).ioctl = Some(ops::proto_ioctl::<F>);
             (*proto).keepalive = Some(ops::keepalive::<F>);
             (*proto).diag_destroy = Some(ops::diag_destroy::<F>);
         }

@@ -279,6 +279,30 @@ unsafe extern "C" fn ioctl<F: Family>(sock: *mut b::socket, cmd: c_uint, arg: c_
     }
 }
 
+/// The same as io_uring asks it (`SOCKET_URING_OP_SIOCINQ`, `SOCKET_URING_OP_SIOCOUTQ`).
+///
+/// # Safety
+///
+/// `sk` is a socket of `F` whose file the caller holds; `value` is valid.
+pub(super) unsafe extern "C" fn proto_ioctl<F: Family>(
+    sk: *mut b::sock,
+    cmd: c_int,
+    value: *mut c_int,
+) -> c_int {
+    let cmd = cmd.cast_unsigned();
+    let Some((_, what)) = IOCTLS.iter().find(|(number, _)| *number == cmd) else {
+        return ENOIOCTLCMD.to_errno();
+    };
+    // SAFETY: By the function's contract.
+    unsafe {
+        match F::ioctl(Sock::from_sk(sk), *what) {
+            Ok(answer) => value.write(answer),
+            Err(e) => return e.to_errno(),
+        }
+    }
+    0
+}
+
 /// listen(2).
 ///
 /// # Safety
