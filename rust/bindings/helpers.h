@@ -211,6 +211,7 @@ u32 ox_inet_port_range(const struct sock *sk);
 void ox_inet_set_local(struct sock *sk, __be32 addr, u16 port);
 void ox_inet_set_saddr(struct sock *sk, __be32 addr);
 void ox_inet_set_remote(struct sock *sk, __be32 addr, u16 port);
+u32 ox_inet_addr_type(const struct sock *sk, __be32 addr);
 bool ox_inet_nonlocal_ok(const struct sock *sk);
 bool ox_inet_recverr(const struct sock *sk);
 

@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/security.h>
 #include <net/ip.h>
+#include <net/l3mdev.h>
 #include <net/route.h>
 #include <net/sock.h>
 
@@ -248,6 +249,16 @@ int ox_recv_errqueue(struct sock *sk, struct msghdr *msg, size_t len)
 bool ox_inet_recverr(const struct sock *sk)
 {
 	return inet_test_bit(RECVERR, sk);
+}
+
+/* RTN_*: of an address in the VRF that the socket is bound to, or in none. */
+u32 ox_inet_addr_type(const struct sock *sk, __be32 addr)
+{
+	struct net *net = sock_net(sk);
+	u32 table;
+
+	table = l3mdev_fib_table_by_index(net, READ_ONCE(sk->sk_bound_dev_if));
+	return inet_addr_type_table(net, addr, table ?: RT_TABLE_LOCAL);
 }
 
 bool ox_inet_nonlocal_ok(const struct sock *sk)

@@ -143,9 +143,9 @@ impl Drop for BackRoute {
 /// `RTN_LOCAL`, `RTN_BROADCAST`, `RTN_MULTICAST` (`linux/rtnetlink.h`).
 const BINDABLE: [u32; 3] = [2, 3, 5];
 
-/// Whether bind to `addr` is right: an address of this host, or the wildcard; broadcast and
-/// multicast too, as Linux has it; others only with `ip_nonlocal_bind`, `IP_FREEBIND` or
-/// `IP_TRANSPARENT`.
+/// Whether bind to `addr` is right: an address of this host, or of the VRF that the socket is bound
+/// to, or the wildcard; broadcast and multicast too, as Linux has it; others only with
+/// `ip_nonlocal_bind`, `IP_FREEBIND` or `IP_TRANSPARENT`.
 ///
 /// Errors: `EADDRNOTAVAIL`.
 pub fn check_bind<F: Family>(sock: &Locked<'_, F>, addr: Ipv4Addr) -> Result {
@@ -154,7 +154,7 @@ pub fn check_bind<F: Family>(sock: &Locked<'_, F>, addr: Ipv4Addr) -> Result {
     }
     // SAFETY: The socket is alive and keeps the namespace.
     unsafe {
-        let kind = b::inet_addr_type(sock.net().raw(), addr::to_be32(addr));
+        let kind = b::ox_inet_addr_type(sock.sock().sk(), addr::to_be32(addr));
         if BINDABLE.contains(&kind) || b::ox_inet_nonlocal_ok(sock.sock().sk()) {
             return Ok(());
         }
