@@ -77,6 +77,26 @@ TEST_F(connect, to_the_wildcard_is_to_this_host)
 	EXPECT_EQ(htonl(INADDR_LOOPBACK), peer_address(fd).sin_addr.s_addr);
 }
 
+/* What goes by loopback comes in by the interface that has the address. */
+TEST_F(connect, to_this_host_finds_a_listener_bound_to_the_interface_of_the_address)
+{
+	int listener, other;
+
+	enter_new_namespace();
+	make_network(VETH);
+	listener = own_socket(0);
+	other = own_socket(0);
+	EXPECT_EQ(0, setsockopt(listener, SOL_SOCKET, SO_BINDTODEVICE, NEAR_DEV, sizeof(NEAR_DEV)));
+	EXPECT_EQ(0, bind_to(listener, "0.0.0.0", 4000));
+	EXPECT_EQ(0, listen(listener, 1));
+	EXPECT_EQ(0, setsockopt(other, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")));
+	EXPECT_EQ(0, bind_to(other, "0.0.0.0", 4001));
+	EXPECT_EQ(0, listen(other, 1));
+	EXPECT_EQ(0, connect_to(own_socket(0), NEAR_ADDR, 4000));
+	EXPECT_EQ(ECONNREFUSED, connect_to(own_socket(0), NEAR_ADDR, 4001));
+	EXPECT_EQ(0, connect_to(own_socket(0), "127.0.0.1", 4001));
+}
+
 TEST_F(connect, to_port_0_is_refused)
 {
 	EXPECT_EQ(ECONNREFUSED, connect_to(own_socket(0), "127.0.0.1", 0));

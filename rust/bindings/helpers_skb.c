@@ -49,9 +49,13 @@ int ox_skb_segs(const struct sk_buff *skb)
 	return max_t(int, 1, skb_shinfo(skb)->gso_segs);
 }
 
+/*
+ * What this host sends to itself comes in by the interface that has the address,
+ * and what comes by an interface of a VRF, by the VRF.
+ */
 int ox_skb_iif(const struct sk_buff *skb)
 {
-	return skb->skb_iif;
+	return inet_sdif(skb) ? skb->skb_iif : inet_iif(skb);
 }
 
 u32 ox_skb_mark(const struct sk_buff *skb)
