@@ -143,7 +143,7 @@ impl<L> Listener<L> {
     fn score(&self, addr: u32, dev: i32) -> Option<u32> {
         let own = &self.owner;
         let fits = (own.addr == 0 || own.addr == addr) && (own.dev == 0 || own.dev == dev);
-        fits.then(|| 2 * u32::from(own.dev != 0) + u32::from(own.addr != 0))
+        fits.then(|| 2 * u32::from(own.addr != 0) + u32::from(own.dev != 0))
     }
 
     /// Whether both listen for the same segments, and share them.
@@ -366,8 +366,8 @@ impl<L: Clone, R> PortTable<L, R> {
     }
 
     /// The listener for a segment to `addr` (host order) and `port` that came in by interface
-    /// `dev`: the one bound most closely, an interface before an address before the wildcard. Of a
-    /// group it is one of the members.
+    /// `dev`: the one bound most closely, an address before an interface before the wildcard
+    /// (`__inet_lookup_listener`). Of a group it is one of the members.
     pub fn listener(&self, port: u16, addr: u32, dev: i32) -> Option<L> {
         self.best(port, addr, dev).map(|l| l.socket.clone())
     }
@@ -525,6 +525,26 @@ mod tests {
         assert!(table.listener(80, 6, 0) == Some(2));
         assert!(table.listener(80, 7, 0).is_none());
         assert!(table.listener(81, 5, 0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn an_address_is_closer_than_an_interface() -> Result {
+        let mut table = PortTable::<u32, ()>::new()?;
+        let any = sharing(7, Role::Bound);
+        for (addr, dev, socket) in [(0, 0, 1), (0, 2, 2), (5, 0, 3), (5, 2, 4)] {
+            let bound = Owner { addr, dev, ..any };
+            let listening = Owner {
+                role: Role::Listening,
+                ..bound
+            };
+            table.claim(80, bound, Wish::This)?;
+            table.listen(80, &bound, listening, socket)?;
+        }
+        assert!(table.listener(80, 5, 2) == Some(4));
+        assert!(table.listener(80, 5, 3) == Some(3));
+        assert!(table.listener(80, 6, 2) == Some(2));
+        assert!(table.listener(80, 6, 3) == Some(1));
         Ok(())
     }
 
