@@ -432,13 +432,22 @@ void ox_sk_move_peek_offset(struct sock *sk, int bytes)
 		sk_peek_offset_fwd(sk, bytes);
 }
 
+/* Whether it is bound to another interface (SO_BINDTODEVICE) than its segment came by. */
+static bool ox_sk_is_elsewhere(const struct sock *sk, const struct sk_buff *skb)
+{
+	int dev = READ_ONCE(sk->sk_bound_dev_if);
+
+	return unlikely(dev) && dev != inet_iif(skb) && dev != inet_sdif(skb);
+}
+
 /*
- * What the socket's owner set: a filter (which may refuse a segment, but not
- * shorten it, since its length was told already) and a least TTL (RFC 5082).
+ * What the socket's owner set: an interface, a filter (which may refuse a segment,
+ * but not shorten it, since its length was told already) and a least TTL (RFC 5082).
  */
 static bool ox_sk_admits(struct sock *sk, struct sk_buff *skb)
 {
-	return ip_hdr(skb)->ttl >= READ_ONCE(inet_sk(sk)->min_ttl) &&
+	return !ox_sk_is_elsewhere(sk, skb) &&
+	       ip_hdr(skb)->ttl >= READ_ONCE(inet_sk(sk)->min_ttl) &&
 	       !sk_filter_trim_cap(sk, skb, skb->len);
 }
 

@@ -183,8 +183,8 @@ impl<F: Family> Sock<F> {
     /// Takes the lock in softirq for a segment. When a process has the socket, the segment goes to
     /// the backlog instead and comes back by [`Family::backlog`]; the backlog is limited to
     /// `SO_RCVBUF + SO_SNDBUF + 64 KiB`, beyond which the segment is dropped and counted, as is one
-    /// that `SO_ATTACH_FILTER` or `IP_MINTTL` refuses, and one for whose socket there is no memory to
-    /// unpack its state.
+    /// that `SO_BINDTODEVICE`, `SO_ATTACH_FILTER` or `IP_MINTTL` refuses, and one for whose socket
+    /// there is no memory to unpack its state.
     #[inline]
     pub fn lock_bh(&self, skb: RxSkb) -> BhLock<'_, F> {
         // SAFETY: The socket is alive, the skb ours; the spin lock is released by the guard or in
