@@ -75,6 +75,22 @@ TEST_F(urgent, byte_that_nobody_reads_is_passed_over)
 	EXPECT_EQ(0, wait_events(self->p.server, POLLPRI, 0));
 }
 
+TEST_F(urgent, byte_is_passed_over_when_the_connection_has_ended_too)
+{
+	struct linger hard = { .l_onoff = 1 };
+	char text[32];
+
+	send_parts(&self->p);
+	EXPECT_EQ(0, setsockopt(self->p.client, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)));
+	close(self->p.client);
+	EXPECT_TRUE(wait_until(wait_events(self->p.server, 0, 0) & POLLERR, 5000));
+	EXPECT_EQ(ENOTCONN, oob_errno(self->p.server, 0));
+	EXPECT_EQ(6, read_some(self->p.server, text, sizeof(text), 0));
+	EXPECT_STREQ("before", text);
+	EXPECT_EQ(5, read_some(self->p.server, text, sizeof(text), 0));
+	EXPECT_STREQ("after", text);
+}
+
 TEST_F(urgent, byte_can_lie_in_the_stream)
 {
 	char text[32];

@@ -14,11 +14,12 @@ use kernel::prelude::*;
 const MSG_OOB: u32 = 0x1;
 const MSG_TRUNC: u32 = 0x20;
 
-/// The peer's urgent byte, and how many bytes are to be read before it.
+/// The peer's urgent byte, and how many bytes are to be read before it. It stays what it is when
+/// the connection ends before it is read.
 pub(super) fn mark(locked: &mut Locked<'_, Oxtcp>) -> Option<(u32, Urgent)> {
     let readable = locked.recv_buffer().readable();
     match &locked.conn {
-        Conn::Tcb(Life::Open, tcb) => tcb.peer_urgent(readable),
+        Conn::Tcb(_, tcb) => tcb.peer_urgent(readable),
         _ => None,
     }
 }
@@ -40,8 +41,9 @@ pub(super) fn announced(locked: &mut Locked<'_, Oxtcp>, news: UrgentNews) {
 
 /// recvmsg(2) with `MSG_OOB`.
 ///
-/// Errors: `EINVAL` when there is no urgent byte, it was read or lies in the stream; `EAGAIN` when it
-/// was announced and is not here.
+/// Errors: `EINVAL` when there is no urgent byte, it was read or lies in the stream; `ENOTCONN`
+/// when the connection has ended without the peer's FIN; `EAGAIN` when it was announced and is not
+/// here.
 pub(super) fn recv(
     locked: &mut Locked<'_, Oxtcp>,
     msg: &mut Msg<'_>,
@@ -51,16 +53,18 @@ pub(super) fn recv(
     if locked.urginline() {
         return Err(EINVAL);
     }
+    let closed = locked.state() == State::Closed;
     let offset = match mark(locked) {
         None | Some((_, Urgent::Read)) => return Err(EINVAL),
+        Some(_) if closed && !locked.done => return Err(ENOTCONN),
         Some((offset, Urgent::Here)) => offset,
         Some((_, Urgent::Awaited)) => {
-            let over = locked.sock().shutdown_state().read || locked.state() == State::Closed;
+            let over = locked.sock().shutdown_state().read || closed;
             return if over { Ok(0) } else { Err(EAGAIN) };
         }
     };
     if !flags.peek() {
-        if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
+        if let Conn::Tcb(_, tcb) = &mut locked.conn {
             tcb.on_read_urgent();
         }
         publish_readable(locked);
@@ -91,7 +95,7 @@ pub(super) fn skip(locked: &mut Locked<'_, Oxtcp>, peek: bool) -> bool {
 /// The stream was read.
 pub(super) fn passed(locked: &mut Locked<'_, Oxtcp>) {
     let readable = locked.recv_buffer().readable();
-    if let Conn::Tcb(Life::Open, tcb) = &mut locked.conn {
+    if let Conn::Tcb(_, tcb) = &mut locked.conn {
         tcb.forget_passed_urgent(readable);
     }
 }
