@@ -129,9 +129,9 @@ counters! {
     AbortOnTimeout,
     /// Connections aborted at close because text was unread.
     AbortOnClose,
-    /// Connections aborted because text came after close.
+    /// Connections aborted because text came after close, or by SO_LINGER with time 0.
     AbortOnData,
-    /// Connections aborted by SO_LINGER with time 0.
+    /// Connections aborted by TCP_LINGER2 below 0.
     AbortOnLinger,
     /// Handshakes whose last ACK met a full accept queue.
     ListenOverflows,

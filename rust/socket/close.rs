@@ -116,12 +116,13 @@ pub fn release(sock: &Sock<Oxtcp>) {
     let unread = locked.recv_buffer().readable() > 0;
     locked.recv_buffer().purge();
     let linger = locked.linger();
-    if unread {
+    let open = matches!(locked.conn, Conn::Tcb(Life::Open, _));
+    if unread && open {
         net.count(Counter::AbortOnClose);
         abort(&mut locked);
     } else if linger.is_some_and(Timeout::is_over) {
-        if matches!(locked.conn, Conn::Tcb(Life::Open, _)) {
-            net.count(Counter::AbortOnLinger);
+        if open {
+            net.count(Counter::AbortOnData);
         }
         abort(&mut locked);
     } else {
@@ -150,6 +151,9 @@ fn close(locked: &mut Locked<'_, Oxtcp>, net: &Net) {
     let state: &mut super::sock_state::SockState = locked;
     if let Conn::Tcb(Life::Open, tcb) = &mut state.conn {
         let events = tcb.close(&state.config, false, now());
+        if events.closed && events.reply.is_some() {
+            net.count(Counter::AbortOnLinger);
+        }
         mirror_state(locked);
         apply(locked, &events);
         flush(locked);
