@@ -171,16 +171,10 @@ impl Tcb {
         self.retry_later(config, now);
     }
 
-    /// Whether there was no progress for as long as the retransmissions that are allowed would take
-    /// (`tcp_model_timeout`), or the user waits.
+    /// Whether there was no progress for as long as the retransmissions that are allowed would
+    /// take, or the user waits.
     fn is_over_retries(&self, config: &Config, now: Instant) -> bool {
-        let mut patience = Duration::ZERO;
-        let mut timeout = config.rto_min;
-        for _ in 0..=self.most_retries(config) {
-            patience = patience + timeout;
-            timeout = (timeout + timeout).min(config.rto_max);
-        }
-        let tried = now.since(self.stalled_since) >= patience;
-        (tried && self.counts_retries(config)) || self.is_over_user_timeout(config, now)
+        let tried = self.is_out_of_patience(config, now) && self.counts_retries(config);
+        tried || self.is_over_user_timeout(config, now)
     }
 }

@@ -143,7 +143,10 @@ impl Tcb {
         };
         events.timed_out = true;
         let opening = matches!(self.state, State::SynSent | State::SynReceived);
-        let tried = self.retries >= limit && (opening || self.counts_retries(config));
+        // Their number alone would end it soon where they are not doubled (RFC 6069).
+        let patient = !opening && !self.is_out_of_patience(config, now);
+        let counts = opening || self.counts_retries(config);
+        let tried = self.retries >= limit && counts && !patient;
         let over = tried && !self.is_peer_full(config, now);
         if over || self.is_over_user_timeout(config, now) {
             self.end(Some(Error::TimedOut), events);
@@ -240,6 +243,19 @@ impl Tcb {
         } else {
             config.retries
         }
+    }
+
+    /// Whether there was no progress for as long as the retransmissions that are allowed would take
+    /// if each waited twice as long as the one before (R2 as a time, RFC 9293 3.8.3;
+    /// `tcp_model_timeout`).
+    pub(super) fn is_out_of_patience(&self, config: &Config, now: Instant) -> bool {
+        let mut patience = Duration::ZERO;
+        let mut timeout = config.rto_min;
+        for _ in 0..=self.most_retries(config) {
+            patience = patience + timeout;
+            timeout = (timeout + timeout).min(config.rto_max);
+        }
+        now.since(self.stalled_since) >= patience
     }
 
     /// Whether a number of retransmissions decides when the peer is given up. Where a user timeout is

@@ -169,6 +169,27 @@ fn an_unreachable_peer_is_tried_no_less_often() {
     assert_eq!(times(&end.until(2450)), [2400]);
 }
 
+/// However often it is tried: R2 is a time (RFC 9293 3.8.3), that of retransmissions which double.
+#[test]
+fn an_unreachable_peer_is_given_up_no_sooner_than_a_silent_one() {
+    let mut end = End::established(Config {
+        retries: 8,
+        ..plain()
+    });
+    end.send(10);
+    end.sent();
+    while end.ended_at.is_none() {
+        end.wait(50);
+        let (config, now) = (end.config, end.now);
+        end.tcb
+            .on_unreachable(&config, SeqNumber(ISS + 1), &end.rx, now);
+    }
+    assert_eq!(end.last.error, Some(Error::TimedOut));
+    // 0.2 s times 2^9 - 1, and up to one timeout more.
+    let at = end.ended_at.expect("it is given up");
+    assert!((102_200..=102_500).contains(&at), "{at}");
+}
+
 #[test]
 fn an_orphan_gives_up_by_its_own_limit() {
     let mut end = End::established(Config {
