@@ -517,6 +517,10 @@ impl Tcb {
         }
         self.snd_wl1 = seq;
         if wnd != self.snd_wnd {
+            if self.snd_wnd == 0 && !self.is_orphan() {
+                // What was sent again meanwhile had no room: it is no sign that nobody is there.
+                self.retries = 0;
+            }
             self.snd_wnd = wnd;
             self.max_snd_wnd = self.max_snd_wnd.max(wnd);
             if let RetransmitTimer::Persist(_) = self.retransmit_timer {

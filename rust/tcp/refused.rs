@@ -172,9 +172,9 @@ impl Tcb {
     }
 
     /// Whether there was no progress for as long as the retransmissions that are allowed would
-    /// take, or the user waits.
+    /// take, though the peer had room, or the user waits.
     fn is_over_retries(&self, config: &Config, now: Instant) -> bool {
         let tried = self.is_out_of_patience(config, now) && self.counts_retries(config);
-        tried || self.is_over_user_timeout(config, now)
+        (tried && !self.is_peer_full(config, now)) || self.is_over_user_timeout(config, now)
     }
 }

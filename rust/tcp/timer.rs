@@ -281,7 +281,7 @@ impl Tcb {
     }
 
     /// Whether the peer is alive but has no room for what is in flight: that may last.
-    fn is_peer_full(&self, config: &Config, now: Instant) -> bool {
+    pub(super) fn is_peer_full(&self, config: &Config, now: Instant) -> bool {
         let patience = config.rto_max + config.rto_max;
         let answers = now.since(self.last_heard) < patience;
         self.snd_wnd == 0 && self.state.is_synchronized() && answers && !self.is_orphan()

@@ -169,6 +169,28 @@ fn a_full_peer_that_is_silent_is_given_up() {
     }
 }
 
+/// However long it was full, and however often it was asked.
+#[test]
+fn a_full_peer_that_makes_room_at_last_is_not_given_up() {
+    let mut end = End::established(Config {
+        retries: 3,
+        ..plain()
+    });
+    end.send(1000);
+    assert_eq!(text(end.sent()), [(0, 1000)]);
+    while end.ms() < 1_000_000 {
+        let next = end.tcb.rcv_nxt().0;
+        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
+        end.wait(1000);
+    }
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(seg(ACK, next, UNA, 0));
+    assert_eq!(text(end.wait(120_000)), [(0, 1000)]);
+    assert_eq!(end.ended_at, None);
+    end.acked(UNA + 1000);
+    assert_eq!(end.tcb.flight(), 0);
+}
+
 /// RFC 5961 5.2: what was overtaken is older by the largest window at most, which this one no
 /// longer is; of a connection that has had as much acknowledged.
 #[test]

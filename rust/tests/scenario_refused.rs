@@ -383,3 +383,29 @@ fn a_syn_that_had_no_room_keeps_to_its_own_timer() {
     assert_eq!(end.tcb.snd_nxt() - 1, before.snd_una());
     assert_eq!(end.tcb.timer().map(|t| t.0), Some(TimerKind::Retransmit));
 }
+
+/// The peer answers, and what it has no room for may wait (RFC 9293 3.8.6.1): a refusal of our own
+/// queues is no reason to give up.
+#[test]
+fn a_full_peer_that_answers_is_not_given_up_for_a_refusal() {
+    let mut end = End::established(Config {
+        retries: 3,
+        ..plain()
+    });
+    end.send(1000);
+    assert_eq!(end.sent().len(), 1);
+    let full = |end: &mut End| {
+        let next = end.tcb.rcv_nxt().0;
+        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
+    };
+    while end.ms() < 10_000 {
+        full(&mut end);
+        end.wait(1000);
+    }
+    end.expire();
+    full(&mut end);
+    offer(&mut end, Taken::Part(0));
+    end.expire();
+    assert_eq!(end.tcb.state(), State::Established);
+    assert_eq!(end.sent().len(), 1);
+}
