@@ -383,6 +383,10 @@ impl Tcb {
         if self.retries == 0 {
             self.count_failure();
         }
+        if !self.was_anything_resent(store) {
+            // Else what comes of this timeout would be judged by a recovery that is over.
+            self.undo.forget_first();
+        }
         let early = matches!(self.recovery, Recovery::Open | Recovery::Cwr { .. });
         let repeated = self.retries > 0;
         let reneged = store

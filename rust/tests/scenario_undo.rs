@@ -155,6 +155,28 @@ fn an_echo_of_the_original_undoes_a_timeout() {
     assert!(end.sent().is_empty());
 }
 
+/// What was sent again in a recovery that is over says nothing of a later one.
+#[test]
+fn an_echo_of_the_original_undoes_a_timeout_after_another_recovery() {
+    let mut end = flight_of(with_both(), 8);
+    end.until(80);
+    ack(&mut end, 0, &[(1, 8)], Some(40));
+    assert_eq!(end.sent().len(), 1);
+    end.wait(40);
+    ack(&mut end, 8, &[], Some(80));
+    assert_eq!(end.tcb.recovery_number(), 0);
+
+    let ssthresh = end.tcb.congestion().ssthresh();
+    end.send(2 * u32::from(end.tcb.mss()));
+    assert_eq!(end.sent().len(), 2, "at 120 ms");
+    while end.tcb.recovery_number() != 4 {
+        end.wait(1);
+    }
+    ack(&mut end, 9, &[], Some(120));
+    assert_eq!(end.tcb.recovery_number(), 0);
+    assert_eq!(end.tcb.congestion().ssthresh(), ssthresh);
+}
+
 #[test]
 fn an_echo_of_the_repetition_undoes_nothing() {
     let mut end = flight_of(with_both(), 4);
