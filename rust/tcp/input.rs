@@ -55,7 +55,7 @@ impl Tcb {
         now: Instant,
         events: &mut Events,
     ) {
-        self.totals.arrived(seg.len);
+        self.totals.arrived(seg.len, seg.merged);
         match self.state {
             State::Closed | State::Listen => events.reply = Transmit::reset_for(seg),
             // The connection lives on in its `TimeWait`.

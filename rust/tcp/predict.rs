@@ -160,7 +160,7 @@ impl Tcb {
             return None;
         }
         let mut arrival = Arrival::default();
-        self.totals.arrived(seg.len);
+        self.totals.arrived(seg.len, 1);
         self.last_heard = now;
         self.probes = 0;
         let stamp = seg.stamp.filter(|_| self.timestamps);
@@ -217,6 +217,7 @@ impl Tcb {
         } else {
             rx.arrived()
         };
+        self.totals.merged(seg.len, arrived.segment);
         let memory = rx.memory();
         if memory.used > memory.size {
             self.overrun(config);

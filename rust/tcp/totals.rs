@@ -54,12 +54,25 @@ impl Totals {
         self.bytes_resent = self.bytes_resent.wrapping_add(bytes.into());
     }
 
-    /// A segment arrived, with so much text.
-    pub(super) fn arrived(&mut self, bytes: u32) {
-        self.segments_in = self.segments_in.wrapping_add(1);
+    /// A segment arrived, with so much text; `merged` is of how many of the wire it was made, 0
+    /// meaning 1.
+    pub(super) fn arrived(&mut self, bytes: u32, merged: u16) {
+        let segments = u32::from(merged.max(1));
+        self.segments_in = self.segments_in.wrapping_add(segments);
         if bytes > 0 {
-            self.text_segments_in = self.text_segments_in.wrapping_add(1);
+            self.text_segments_in = self.text_segments_in.wrapping_add(segments);
         }
+    }
+
+    /// The text that arrived last, `bytes` of it, was merged from segments of `segment` bytes
+    /// each, unless that is 0.
+    #[inline]
+    pub(super) fn merged(&mut self, bytes: u32, segment: u32) {
+        let Some(others) = bytes.saturating_sub(1).checked_div(segment) else {
+            return;
+        };
+        self.segments_in = self.segments_in.wrapping_add(others);
+        self.text_segments_in = self.text_segments_in.wrapping_add(others);
     }
 
     /// `bytes` of text are in order now.

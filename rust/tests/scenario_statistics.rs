@@ -197,3 +197,23 @@ fn keepalive_probes_are_counted() {
         [(KeepAlive, 1)]
     );
 }
+
+/// What the host below has merged counts for what was on the wire, predicted or not.
+#[test]
+fn merged_segments_count_each() {
+    for config in [with_sack(), plain()] {
+        let mut end = End::established(config);
+        let before = *end.tcb.totals();
+        let mut next = IRS + 1;
+        for (len, from, merged) in [(3000, 1000, 3), (2500, 1000, 3), (1000, 0, 1), (0, 0, 1)] {
+            let mut seg = seg(ACK, next, ISS + 1, len);
+            seg.merged = merged;
+            end.rx.merged_from = from;
+            end.arrive(seg);
+            next += len;
+        }
+        let totals = end.tcb.totals();
+        assert_eq!(totals.segments_in - before.segments_in, 8);
+        assert_eq!(totals.text_segments_in - before.text_segments_in, 7);
+    }
+}

@@ -39,6 +39,8 @@ pub struct Rx {
     changes: u64,
     /// The text of the segment that is being processed.
     pub segment: Vec<u8>,
+    /// Bytes of text in each of the segments that it was merged from, 0 if it is one.
+    pub merged_from: u32,
     /// Whether storing fails.
     pub fail: bool,
     /// Whether memory is short for all.
@@ -61,6 +63,7 @@ impl Rx {
             early: Vec::new(),
             changes: 0,
             segment: Vec::new(),
+            merged_from: 0,
             fail: false,
             under_pressure: false,
             records: Vec::new(),
@@ -196,7 +199,7 @@ impl ReceiveQueue for Rx {
         Arrived {
             memory,
             added: memory,
-            segment: 0,
+            segment: self.merged_from,
         }
     }
 
