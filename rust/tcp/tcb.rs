@@ -699,6 +699,7 @@ impl Tcb {
             ..Options::default()
         };
         self.mark_ecn(&mut ack, now);
+        self.totals.sent(0, 1);
         ack
     }
 

@@ -217,3 +217,18 @@ fn merged_segments_count_each() {
         assert_eq!(totals.text_segments_in - before.text_segments_in, 7);
     }
 }
+
+/// Segments outside of the stream, too: an acknowledgment that was owed, and a probe.
+#[test]
+fn probes_and_challenges_count_as_sent() {
+    let mut end = End::established(plain());
+    let before = end.tcb.totals().segments_out;
+    assert!(end.arrive(seg(SYN, IRS + 1, 0, 0)).reply.is_some());
+    assert_eq!(end.tcb.totals().segments_out - before, 1);
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(with_window(seg(ACK, next, ISS + 1, 1), 0));
+    assert_eq!(end.wait(500).len(), 1);
+    end.send(10);
+    assert_eq!(end.until(end.ms() + 250).len(), 1, "a probe");
+    assert_eq!(end.tcb.totals().segments_out - before, 3);
+}
