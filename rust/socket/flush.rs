@@ -318,12 +318,13 @@ fn send_some(
         if let Some(cookie) = offer.filter(|_| out.flags.has(Flags::SYN)) {
             out.options.add_fast_open(cookie);
         }
+        let segments = out.segments().into();
         if out.retransmission {
-            net.count(Counter::RetransSegs);
+            net.count_by(Counter::RetransSegs, segments);
             let len = out.len.saturating_add(out.flags.has(Flags::FIN).into());
             trace::retransmit(net, &tuple, tcb.state().number(), out.seq.0, len);
         } else {
-            net.count(Counter::OutSegs);
+            net.count_by(Counter::OutSegs, segments);
         }
         let offset = tcb.text_offset(out.seq);
         let taken = transmit(&mut send, &tuple, &out, offset, state.chosen.tx_delay);

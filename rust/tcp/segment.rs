@@ -239,6 +239,11 @@ impl Transmit {
         }
     }
 
+    /// How many segments of the wire it is.
+    pub fn segments(&self) -> u32 {
+        self.len.div_ceil(u32::from(self.mss).max(1)).max(1)
+    }
+
     /// Writes the header with its options, the checksum zero; returns its length, bytes.
     pub fn header(&self, src_port: u16, dst_port: u16, buf: &mut [u8; MAX_HEADER_LEN]) -> usize {
         let (fixed, space) = buf.split_at_mut(HEADER_LEN);
@@ -350,6 +355,22 @@ mod tests {
         out.flags = out.flags | Flags::URG;
         out.header(1, 2, &mut buf);
         assert!(buf[18..20] == [0x12, 0x34]);
+    }
+
+    #[test]
+    fn a_run_is_as_many_segments_as_its_text_takes() {
+        for (len, mss, segments) in [
+            (0, 0, 1),
+            (0, 1000, 1),
+            (1, 1000, 1),
+            (1000, 1000, 1),
+            (1001, 1000, 2),
+            (64_000, 1000, 64),
+        ] {
+            let mut out = Transmit::bare(SeqNumber(1), SeqNumber(2), Flags::ACK, 3);
+            (out.len, out.mss) = (len, mss);
+            assert!(out.segments() == segments);
+        }
     }
 
     #[test]
