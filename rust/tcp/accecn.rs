@@ -167,6 +167,11 @@ impl AccEcn {
         self.last
     }
 
+    /// The SYN came again, with `ecn`, which is what is told from now on (RFC 9768 3.1.5).
+    pub(super) fn on_syn_again(&mut self, ecn: Ecn) {
+        self.last = ecn;
+    }
+
     /// The server's handshake is completed by `seg`. Returns whether it tells that our SYN-ACK was
     /// marked (RFC 9768 3.2.2.1, table 4).
     pub(super) fn on_last_ack(&mut self, seg: &Segment) -> bool {

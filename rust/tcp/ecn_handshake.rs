@@ -234,8 +234,16 @@ impl Tcb {
 
     /// The SYN came again to a connection that was begun by it: as [`PassiveEcn::on_syn`].
     pub(super) fn ecn_on_syn_again(&mut self, syn: &Segment) {
-        if let Mode::Classic(classic) = &mut self.ecn.mode {
-            classic.doubtful |= syn.flags.ace() & CLASSIC_SYN != CLASSIC_SYN;
+        let ace = syn.flags.ace();
+        match &mut self.ecn.mode {
+            Mode::Off | Mode::Requested(_) => {}
+            Mode::Classic(classic) => classic.doubtful |= ace & CLASSIC_SYN != CLASSIC_SYN,
+            Mode::Accurate(accecn) => {
+                accecn.on_syn_again(syn.ecn);
+                if ace == 0 {
+                    accecn.fail(ACE_FAIL_RECV);
+                }
+            }
         }
     }
 

@@ -216,7 +216,7 @@ impl Tcb {
     ) {
         if self.is_fast_open_syn_again(seg) {
             self.ecn_on_syn_again(seg);
-            if self.challenge(Statistic::AckSkippedSeq, now).is_some() {
+            if self.may_challenge(Statistic::AckSkippedSeq, now) {
                 self.control = Control::Syn;
             }
             return;

@@ -13,12 +13,14 @@ mod support;
 use ecn_support::accurate::*;
 use ecn_support::*;
 use harness::*;
+use oxtcp_core::tcp::config::Config;
 use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::ecn::{Ecn, Feedback};
 use oxtcp_core::tcp::segment::Flags;
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::syn_received::Verdict;
 use oxtcp_core::tcp::time::Instant;
+use oxtcp_core::tcp::Tcb;
 
 /// RFC 9768 table 2, with its host A being us.
 #[test]
@@ -239,6 +241,38 @@ fn a_syn_that_comes_again_without_ecn_was_mangled_or_gave_up() {
     assert_eq!(end.tcb.ecn().failures, ACE_FAIL_RECV);
     end.send(100);
     assert_eq!(look(&end.out()[0]), (Ecn::NotEct, 5, vec![1, 0, 1]));
+}
+
+/// A server whose Fast Open was begun by a SYN with `ace`; its SYN-ACK was sent.
+fn fast_open(config: Config, ace: u8) -> End {
+    let mut end = End::connecting(config);
+    let first = syn(&config, ace, Ecn::NotEct);
+    let (tcb, _) = Tcb::accept_fast(&config, &first, ids(), &mut end.rx, end.now);
+    end.tcb = tcb;
+    end.out();
+    end
+}
+
+/// The same where Fast Open has the connection open by then (RFC 9768 3.1.5).
+#[test]
+fn a_syn_that_comes_again_without_ecn_ends_our_capability_after_a_fast_open_too() {
+    for (again, ecn, answer, failures) in [
+        (7, Ecn::Ect0, 0b100, 0),
+        (0, Ecn::NotEct, 0b010, ACE_FAIL_RECV),
+    ] {
+        let mut end = fast_open(accurate(), 7);
+        end.arrive(syn(&accurate(), again, ecn));
+        assert_eq!(end.out()[0].flags.ace(), answer, "the field of the latest");
+        end.arrive(last_ack(2, Ecn::Ect0));
+        assert_eq!(end.tcb.ecn().failures, failures);
+        end.send(100);
+        let capable = if failures == 0 {
+            Ecn::Ect0
+        } else {
+            Ecn::NotEct
+        };
+        assert_eq!(end.out()[0].ecn, capable);
+    }
 }
 
 #[test]
