@@ -9,6 +9,7 @@
 //! of 2^-29 for each try: of the 2^32 numbers one for each MSS and each of two minutes is good.
 
 use super::config::{Config, Identity, Terms};
+use super::ecn::{EcnConfig, Feedback};
 use super::ecn_handshake::PassiveEcn;
 use super::options::{Options, Timestamps};
 use super::segment::{Flags, Segment, Transmit};
@@ -179,17 +180,17 @@ pub fn syn_ack(
 }
 
 /// What is granted of what the SYN asks for of ECN. There is one bit for it: that of RFC 3168, to
-/// which accurate ECN falls back.
+/// which accurate ECN falls back. What has no meaning yet asks for accurate ECN alone.
 fn granted(terms: &Terms, syn: &Segment) -> Flags {
     if syn.flags.ace() == 0 {
         return Flags::default();
     }
-    let known = Segment {
-        flags: syn.flags.without(Flags::AE),
-        ..*syn
+    let ecn = EcnConfig {
+        accept: terms.ecn.accept.min(Feedback::Classic),
+        ..terms.ecn
     };
     let mut out = Transmit::bare(SeqNumber(0), SeqNumber(0), Flags::default(), 0);
-    PassiveEcn::new(&terms.ecn, &known).mark(&terms.ecn, &mut out);
+    PassiveEcn::new(&ecn, syn).mark(&ecn, &mut out);
     out.flags
 }
 
@@ -492,6 +493,25 @@ mod tests {
             syn.options.timestamps = None;
             let out = answered(&config, &syn, &hash);
             assert_eq!(out.flags, Flags::SYN | Flags::ACK);
+        }
+    }
+
+    /// What the SYN-ACK grants is what the connection has.
+    #[test]
+    fn accurate_ecn_is_never_granted() {
+        let hash = keyed(9);
+        let config = Config {
+            ecn: EcnConfig::default().with_mode(3),
+            ..Config::default()
+        };
+        for ace in 1..=7 {
+            let mut syn = syn(full());
+            syn.flags = syn.flags | Flags::from_ace(ace);
+            let out = answered(&config, &syn, &hash);
+            let classic = matches!(ace, 3 | 7);
+            assert_eq!(out.flags.ace(), u8::from(classic), "{ace:03b}");
+            let entry = accept(&config, &answer(&out), IDS, at(600), &hash).expect("a cookie");
+            assert_eq!(entry.syn_ack(&config, at(600)).flags, out.flags);
         }
     }
 
