@@ -10,6 +10,7 @@ use super::{now, Oxtcp};
 use crate::net::route::BackRoute;
 use crate::net::{random, Counter, FourTuple, Locked, RxSkb, Way};
 use crate::tcp::config::Terms;
+use crate::tcp::ecn::Feedback;
 use crate::tcp::segment::{Segment, Transmit};
 use crate::tcp::syn_cookie::{self, CookieHash, NoCookie, Secret};
 use crate::tcp::syn_received::SynReceived;
@@ -91,7 +92,11 @@ pub(super) fn check(
     accepted.ok()?;
     // The MSS that was announced is not in the cookie: it is that of the route, as it was then.
     let route = BackRoute::to(net, &tuple, &way).ok()?;
-    let terms = terms_for(locked, &route, seg.options.timestamps.is_some());
+    let mut terms = terms_for(locked, &route, seg.options.timestamps.is_some());
+    if terms.ecn.accept == Feedback::None && route.has_ecn() {
+        // As for the SYN: what was granted then is to be kept.
+        terms.ecn = terms.ecn.with_capable_path();
+    }
     let config = locked.config.on(&terms);
     let entry = syn_cookie::accept(&config, seg, ids, now, &hashes).ok()?;
     Some((entry, route, terms))
