@@ -289,12 +289,14 @@ impl Tcb {
         }
     }
 
-    /// A SYN at an open connection: the challenge ACK that answers it tells the field it came with,
-    /// as the acknowledgment of the handshake did, which may be what was lost.
+    /// A SYN-ACK at an open connection: the challenge ACK that answers it tells the field it came
+    /// with, as the acknowledgment of the handshake did, which may be what was lost. Not that of a
+    /// SYN, which has no such answer (RFC 9768 3.2.2.1).
     pub(super) fn ecn_on_late_syn(&mut self, seg: Option<&Segment>) {
         if let Mode::Accurate(accecn) = &mut self.ecn.mode {
-            accecn.reflect(seg.map(|seg| seg.ecn));
-            if let Some(seg) = seg {
+            let syn_ack = seg.filter(|seg| seg.has_ack());
+            accecn.reflect(syn_ack.map(|seg| seg.ecn));
+            if let Some(seg) = syn_ack {
                 accecn.see_option(seg, 1);
             }
         }

@@ -329,6 +329,15 @@ fn a_syn_ack_that_comes_again_is_answered_as_the_first_was() {
     assert_eq!(look(&end.out()[0]).1, 5);
 }
 
+/// RFC 9768 3.2.2.1: none but a SYN-ACK is answered so.
+#[test]
+fn a_late_syn_is_answered_with_the_counter() {
+    let mut end = accurate_server(accurate(), true);
+    let late = syn(&accurate(), 7, Ecn::Ect0);
+    let answer = end.arrive(late).reply.expect("a challenge ACK");
+    assert_eq!(answer.flags.ace(), 5);
+}
+
 #[test]
 fn simultaneous_opens_agree() {
     let mut end = End::connecting(accurate());
