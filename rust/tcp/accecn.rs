@@ -93,6 +93,8 @@ pub(super) struct AccEcn {
     needed: u8,
     /// The last segment of the handshake was not processed yet: its ACE is no counter.
     handshake: bool,
+    /// A SYN-ACK of the peer came marked.
+    syn_ack_marked: bool,
     /// The peer's counters are none: it is perhaps not aware of ECN.
     deaf: bool,
     failures: u8,
@@ -107,8 +109,8 @@ pub(super) struct AccEcn {
 
 packed!(struct AccEcn {
     received_ce, received, delivered, option_sent, repeated, reflect, estimate, last, untold, bare,
-    changed, options_due, needed, handshake, deaf, failures, seen, option, beacon, fallback,
-    thinning, since,
+    changed, options_due, needed, handshake, syn_ack_marked, deaf, failures, seen, option, beacon,
+    fallback, thinning, since,
 });
 
 impl AccEcn {
@@ -130,6 +132,7 @@ impl AccEcn {
             options_due: 0,
             needed: 0,
             handshake: false,
+            syn_ack_marked: false,
             deaf: false,
             failures: 0,
             seen: Seen::Not,
@@ -158,6 +161,14 @@ impl AccEcn {
         self.see_option(seg, OPTIONS_AFTER_CHANGE);
         if seg.ecn == Ecn::Ce {
             self.check_feedback(seg.flags.ace());
+        }
+        self.count_syn_ack(seg.ecn);
+    }
+
+    /// A SYN-ACK came with `ecn`, perhaps again: of all of them one mark counts, as the peer counts
+    /// what it is told of it (RFC 9768 3.2.2.2).
+    pub(super) fn count_syn_ack(&mut self, ecn: Ecn) {
+        if ecn == Ecn::Ce && !core::mem::replace(&mut self.syn_ack_marked, true) {
             self.count_mark(1);
         }
     }

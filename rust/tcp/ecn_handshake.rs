@@ -298,6 +298,7 @@ impl Tcb {
             accecn.reflect(syn_ack.map(|seg| seg.ecn));
             if let Some(seg) = syn_ack {
                 accecn.see_option(seg, 1);
+                accecn.count_syn_ack(seg.ecn);
             }
         }
     }

@@ -329,6 +329,23 @@ fn a_syn_ack_that_comes_again_is_answered_as_the_first_was() {
     assert_eq!(look(&end.out()[0]).1, 5);
 }
 
+/// RFC 9768 3.2.2.2.
+#[test]
+fn a_syn_ack_that_comes_again_marked_is_counted_once() {
+    for first in [Ecn::NotEct, Ecn::Ce] {
+        let mut end = client(accurate(), 2, first);
+        end.out();
+        for _ in 0..2 {
+            let late = syn_ack(&accurate(), 2, Ecn::Ce);
+            let answer = end.arrive(late).reply.expect("a challenge ACK");
+            assert_eq!(answer.flags.ace(), 6);
+        }
+        end.send(100);
+        assert_eq!(end.out()[0].flags.ace(), 6);
+        assert_eq!(end.tcb.ecn().received_ce, 1);
+    }
+}
+
 /// RFC 9768 3.2.2.1: none but a SYN-ACK is answered so.
 #[test]
 fn a_late_syn_is_answered_with_the_counter() {
