@@ -95,6 +95,17 @@ fn obtained(request: Feedback, ace: u8) -> Feedback {
     }
 }
 
+/// Whether a SYN asks for another feedback than that which an earlier one was granted, by an end
+/// that grants no more than `accept`.
+fn contradicts(feedback: Feedback, accept: Feedback, syn: &Segment) -> bool {
+    let ace = syn.flags.ace();
+    match feedback {
+        Feedback::None => false,
+        Feedback::Classic => accept == Feedback::Accurate && ace != 0 && ace != CLASSIC_SYN,
+        Feedback::Accurate => ace == CLASSIC_SYN,
+    }
+}
+
 /// ECN of a connection in SYN-RECEIVED that a listener began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct PassiveEcn {
@@ -126,14 +137,7 @@ impl PassiveEcn {
     /// Whether a SYN that comes again asks for classic feedback where the first asked for accurate,
     /// or the reverse: nobody could know which of them the ends agree on (RFC 9768 3.1.5).
     pub(super) fn is_contradicted(&self, config: &EcnConfig, syn: &Segment) -> bool {
-        let ace = syn.flags.ace();
-        match self.feedback {
-            Feedback::None => false,
-            Feedback::Classic => {
-                config.accept == Feedback::Accurate && ace != 0 && ace != CLASSIC_SYN
-            }
-            Feedback::Accurate => ace == CLASSIC_SYN,
-        }
+        contradicts(self.feedback, config.accept, syn)
     }
 
     /// The SYN came again, and the SYN-ACK goes out again; `timeouts` times it did for want of an
@@ -245,6 +249,11 @@ impl Tcb {
                 }
             }
         }
+    }
+
+    /// As [`PassiveEcn::is_contradicted`], where a Fast Open has the connection open.
+    pub(super) fn is_ecn_contradicted(&self, config: &Config, syn: &Segment) -> bool {
+        contradicts(self.ecn().feedback, config.ecn.accept, syn)
     }
 
     /// The SYN-ACK that answers our SYN.

@@ -215,6 +215,11 @@ impl Tcb {
         events: &mut Events,
     ) {
         if self.is_fast_open_syn_again(seg) {
+            if self.is_ecn_contradicted(config, seg) {
+                // The peer's own RST ends it, when it hears of us again.
+                events.reply = Transmit::reset_for(seg);
+                return;
+            }
             self.ecn_on_syn_again(seg);
             if self.may_challenge(Statistic::AckSkippedSeq, now) {
                 self.control = Control::Syn;

@@ -315,6 +315,25 @@ fn syns_for_classic_and_for_accurate_feedback_reset_the_connection() {
     }
 }
 
+/// The same where Fast Open has the connection open by then.
+#[test]
+fn syns_for_two_kinds_of_feedback_reset_a_fast_open_too() {
+    for (first, second, reset) in [
+        (7, 3, true),
+        (3, 7, true),
+        (7, 5, false),
+        (7, 0, false),
+        (3, 0, false),
+        (0, 7, false),
+    ] {
+        let mut end = fast_open(accurate(), first);
+        let events = end.arrive(syn(&accurate(), second, Ecn::NotEct));
+        let reply = events.reply.map(|out| (out.flags, out.ack));
+        let expected = reset.then_some((RST | ACK, SeqNumber(IRS + 1)));
+        assert_eq!(reply, expected, "{first:03b} {second:03b}");
+    }
+}
+
 #[test]
 fn a_syn_ack_that_comes_again_is_answered_as_the_first_was() {
     let mut end = client(accurate(), 2, Ecn::NotEct);
