@@ -215,7 +215,15 @@ impl Tcb {
                 feedback => Mode::Requested(feedback),
             };
         }
+        // As [`PassiveEcn::on_again`].
+        let silent = self.is_passive_fast_open() && self.retries > 1;
+        match &mut self.ecn.mode {
+            Mode::Classic(classic) => classic.doubtful |= silent,
+            Mode::Accurate(accecn) if silent => accecn.fail(ACE_FAIL_SEND),
+            _ => {}
+        }
         let ace = match &self.ecn.mode {
+            _ if silent => 0,
             Mode::Off => 0,
             Mode::Requested(feedback) if again && self.asks_no_more(config, *feedback) => 0,
             Mode::Requested(Feedback::Accurate) => ACCURATE_SYN,

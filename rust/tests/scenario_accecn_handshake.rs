@@ -22,6 +22,16 @@ use oxtcp_core::tcp::syn_received::Verdict;
 use oxtcp_core::tcp::time::Instant;
 use oxtcp_core::tcp::Tcb;
 
+/// A server whose Fast Open was begun by a SYN with `ace`; its SYN-ACK was sent.
+fn fast_open(config: Config, ace: u8) -> End {
+    let mut end = End::connecting(config);
+    let first = syn(&config, ace, Ecn::NotEct);
+    let (tcb, _) = Tcb::accept_fast(&config, &first, ids(), &mut end.rx, end.now);
+    end.tcb = tcb;
+    end.out();
+    end
+}
+
 /// RFC 9768 table 2, with its host A being us.
 #[test]
 fn what_a_client_makes_of_each_syn_ack() {
@@ -229,6 +239,20 @@ fn syn_acks_that_do_not_arrive_with_it_end_our_capability() {
     }
 }
 
+/// The same where Fast Open has the connection open by then.
+#[test]
+fn a_syn_ack_of_a_fast_open_sent_again_twice_says_nothing_of_ecn() {
+    for (asked, granted, failures) in [(7, 2, ACE_FAIL_SEND), (3, 1, 0)] {
+        let mut end = fast_open(accurate(), asked);
+        let bits: Vec<u8> = end.until(7100).iter().map(|s| s.3.ace()).collect();
+        assert_eq!(bits, [granted, 0, 0]);
+        end.arrive(last_ack(granted & 2, Ecn::NotEct));
+        assert_eq!(end.tcb.ecn().failures, failures);
+        end.send(100);
+        assert_eq!(end.out()[0].ecn, Ecn::NotEct);
+    }
+}
+
 #[test]
 fn a_syn_that_comes_again_without_ecn_was_mangled_or_gave_up() {
     let config = accurate();
@@ -241,16 +265,6 @@ fn a_syn_that_comes_again_without_ecn_was_mangled_or_gave_up() {
     assert_eq!(end.tcb.ecn().failures, ACE_FAIL_RECV);
     end.send(100);
     assert_eq!(look(&end.out()[0]), (Ecn::NotEct, 5, vec![1, 0, 1]));
-}
-
-/// A server whose Fast Open was begun by a SYN with `ace`; its SYN-ACK was sent.
-fn fast_open(config: Config, ace: u8) -> End {
-    let mut end = End::connecting(config);
-    let first = syn(&config, ace, Ecn::NotEct);
-    let (tcb, _) = Tcb::accept_fast(&config, &first, ids(), &mut end.rx, end.now);
-    end.tcb = tcb;
-    end.out();
-    end
 }
 
 /// The same where Fast Open has the connection open by then (RFC 9768 3.1.5).
