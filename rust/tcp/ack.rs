@@ -67,7 +67,7 @@ impl Tcb {
             self.recover(config, store, &mut news, now);
         }
         if !old && self.ecn_on_ack(seg, &news) && flight > 0 {
-            self.enter_cwr(self.flight(), news.delivered, now);
+            self.enter_cwr(flight, news.delivered, now);
         }
         if news.set_timer {
             self.restart_timer(config, store, now);

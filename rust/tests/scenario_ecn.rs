@@ -412,6 +412,16 @@ fn an_echo_reduces_the_window_once_a_window_of_data() {
     assert!(end.tcb.congestion().ssthresh() < threshold);
 }
 
+/// What was in flight is halved (RFC 3168 6.1.2), not what an acknowledgment of all leaves of it.
+#[test]
+fn an_echo_that_acknowledges_all_halves_the_window() {
+    for acked in [1000, 5000, 9000, 10_000] {
+        let mut end = sender(10);
+        end.arrive(with_ace(seg(ACK, IRS + 1, ISS + 1 + acked, 0), ECE));
+        assert_eq!(end.tcb.congestion().ssthresh(), 5000, "{acked}");
+    }
+}
+
 #[test]
 fn the_window_does_not_grow_in_the_round_trip_after() {
     let mut end = sender(10);
