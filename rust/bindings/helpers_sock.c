@@ -432,12 +432,17 @@ void ox_sk_move_peek_offset(struct sock *sk, int bytes)
 		sk_peek_offset_fwd(sk, bytes);
 }
 
-/* Whether it is bound to another interface (SO_BINDTODEVICE) than its segment came by. */
+/*
+ * Whether it is bound to another interface (SO_BINDTODEVICE) than its segment came by.
+ * One that has waited for the listener was let in there, and has no route any more to
+ * tell whose address it came to.
+ */
 static bool ox_sk_is_elsewhere(const struct sock *sk, const struct sk_buff *skb)
 {
 	int dev = READ_ONCE(sk->sk_bound_dev_if);
 
-	return unlikely(dev) && dev != inet_iif(skb) && dev != inet_sdif(skb);
+	return unlikely(dev) && skb_dst(skb) && dev != inet_iif(skb) &&
+	       dev != inet_sdif(skb);
 }
 
 /*
