@@ -45,7 +45,7 @@ impl Tcb {
         if news.advanced {
             self.advance(config, seg, store, now, &mut news, events);
         }
-        let updated = !old && self.update_window(seg, news.advanced);
+        let updated = !old && self.update_window(config, seg, news.advanced);
         if flight > 0 {
             self.measure(config, store, &mut news, now);
             if let Some(prior) = news.sampler.prior_delivered() {
@@ -502,13 +502,18 @@ impl Tcb {
     /// one that acknowledges more is newer, whatever its sequence number: else a window counted from
     /// the old SND.UNA would move with SND.UNA beyond what the peer ever offered. Of two with the
     /// same numbers the one with the larger window is the newer, for windows do not shrink.
-    fn update_window(&mut self, seg: &Segment, advances: bool) -> bool {
-        self.take_window((seg.seq, self.window_of(seg)), advances)
+    fn update_window(&mut self, config: &Config, seg: &Segment, advances: bool) -> bool {
+        self.take_window(config, (seg.seq, self.window_of(seg)), advances)
     }
 
     /// [`Tcb::update_window`] to `wnd` bytes from a segment with the number `seq`.
     #[inline]
-    pub(super) fn take_window(&mut self, (seq, wnd): (SeqNumber, u32), advances: bool) -> bool {
+    pub(super) fn take_window(
+        &mut self,
+        config: &Config,
+        (seq, wnd): (SeqNumber, u32),
+        advances: bool,
+    ) -> bool {
         let newer = advances
             || self.snd_wl1.before(seq)
             || (self.snd_wl1 == seq && (wnd > self.snd_wnd || wnd == 0));
@@ -520,6 +525,9 @@ impl Tcb {
             if self.snd_wnd == 0 && !self.is_orphan() {
                 // What was sent again meanwhile had no room: it is no sign that nobody is there.
                 self.retries = 0;
+                if config.user_timeout == Duration::ZERO {
+                    self.stalled_since = self.last_heard;
+                }
             }
             self.snd_wnd = wnd;
             self.max_snd_wnd = self.max_snd_wnd.max(wnd);

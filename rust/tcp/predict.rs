@@ -171,7 +171,7 @@ impl Tcb {
             }
         }
         if seg.ack == self.snd_una {
-            self.take_window((seg.seq, self.scaled(seg.wnd)), false);
+            self.take_window(config, (seg.seq, self.scaled(seg.wnd)), false);
         } else {
             let prior_una = self.snd_una;
             arrival.acked = seg.ack.min(self.write_seq).since(prior_una);
@@ -268,7 +268,7 @@ impl Tcb {
         self.rack.arrived(only, min_rtt, now);
         let partial = seg.ack.since(self.snd_una) < self.mss32();
         self.advance_una(seg.ack, now);
-        self.take_window((seg.seq, self.scaled(seg.wnd)), true);
+        self.take_window(config, (seg.seq, self.scaled(seg.wnd)), true);
 
         let alone = only.delivered == prior_delivered && segments == 1 && partial;
         if !(alone && rtt > min_rtt) {
@@ -334,7 +334,7 @@ impl Tcb {
             }
         });
         self.advance_una(seg.ack, now);
-        self.take_window((seg.seq, self.scaled(seg.wnd)), true);
+        self.take_window(config, (seg.seq, self.scaled(seg.wnd)), true);
 
         let measured = span.filter(|_| !repeated);
         let prior = sampler.prior_delivered();

@@ -240,7 +240,8 @@ pub struct Tcb {
     pub(super) last_heard: Instant,
     /// When we last sent text.
     pub(super) last_sent: Instant,
-    /// When what is in flight was first sent, or first tried to be, without progress since.
+    /// When what is in flight was first sent, or first tried to be, without progress since; or when
+    /// a peer made room that had none, unless the user's timeout runs.
     pub(super) stalled_since: Instant,
     /// When our SYN was sent, if that was once (Karn).
     pub(super) syn_sent: Option<Instant>,

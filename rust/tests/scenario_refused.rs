@@ -15,6 +15,7 @@ use oxtcp_core::tcp::refused::Taken;
 use oxtcp_core::tcp::segment::Transmit;
 use oxtcp_core::tcp::state::State;
 use oxtcp_core::tcp::statistics::Statistic;
+use oxtcp_core::tcp::time::Duration;
 use oxtcp_core::tcp::timer::TimerKind;
 
 const UNA: u32 = ISS + 1;
@@ -404,6 +405,30 @@ fn a_full_peer_that_answers_is_not_given_up_for_a_refusal() {
     }
     end.expire();
     full(&mut end);
+    offer(&mut end, Taken::Part(0));
+    end.expire();
+    assert_eq!(end.tcb.state(), State::Established);
+    assert_eq!(end.sent().len(), 1);
+}
+
+/// Nor is the time that it had no room, once it has.
+#[test]
+fn a_peer_that_was_full_and_makes_room_is_not_given_up_for_a_refusal() {
+    let mut end = End::established(Config {
+        retries: 8,
+        rto_max: Duration::from_secs(1),
+        ..plain()
+    });
+    end.send(1000);
+    assert_eq!(end.sent().len(), 1);
+    while end.ms() < 10_000 {
+        let next = end.tcb.rcv_nxt().0;
+        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
+        end.wait(1000);
+    }
+    let next = end.tcb.rcv_nxt().0;
+    end.arrive(seg(ACK, next, UNA, 0));
+    end.expire();
     offer(&mut end, Taken::Part(0));
     end.expire();
     assert_eq!(end.tcb.state(), State::Established);

@@ -190,6 +190,32 @@ fn an_unreachable_peer_is_given_up_no_sooner_than_a_silent_one() {
     assert!((102_200..=102_500).contains(&at), "{at}");
 }
 
+/// Nor sooner for having been full for long before it was out of reach.
+#[test]
+fn a_peer_that_was_full_is_given_up_no_sooner_when_it_is_unreachable() {
+    let mut end = End::established(Config {
+        retries: 8,
+        ..plain()
+    });
+    end.send(10);
+    end.sent();
+    let next = end.tcb.rcv_nxt().0;
+    while end.ms() < 200_000 {
+        end.arrive(with_window(seg(ACK, next, ISS + 1, 0), 0));
+        end.wait(1000);
+    }
+    end.arrive(seg(ACK, next, ISS + 1, 0));
+    let start = end.ms();
+    while end.ended_at.is_none() {
+        end.wait(50);
+        let (config, now) = (end.config, end.now);
+        end.tcb
+            .on_unreachable(&config, SeqNumber(ISS + 1), &end.rx, now);
+    }
+    let after = end.ended_at.expect("it is given up") - start;
+    assert!(after >= 102_200, "{after}");
+}
+
 #[test]
 fn an_orphan_gives_up_by_its_own_limit() {
     let mut end = End::established(Config {

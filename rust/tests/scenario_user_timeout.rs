@@ -489,6 +489,15 @@ fn a_peer_that_is_full_is_not_given_up() {
         assert_ne!(end.tcb.state(), State::Closed);
         end.out();
     }
+    // Nor when it makes room, unless it is silent from then on.
+    end.arrive(seg(ACK, IRS + 1, end.tcb.snd_una().0, 0));
+    let start = end.ms();
+    end.expire();
+    assert_ne!(end.tcb.state(), State::Closed);
+    assert_eq!(end.out().len(), 1);
+    end.until(100_000_000);
+    let ended = end.ended_at.expect("it is given up") - start;
+    assert!((121_000..=241_000).contains(&ended), "{ended}");
 }
 
 /// Nobody waits for it: `tcp_orphan_retries` decides.
