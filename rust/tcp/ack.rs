@@ -61,7 +61,7 @@ impl Tcb {
             reported: news.probe_reported,
             bare: !(news.advanced || updated || news.sacked || seg.seq_len() > 0),
         };
-        self.probe_acknowledged(&probe, now);
+        self.probe_acknowledged(&probe, flight, now);
         let dubious = self.is_dubious(&news);
         if dubious && (flight > 0 || news.reported) {
             self.recover(config, store, &mut news, now);

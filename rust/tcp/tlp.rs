@@ -188,8 +188,9 @@ impl Tcb {
         Some(again)
     }
 
-    /// What an acknowledgment says to the probe that is outstanding.
-    pub(super) fn probe_acknowledged(&mut self, news: &ProbeNews, now: Instant) {
+    /// What an acknowledgment says to the probe that is outstanding; before it `flight` bytes were
+    /// in flight.
+    pub(super) fn probe_acknowledged(&mut self, news: &ProbeNews, flight: u32, now: Instant) {
         if !self.tlp.on_ack(news) {
             return;
         }
@@ -200,7 +201,7 @@ impl Tcb {
             self.note_repaired(now);
             return;
         }
-        self.congested(Signal::Loss, self.flight(), 0, now);
+        self.congested(Signal::Loss, flight, 0, now);
         self.usage.pipe_ack.lost(mss);
         self.end_reduction(now);
         if let Recovery::Cwr { .. } = self.recovery {

@@ -138,6 +138,23 @@ fn a_probe_that_repairs_a_loss_reduces_the_window() {
     assert_eq!(end.tcb.recovery_number(), 0);
 }
 
+/// What was in flight is halved, not what the acknowledgment that tells of it leaves of that.
+#[test]
+fn a_probe_that_repairs_a_loss_halves_the_window() {
+    for acked in [11_000, 15_000, 20_000] {
+        let mut end = in_flight(10);
+        end.until(80);
+        ack(&mut end, 9000, &[]);
+        assert_eq!(end.until(320).len(), 1);
+        ack(&mut end, 10_000, &[]);
+        end.send(10_000);
+        end.sent();
+        end.until(340);
+        ack(&mut end, acked, &[]);
+        assert_eq!(end.tcb.congestion().ssthresh(), 5000, "{acked}");
+    }
+}
+
 #[test]
 fn a_probe_that_came_twice_was_needless() {
     let mut end = in_flight(3);
