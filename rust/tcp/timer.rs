@@ -15,6 +15,9 @@ use super::time::{Duration, Instant};
 
 /// Fewer segments in flight than this are a thin stream.
 const THIN_SEGMENTS: u32 = 4;
+/// The first timeout that the patience with a silent peer reckons with at least, though the shortest
+/// be set shorter (`TCP_RTO_MIN`): with Linux's 15 retransmissions it is a quarter of an hour.
+const PATIENT_TIMEOUT: Duration = Duration::from_ms(200);
 /// How often a thin stream is retransmitted at even intervals.
 const THIN_LINEAR_RETRIES: u8 = 6;
 
@@ -250,7 +253,7 @@ impl Tcb {
     /// `tcp_model_timeout`).
     pub(super) fn is_out_of_patience(&self, config: &Config, now: Instant) -> bool {
         let mut patience = Duration::ZERO;
-        let mut timeout = config.rto_min;
+        let mut timeout = config.rto_min.max(PATIENT_TIMEOUT).min(config.rto_max);
         for _ in 0..=self.most_retries(config) {
             patience = patience + timeout;
             timeout = (timeout + timeout).min(config.rto_max);

@@ -13,6 +13,7 @@ use oxtcp_core::tcp::congestion::CongestionControl;
 use oxtcp_core::tcp::events::Error;
 use oxtcp_core::tcp::seq::SeqNumber;
 use oxtcp_core::tcp::state::State;
+use oxtcp_core::tcp::time::Duration;
 
 /// An end with `n` segments in flight that were sent at 0 ms, with a timeout of 200 ms.
 fn in_flight(config: Config, n: u32) -> End {
@@ -188,6 +189,22 @@ fn an_unreachable_peer_is_given_up_no_sooner_than_a_silent_one() {
     // 0.2 s times 2^9 - 1, and up to one timeout more.
     let at = end.ended_at.expect("it is given up");
     assert!((102_200..=102_500).contains(&at), "{at}");
+}
+
+/// Nor sooner where timeouts are short.
+#[test]
+fn a_least_timeout_does_not_shorten_patience() {
+    for rto_min in [1, 5, 200] {
+        let mut end = End::established(Config {
+            retries: 8,
+            rto_min: Duration::from_ms(rto_min),
+            ..plain()
+        });
+        end.send(10);
+        end.until(1_000_000);
+        let at = end.ended_at.expect("it is given up");
+        assert!((102_200..=205_000).contains(&at), "{at}");
+    }
 }
 
 /// Nor sooner for having been full for long before it was out of reach.
