@@ -120,7 +120,7 @@ fn apply_all(locked: &mut Locked<'_, Oxtcp>, events: &Events) {
     if events.connected {
         buffers::expand_send(locked);
         fast_open::settle(locked, false);
-        buffers::start(locked, now());
+        buffers::start(locked);
     }
     mirror_state(locked);
     if events.connected {

@@ -9,7 +9,6 @@ use super::Oxtcp;
 use crate::net::Locked;
 use crate::tcp::buffer_space::{send_buffer, ReceiveSpace};
 use crate::tcp::congestion::CongestionControl;
-use crate::tcp::time::Instant;
 
 /// A writer waits for room: the send buffer may grow, but not where the window is full of what it
 /// holds, or memory is short (`tcp_should_expand_sndbuf`).
@@ -39,14 +38,15 @@ pub(super) fn expand_send(locked: &mut Locked<'_, Oxtcp>) {
 }
 
 /// Begins to offer windows, and to watch how much the user reads.
-pub(super) fn start(locked: &mut Locked<'_, Oxtcp>, now: Instant) {
+pub(super) fn start(locked: &mut Locked<'_, Oxtcp>) {
     let size = locked.rcvbuf();
     let state: &mut SockState = locked;
     let Conn::Tcb(Life::Open, tcb) = &mut state.conn else {
         return;
     };
     let first = tcb.begin_receiving(&state.config, size);
-    state.receive_space = ReceiveSpace::new(first, now);
+    let (heard, _) = tcb.last_times();
+    state.receive_space = ReceiveSpace::new(first, heard);
 }
 
 /// The user has read `bytes`: the receive buffer may have to grow.

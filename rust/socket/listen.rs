@@ -514,7 +514,7 @@ fn establish(child: &mut Locked<'_, Oxtcp>, entry: &SynReceived, seg: &Segment, 
     }
     child.set_state(State::Established.number());
     buffers::expand_send(child);
-    buffers::start(child, now);
+    buffers::start(child);
 }
 
 /// Gives the segment that completed the handshake to the new connection, for its text; gives it back

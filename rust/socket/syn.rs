@@ -160,7 +160,7 @@ fn open_fast(
         let (tcb, events) = Tcb::accept_fast(&state.config, seg, ids, &mut queues, now());
         drop((send, queues));
         new.conn = Conn::Tcb(Life::Open, tcb);
-        buffers::start(&mut new, now());
+        buffers::start(&mut new);
         apply(&mut new, &events);
         flush_offering(&mut new, offer);
     }
