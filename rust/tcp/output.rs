@@ -295,8 +295,11 @@ impl Tcb {
         let mut part = self.new_text_now(config, store, limits, probe, now)?;
         if self.flight() == 0 {
             // Only now, as time is counted once: it may have been asked for before, and held.
+            let cwnd = self.cwnd();
             self.restart_from_idle(config, now);
-            part = self.new_text_now(config, store, limits, probe, now)?;
+            if self.cwnd() != cwnd {
+                part = self.new_text_now(config, store, limits, probe, now)?;
+            }
         }
         self.override_sws = false;
         Some(part)
