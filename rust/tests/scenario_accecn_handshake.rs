@@ -32,6 +32,15 @@ fn fast_open(config: Config, ace: u8) -> End {
     end
 }
 
+/// What text is sent with, when these `failures` were noticed.
+fn capable(failures: u8) -> Ecn {
+    if failures == 0 {
+        Ecn::Ect0
+    } else {
+        Ecn::NotEct
+    }
+}
+
 /// RFC 9768 table 2, with its host A being us.
 #[test]
 fn what_a_client_makes_of_each_syn_ack() {
@@ -136,12 +145,7 @@ fn what_a_server_makes_of_each_last_ack() {
         assert_eq!(end.tcb.ecn().failures, failures, "{ace:03b}");
         assert_eq!(delivered_ce(&end), u32::from(ace == 6), "{ace:03b}");
         end.send(100);
-        let capable = if failures == 0 {
-            Ecn::Ect0
-        } else {
-            Ecn::NotEct
-        };
-        assert_eq!(end.out()[0].ecn, capable, "{ace:03b}");
+        assert_eq!(end.out()[0].ecn, capable(failures), "{ace:03b}");
     }
 }
 
@@ -230,12 +234,7 @@ fn syn_acks_that_do_not_arrive_with_it_end_our_capability() {
         let mut end = accept(config, entry, last_ack(2, Ecn::NotEct));
         assert_eq!(end.tcb.ecn().failures, failures);
         end.send(100);
-        let capable = if failures == 0 {
-            Ecn::Ect0
-        } else {
-            Ecn::NotEct
-        };
-        assert_eq!(look(&end.out()[0]), (capable, 5, vec![]));
+        assert_eq!(look(&end.out()[0]), (capable(failures), 5, vec![]));
     }
 }
 
@@ -280,12 +279,7 @@ fn a_syn_that_comes_again_without_ecn_ends_our_capability_after_a_fast_open_too(
         end.arrive(last_ack(2, Ecn::Ect0));
         assert_eq!(end.tcb.ecn().failures, failures);
         end.send(100);
-        let capable = if failures == 0 {
-            Ecn::Ect0
-        } else {
-            Ecn::NotEct
-        };
-        assert_eq!(end.out()[0].ecn, capable);
+        assert_eq!(end.out()[0].ecn, capable(failures));
     }
 }
 

@@ -178,13 +178,8 @@ fn a_full_peer_that_makes_room_at_last_is_not_given_up() {
     });
     end.send(1000);
     assert_eq!(text(end.sent()), [(0, 1000)]);
-    while end.ms() < 1_000_000 {
-        let next = end.tcb.rcv_nxt().0;
-        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
-        end.wait(1000);
-    }
-    let next = end.tcb.rcv_nxt().0;
-    end.arrive(seg(ACK, next, UNA, 0));
+    end.peer_is_full_until(1_000_000);
+    end.peer_makes_room();
     assert_eq!(text(end.wait(120_000)), [(0, 1000)]);
     assert_eq!(end.ended_at, None);
     end.acked(UNA + 1000);

@@ -395,16 +395,9 @@ fn a_full_peer_that_answers_is_not_given_up_for_a_refusal() {
     });
     end.send(1000);
     assert_eq!(end.sent().len(), 1);
-    let full = |end: &mut End| {
-        let next = end.tcb.rcv_nxt().0;
-        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
-    };
-    while end.ms() < 10_000 {
-        full(&mut end);
-        end.wait(1000);
-    }
+    end.peer_is_full_until(10_000);
     end.expire();
-    full(&mut end);
+    end.peer_is_full();
     offer(&mut end, Taken::Part(0));
     end.expire();
     assert_eq!(end.tcb.state(), State::Established);
@@ -421,13 +414,8 @@ fn a_peer_that_was_full_and_makes_room_is_not_given_up_for_a_refusal() {
     });
     end.send(1000);
     assert_eq!(end.sent().len(), 1);
-    while end.ms() < 10_000 {
-        let next = end.tcb.rcv_nxt().0;
-        end.arrive(with_window(seg(ACK, next, UNA, 0), 0));
-        end.wait(1000);
-    }
-    let next = end.tcb.rcv_nxt().0;
-    end.arrive(seg(ACK, next, UNA, 0));
+    end.peer_is_full_until(10_000);
+    end.peer_makes_room();
     end.expire();
     offer(&mut end, Taken::Part(0));
     end.expire();

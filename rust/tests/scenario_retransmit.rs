@@ -170,6 +170,16 @@ fn an_unreachable_peer_is_tried_no_less_often() {
     assert_eq!(times(&end.until(2450)), [2400]);
 }
 
+/// A router says so every 50 ms, until the peer is given up.
+fn be_unreachable(end: &mut End) {
+    while end.ended_at.is_none() {
+        end.wait(50);
+        let (config, now) = (end.config, end.now);
+        end.tcb
+            .on_unreachable(&config, SeqNumber(ISS + 1), &end.rx, now);
+    }
+}
+
 /// However often it is tried: R2 is a time (RFC 9293 3.8.3), that of retransmissions which double.
 #[test]
 fn an_unreachable_peer_is_given_up_no_sooner_than_a_silent_one() {
@@ -179,12 +189,7 @@ fn an_unreachable_peer_is_given_up_no_sooner_than_a_silent_one() {
     });
     end.send(10);
     end.sent();
-    while end.ended_at.is_none() {
-        end.wait(50);
-        let (config, now) = (end.config, end.now);
-        end.tcb
-            .on_unreachable(&config, SeqNumber(ISS + 1), &end.rx, now);
-    }
+    be_unreachable(&mut end);
     assert_eq!(end.last.error, Some(Error::TimedOut));
     // 0.2 s times 2^9 - 1, and up to one timeout more.
     let at = end.ended_at.expect("it is given up");
@@ -216,19 +221,10 @@ fn a_peer_that_was_full_is_given_up_no_sooner_when_it_is_unreachable() {
     });
     end.send(10);
     end.sent();
-    let next = end.tcb.rcv_nxt().0;
-    while end.ms() < 200_000 {
-        end.arrive(with_window(seg(ACK, next, ISS + 1, 0), 0));
-        end.wait(1000);
-    }
-    end.arrive(seg(ACK, next, ISS + 1, 0));
+    end.peer_is_full_until(200_000);
+    end.peer_makes_room();
     let start = end.ms();
-    while end.ended_at.is_none() {
-        end.wait(50);
-        let (config, now) = (end.config, end.now);
-        end.tcb
-            .on_unreachable(&config, SeqNumber(ISS + 1), &end.rx, now);
-    }
+    be_unreachable(&mut end);
     let after = end.ended_at.expect("it is given up") - start;
     assert!(after >= 102_200, "{after}");
 }

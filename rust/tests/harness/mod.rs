@@ -225,6 +225,25 @@ impl End {
         self.arrive(seg(ACK, next, ack, 0))
     }
 
+    /// Up to `ms` the peer says each second that it has no room, and acknowledges nothing.
+    pub fn peer_is_full_until(&mut self, ms: u64) {
+        while self.ms() < ms {
+            self.peer_is_full();
+            self.wait(1000);
+        }
+    }
+
+    /// The peer says that it has no room, and acknowledges nothing.
+    pub fn peer_is_full(&mut self) {
+        let (next, una) = (self.tcb.rcv_nxt().0, self.tcb.snd_una().0);
+        self.arrive(with_window(seg(ACK, next, una, 0), 0));
+    }
+
+    /// The peer has room again, and acknowledges nothing.
+    pub fn peer_makes_room(&mut self) {
+        self.acked(self.tcb.snd_una().0);
+    }
+
     fn note(&mut self, events: Events) {
         if events.closed || events.time_wait.is_some() || events.connected {
             self.last = events;
